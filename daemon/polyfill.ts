@@ -1,6 +1,6 @@
 /**
  * What Node 20 lacks and our dependencies call. Import it first in every entry point:
- * without it a libp2p dial fails with a misleading ECONNREFUSED.
+ * without it a libp2p dial fails with a misleading ECONNRESET.
  */
 
 interface Resolvers<T> {
@@ -9,9 +9,9 @@ interface Resolvers<T> {
   reject: (reason?: unknown) => void;
 }
 
-const constructor = Promise as PromiseConstructor & { withResolvers?: unknown };
+const promises = Promise as PromiseConstructor & { withResolvers?: unknown };
 
-constructor.withResolvers ??= function withResolvers<T>(this: PromiseConstructor): Resolvers<T> {
+promises.withResolvers ??= function withResolvers<T>(this: PromiseConstructor): Resolvers<T> {
   let resolve: Resolvers<T>['resolve'] | undefined;
   let reject: Resolvers<T>['reject'] | undefined;
   const promise = new this<T>((onResolve, onReject) => {

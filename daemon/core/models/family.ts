@@ -12,7 +12,11 @@ import type { KeyValue } from '../gguf/metadata.ts';
 /** Where a tensor's elements come from. */
 export type TensorSource =
   /** The parts one after the other, all of one dtype; the bytes are not moved. */
-  | { readonly kind: 'checkpoint'; readonly dtype: SourceDtype; readonly parts: readonly SourceTensor[] }
+  | {
+      readonly kind: 'checkpoint';
+      readonly dtype: SourceDtype;
+      readonly parts: readonly SourceTensor[];
+    }
   /** Numbers that follow from the config. */
   | { readonly kind: 'generated'; readonly values: Float32Array };
 
