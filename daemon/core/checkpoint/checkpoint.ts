@@ -4,6 +4,9 @@
  *   config.json + tokenizer files + *.safetensors headers ──▶ Checkpoint ──▶ models/
  */
 
+import { FaultError } from '../../../proto/fault.ts';
+import { checkpointFaults } from './faults.ts';
+
 /** How a source tensor's elements are stored. Others are refused by name. */
 export const sourceDtypes = { BF16: 2, F16: 2, F32: 4 } as const;
 export type SourceDtype = keyof typeof sourceDtypes;
@@ -21,6 +24,13 @@ export interface SourceTensor extends SourceRange {
   readonly name: string;
   readonly dtype: SourceDtype;
   /** Slowest dimension first, as safetensors writes it; [] is a scalar of one element. */
+  readonly shape: readonly number[];
+}
+
+/** A tensor whose dtype cannot be converted; it matters only to a model that needs it. */
+export interface UnusableTensor extends SourceRange {
+  readonly name: string;
+  readonly dtype: string;
   readonly shape: readonly number[];
 }
 
@@ -43,6 +53,22 @@ export interface Checkpoint {
   readonly chatTemplate: string | undefined;
   /** Every tensor file in the order of its name. */
   readonly files: readonly SourceFile[];
-  /** By name, in the order of the files and, within one, of the bytes' place in the header. */
+  /** By name, in the order of the files and, within one, of the bytes. */
   readonly tensors: ReadonlyMap<string, SourceTensor>;
+  /** The tensors of dtypes that cannot be converted, in the same order. */
+  readonly unusable: ReadonlyMap<string, UnusableTensor>;
+}
+
+/**
+ * The tensor of a name, undefined where the checkpoint has none.
+ * @throws FaultError `dtypeUnsupported` when it is there, in a dtype that cannot be converted
+ */
+export function findTensor(checkpoint: Checkpoint, name: string): SourceTensor | undefined {
+  const unusable = checkpoint.unusable.get(name);
+  if (unusable === undefined) return checkpoint.tensors.get(name);
+  throw new FaultError(checkpointFaults.dtypeUnsupported, {
+    file: unusable.file,
+    tensor: name,
+    why: `its dtype is ${unusable.dtype}`,
+  });
 }
