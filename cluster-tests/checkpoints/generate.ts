@@ -1,0 +1,162 @@
+/**
+ * Generate: writes a Hugging Face directory of a small Gemma 4 from a spec and its seed.
+ *
+ *   CheckpointSpec ──▶ config.json, tokenizer files, *.safetensors (read next: spec.ts)
+ *
+ * The same spec gives the same bytes in every run.
+ */
+
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { seededRandom } from './random.ts';
+import { encodeWeights, indexOf, planShards, tensorBytes, writeShard } from './safetensors.ts';
+import type { CheckpointSpec, Dtype } from './spec.ts';
+import { drawWeights, listTensors } from './tensors.ts';
+import { makeTokenizer } from './tokenizer.ts';
+
+/** Fills `directory`, which need not exist, with the checkpoint. */
+export async function writeCheckpoint(directory: string, spec: CheckpointSpec): Promise<void> {
+  const random = seededRandom(spec.seed);
+  await writeTexts(directory, spec);
+  const tensors = listTensors(spec);
+  const weights = new Map(tensors.map((tensor) => [tensor.name, drawWeights(tensor, random)]));
+  const shards = planShards(tensors, spec.shards);
+  for (const { file, tensors: inShard } of shards) {
+    await writeShard(join(directory, file), inShard, ({ name, copyOf, dtype }) =>
+      encodeWeights(weights.get(copyOf ?? name) ?? new Float32Array(), dtype),
+    );
+  }
+  if (shards.length > 1)
+    await writeJson(directory, 'model.safetensors.index.json', indexOf(shards));
+}
+
+/** Shapes of the published mixture of experts, where only the number of experts is free. */
+const large = {
+  name: 'large',
+  seed: 1,
+  dtype: 'BF16',
+  shards: 2,
+  vocabulary: 2048,
+  hidden: 2816,
+  layers: 'SSF',
+  heads: 16,
+  kvHeads: 8,
+  globalKvHeads: 2,
+  headDim: 256,
+  globalHeadDim: 512,
+  keysAreValues: true,
+  dense: 2112,
+} as const satisfies CheckpointSpec;
+
+/**
+ * Fills `directory` with a checkpoint of about `bytes` bytes whose tensor files are holes: it
+ * takes no room on disk, and every weight is zero.
+ *
+ * @param bytes at least half a GB: fewer leave no room for the shapes
+ * @returns the bytes of its tensors
+ */
+export async function writeSparseCheckpoint(directory: string, bytes: number): Promise<number> {
+  const withExperts = (count: number): CheckpointSpec => ({
+    ...large,
+    experts: { count, used: 2, width: 704, form: 'stacked' },
+  });
+  const size = (count: number): number =>
+    listTensors(withExperts(count)).reduce((sum, tensor) => sum + tensorBytes(tensor), 0);
+  const count = 2 + Math.max(0, Math.round((bytes - size(2)) / (size(3) - size(2))));
+  const spec = withExperts(count);
+
+  await writeTexts(directory, spec);
+  const shards = planShards(listTensors(spec), spec.shards);
+  for (const { file, tensors } of shards) await writeShard(join(directory, file), tensors);
+  await writeJson(directory, 'model.safetensors.index.json', indexOf(shards));
+  return size(count);
+}
+
+async function writeTexts(directory: string, spec: CheckpointSpec): Promise<void> {
+  await mkdir(directory, { recursive: true });
+  const { tokenizer, tokenizerConfig, chatTemplate } = makeTokenizer(
+    spec.vocabulary,
+    seededRandom(spec.seed + 1),
+  );
+  await writeJson(directory, 'config.json', config(spec));
+  await writeJson(directory, 'tokenizer.json', tokenizer);
+  await writeJson(directory, 'tokenizer_config.json', tokenizerConfig);
+  await writeJson(directory, 'generation_config.json', {
+    bos_token_id: 2,
+    eos_token_id: [1, 6],
+    pad_token_id: 0,
+  });
+  if (chatTemplate !== undefined) {
+    await writeFile(join(directory, 'chat_template.jinja'), chatTemplate);
+  }
+}
+
+async function writeJson(directory: string, file: string, value: object): Promise<void> {
+  await writeFile(join(directory, file), JSON.stringify(value, null, 1));
+}
+
+const dtypeNames = {
+  BF16: 'bfloat16',
+  F16: 'float16',
+  F32: 'float32',
+} as const satisfies Record<Dtype, string>;
+
+function config(spec: CheckpointSpec): object {
+  const ids = { pad_token_id: 0, eos_token_id: 1, bos_token_id: 2 };
+  const dtype = dtypeNames[spec.dtype];
+  const text = { ...textConfig(spec), ...ids, dtype };
+  if (spec.textOnly === true) return { architectures: ['Gemma4ForCausalLM'], ...text };
+  return {
+    architectures: ['Gemma4ForConditionalGeneration'],
+    model_type: 'gemma4',
+    text_config: text,
+    tie_word_embeddings: true,
+    dtype,
+    ...ids,
+  };
+}
+
+function textConfig(spec: CheckpointSpec): object {
+  const { experts, perLayer } = spec;
+  return {
+    model_type: 'gemma4_text',
+    num_hidden_layers: spec.layers.length,
+    hidden_size: spec.hidden,
+    num_attention_heads: spec.heads,
+    num_key_value_heads: spec.kvHeads,
+    num_global_key_value_heads: spec.globalKvHeads,
+    head_dim: spec.headDim,
+    global_head_dim: spec.globalHeadDim,
+    attention_k_eq_v: spec.keysAreValues,
+    intermediate_size: spec.dense,
+    enable_moe_block: experts !== undefined,
+    num_experts: experts?.count ?? null,
+    top_k_experts: experts?.used ?? null,
+    moe_intermediate_size: experts?.width ?? null,
+    vocab_size: spec.vocabulary,
+    sliding_window: 8,
+    layer_types: [...spec.layers].map((kind) =>
+      kind === 'F' ? 'full_attention' : 'sliding_attention',
+    ),
+    rope_parameters: {
+      full_attention: {
+        rope_type: 'proportional',
+        rope_theta: 1_000_000,
+        partial_rotary_factor: 0.25,
+      },
+      sliding_attention: { rope_type: 'default', rope_theta: 10_000 },
+    },
+    final_logit_softcapping: 30,
+    rms_norm_eps: 1e-6,
+    hidden_activation: 'gelu_pytorch_tanh',
+    max_position_embeddings: 512,
+    tie_word_embeddings: true,
+    hidden_size_per_layer_input: perLayer?.width ?? 0,
+    num_kv_shared_layers: perLayer?.sharedLayers ?? 0,
+    vocab_size_per_layer_input: spec.vocabulary,
+    use_double_wide_mlp: perLayer?.doubleWide ?? false,
+    attention_bias: false,
+    attention_dropout: 0,
+    use_bidirectional_attention: 'vision',
+  };
+}
