@@ -1,0 +1,45 @@
+/**
+ * Families: which file of this folder reads a checkpoint.
+ *
+ *   config.json's architectures[0] ──▶ describeModel ──▶ Model  (read next: gemma4.ts)
+ *
+ * Adding a family is one file and one entry of the list below.
+ */
+
+import { FaultError } from '../../../proto/fault.ts';
+import type { Checkpoint } from '../checkpoint/checkpoint.ts';
+import type { Model, ModelFamily } from './family.ts';
+import { modelFaults } from './faults.ts';
+import { gemma4 } from './gemma4.ts';
+
+/** Characters of a foreign text that a message repeats. */
+const NAME_SHOWN_MAX = 80;
+
+export const families: readonly ModelFamily[] = [gemma4];
+
+/**
+ * What the checkpoint becomes in a GGUF.
+ *
+ * @param name the model's display name (`general.name`)
+ * @throws FaultError QD-2301 when no family knows the architecture, else what the family finds
+ */
+export function describeModel(checkpoint: Checkpoint, name: string): Model {
+  return familyOf(checkpoint).describe(checkpoint, name);
+}
+
+function familyOf({ config }: Checkpoint): ModelFamily {
+  const { architectures } = config;
+  const architecture = Array.isArray(architectures) ? architectures[0] : undefined;
+  const family = families.find(({ classes }) => classes.some((known) => known === architecture));
+  if (family !== undefined) return family;
+
+  const known = families.flatMap(({ classes }) => classes).join(', ');
+  throw new FaultError(modelFaults.unknownArchitecture, {
+    file: 'config.json',
+    key: 'architectures',
+    why:
+      typeof architecture === 'string'
+        ? `${JSON.stringify(architecture.slice(0, NAME_SHOWN_MAX))}; known are ${known}`
+        : `it names none; known are ${known}`,
+  });
+}
