@@ -8,7 +8,7 @@
  * `checkDefaults` refuses a binary that lays them out otherwise.
  */
 
-import { readdirSync } from 'node:fs';
+import { readdirSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import koffi from 'koffi';
@@ -64,11 +64,14 @@ const llama = bind();
 checkDefaults();
 
 process.on('message', (request) => {
+  const { id } = request;
   try {
-    process.send({ id: request.id, ok: true, value: tasks[request.task](request) });
+    process.send({ id, ok: true, value: tasks[request.task](request) });
   } catch (error) {
-    process.send({ id: request.id, ok: false, error: String(error?.message ?? error) });
+    process.send({ id, ok: false, error: String(error?.message ?? error) });
   }
+  // Says where on stderr the talk about this request ends.
+  writeSync(2, `\n[answered ${id}]\n`);
 });
 process.on('disconnect', () => process.exit(0));
 process.send({ ready: true });
@@ -94,6 +97,7 @@ function bind() {
     tokenize: lib.func(
       'int32 llama_tokenize(void *vocabulary, uint8 *text, int32 bytes, _Out_ int32 *ids, int32 idsMax, bool addSpecial, bool parseSpecial)',
     ),
+    setThreads: lib.func('void llama_set_n_threads(void *context, int32 one, int32 batch)'),
     decode: lib.func('int32 llama_decode(void *context, Batch batch)'),
     logitsAt: lib.func('float *llama_get_logits_ith(void *context, int32 index)'),
     metaCount: lib.func('int32 llama_model_meta_count(void *model)'),
@@ -193,6 +197,8 @@ function decodeOnce(model, vocabulary, ids, positions) {
   params.words[contextWord.typeV] = ggmlF32;
   const context = llama.open(model, params);
   if (context === null) throw new Error('llama.cpp makes no context of the model');
+  // Its threads wait by spinning, which is slow where others compute too.
+  llama.setThreads(context, 1, 1);
   try {
     const code = llama.decode(context, {
       tokenCount: ids.length,

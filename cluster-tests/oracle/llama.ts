@@ -138,6 +138,11 @@ interface Running {
   readonly died: Promise<void>;
 }
 
+interface Asked extends PromiseWithResolvers<unknown> {
+  /** Rejects with what llama.cpp said about it. */
+  readonly fail: (error: string) => Promise<void>;
+}
+
 type Answer =
   | { readonly ready: true }
   | { readonly id: number; readonly ok: true; readonly value: unknown }
@@ -151,7 +156,7 @@ async function start(threads: number): Promise<Running> {
     env: { PATH: '/usr/bin:/bin', GGML_NO_BACKTRACE: '1' },
   });
   const heard = listen(llama);
-  const waiting = new Map<number, PromiseWithResolvers<unknown>>();
+  const waiting = new Map<number, Asked>();
   const ready = withResolvers<void>();
 
   llama.on('message', (answer: Answer) => {
@@ -159,11 +164,12 @@ async function start(threads: number): Promise<Running> {
     const asked = waiting.get(answer.id);
     waiting.delete(answer.id);
     if (answer.ok) asked?.resolve(answer.value);
-    else asked?.reject(new Error(`${answer.error}\n${heard.forget()}`));
+    else asked?.fail(answer.error);
   });
   const died = new Promise<void>((resolve) => {
-    llama.on('exit', (code, signal) => {
-      const error = new Error(`llama.cpp died (${signal ?? code})\n${heard.forget()}`);
+    // Unlike `exit`, `close` comes after the last word on stderr.
+    llama.on('close', (code, signal) => {
+      const error = new Error(`llama.cpp died (${signal ?? code})\n${heard.now()}`);
       ready.reject(error);
       for (const asked of waiting.values()) asked.reject(error);
       resolve();
@@ -178,27 +184,45 @@ async function start(threads: number): Promise<Running> {
     ask(request) {
       const id = next++;
       const asked = withResolvers<unknown>();
-      waiting.set(id, asked);
+      // Asked for before the request, so that no word can come too early.
+      const about = heard.upTo(id);
+      const fail = async (error: string) => asked.reject(new Error(`${error}\n${await about}`));
+      waiting.set(id, { ...asked, fail });
       llama.send({ id, ...request }, (error) => error !== null && asked.reject(error));
       return asked.promise;
     },
   };
 }
 
+interface Heard {
+  /** What was said about the request, once all of it has arrived. */
+  upTo(id: number): Promise<string>;
+  /** What was said since the last answer. */
+  now(): string;
+}
+
 /** Keeps the end of what the process says, for the error that may follow. */
-function listen(llama: ChildProcess): { forget(): string } {
+function listen(llama: ChildProcess): Heard {
   let spoken = '';
+  const waiting = new Map<string, (text: string) => void>();
   llama.stderr?.setEncoding('utf8').on('data', (text: string) => {
-    spoken = (spoken + text).slice(-SPOKEN_CHARACTERS_MAX);
+    spoken += text;
+    for (let found = answered.exec(spoken); found !== null; found = answered.exec(spoken)) {
+      const about = spoken.slice(0, found.index);
+      spoken = spoken.slice(found.index + found[0].length);
+      const id = found[1] ?? '';
+      waiting.get(id)?.(about.slice(-SPOKEN_CHARACTERS_MAX));
+      waiting.delete(id);
+    }
   });
   return {
-    forget() {
-      const text = spoken;
-      spoken = '';
-      return text;
-    },
+    upTo: (id) => new Promise((resolve) => waiting.set(String(id), resolve)),
+    now: () => spoken.slice(-SPOKEN_CHARACTERS_MAX),
   };
 }
+
+/** What llama-child.mjs says after each request. */
+const answered = /\n\[answered (\d+)\]\n/;
 
 interface PromiseWithResolvers<T> {
   readonly promise: Promise<T>;

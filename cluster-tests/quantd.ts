@@ -1,0 +1,87 @@
+/**
+ * Quantd: runs the program as a user does, from its launcher, and catches what it says.
+ *
+ *   arguments ──▶ node cli/quantd ──▶ exit code, stdout, stderr, events of --json
+ *
+ * The tests see nothing of the program but this, its files and its exit code.
+ */
+
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const launcher = join(root, 'cli', 'quantd');
+
+/** Longer than any run of the tests; a run that hangs must not hold up the others for ever. */
+const RUN_MS_MAX = 110_000;
+
+export interface Run {
+  /** What a shell would say: null where a signal ended the process. */
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface RunOptions {
+  readonly directory?: string;
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal;
+}
+
+/** Runs `quantd` with `words` and waits for its end, whatever it is. */
+export function runQuantd(words: readonly string[], options: RunOptions = {}): Promise<Run> {
+  if (!existsSync(launcher)) throw new Error('there is no cli/quantd to run');
+  const { directory = root, environment = {}, signal } = options;
+  const quantd = spawn(process.execPath, [launcher, ...words], {
+    cwd: directory,
+    env: { ...process.env, NO_COLOR: '1', ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: RUN_MS_MAX,
+    ...(signal !== undefined && { signal }),
+  });
+  let stdout = '';
+  let stderr = '';
+  quantd.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text;
+  });
+  quantd.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  return new Promise((resolve, reject) => {
+    quantd.on('error', reject);
+    quantd.on('close', (code, ended) => resolve({ code, signal: ended, stdout, stderr }));
+  });
+}
+
+/** As `runQuantd`, for runs that must succeed: anything else is an error with all that was said. */
+export async function mustRunQuantd(
+  words: readonly string[],
+  options: RunOptions = {},
+): Promise<Run> {
+  const run = await runQuantd(words, options);
+  if (run.code === 0) return run;
+  const ended = run.signal ?? run.code;
+  throw new Error(`quantd ${words.join(' ')} ended with ${ended}\n${run.stdout}\n${run.stderr}`);
+}
+
+/** The objects that a run with --json prints, a line each. */
+export function parseEvents({ stdout }: Run): Record<string, unknown>[] {
+  return stdout
+    .split('\n')
+    .filter((line) => line.trim() !== '')
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+}
+
+/** A directory of the test's own, with a way to be rid of it. */
+export async function makeScratch(
+  name: string,
+): Promise<{ readonly path: string; remove(): Promise<void> }> {
+  const path = await mkdtemp(join(tmpdir(), `quantd-${name}-`));
+  return { path, remove: () => rm(path, { recursive: true, force: true }) };
+}
