@@ -1,0 +1,89 @@
+/**
+ * Overrides: types a person sets by hand, for tensors whose name a pattern finds.
+ *
+ *   "ffn_down=q8_0" ──▶ parseTensorTypeOption ──▶ TensorType ──▶ findOverride (in type-rules.ts)
+ */
+
+import { FaultError } from '../../../proto/fault.ts';
+import type { BlockTypeName } from '../gguf/block-types.ts';
+import { recipeFaults } from './faults.ts';
+import { parseBlockType } from './ftypes.ts';
+
+export interface TensorType {
+  /** Found anywhere in the name unless it is anchored. */
+  readonly pattern: string;
+  readonly type: BlockTypeName;
+}
+
+export interface CompiledOverride {
+  readonly expression: RegExp;
+  readonly type: BlockTypeName;
+}
+
+// A pattern over names of at most 63 characters; longer ones are accidents or attacks.
+export const PATTERN_LENGTH_MAX = 512;
+
+/**
+ * Reads the PATTERN=TYPE of `--tensor-type`. The last `=` divides, for patterns may hold one.
+ * @throws FaultError badTensorTypeOption, badPattern, unknownBlockType
+ */
+export function parseTensorTypeOption(text: string): TensorType {
+  const divider = text.lastIndexOf('=');
+  if (divider <= 0 || divider === text.length - 1) {
+    const why = JSON.stringify(text.slice(0, PATTERN_LENGTH_MAX));
+    throw new FaultError(recipeFaults.badTensorTypeOption, { why });
+  }
+  const pattern = lowerCase(text.slice(0, divider));
+  compilePattern(pattern);
+  return { pattern, type: parseBlockType(text.slice(divider + 1)) };
+}
+
+/** @throws FaultError badPattern */
+export function compileOverrides(tensorTypes: readonly TensorType[]): readonly CompiledOverride[] {
+  return tensorTypes.map(({ pattern, type }) => ({
+    expression: compilePattern(lowerCase(pattern)),
+    type,
+  }));
+}
+
+/** The type of the first pattern that is found in the name. */
+export function findOverride(
+  overrides: readonly CompiledOverride[],
+  name: string,
+): BlockTypeName | undefined {
+  return overrides.find(({ expression }) => expression.test(name))?.type;
+}
+
+/** As llama-quantize does: tensor names have no capitals. `\S` becomes `\s`, there as here. */
+function lowerCase(pattern: string): string {
+  return pattern.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
+}
+
+// Forms that JavaScript reads and C++ (with which llama-quantize searches) refuses or reads
+// otherwise: a recipe must not mean one thing there and another here.
+const foreignForms: readonly (readonly [form: RegExp, reason: string])[] = [
+  [/[^\x20-\x7e]/, 'it holds a character outside printable ASCII'],
+  [/\(\?(?![:=!])/, 'of the (? forms only (?:, (?= and (?! can be used'],
+  [/\[[:.=]/, 'character classes such as [:digit:] cannot be used; write \\d or [0-9]'],
+  [/\[\^?\]/, 'an empty set [] can never be found'],
+];
+
+function compilePattern(pattern: string): RegExp {
+  const refuse = (why: string, cause?: unknown) =>
+    new FaultError(
+      recipeFaults.badPattern,
+      { key: pattern.slice(0, PATTERN_LENGTH_MAX), why },
+      { cause },
+    );
+  if (pattern.length === 0) throw refuse('it is empty');
+  if (pattern.length > PATTERN_LENGTH_MAX) {
+    throw refuse(`it is longer than ${PATTERN_LENGTH_MAX} characters`);
+  }
+  const foreign = foreignForms.find(([form]) => form.test(pattern));
+  if (foreign !== undefined) throw refuse(foreign[1]);
+  try {
+    return new RegExp(pattern);
+  } catch (error) {
+    throw refuse(error instanceof Error ? error.message : 'it cannot be read', error);
+  }
+}
