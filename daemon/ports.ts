@@ -3,6 +3,9 @@
  * pass a simulated world instead.
  */
 
+import type { RunEvent, RunRequest, Status } from '../proto/api.ts';
+import type { InspectReport } from '../proto/inspect.ts';
+
 /** A directory (later: a repository) that is only read. */
 export interface Source {
   /** Every regular file below the directory, by path relative to it. */
@@ -61,10 +64,58 @@ export interface Kernels {
   quantize(job: QuantizeJob): Promise<QuantizeResult>;
   /** SHA-256 on the addon's own threads. */
   sha256(bytes: Uint8Array): Promise<Uint8Array>;
+  /** SHA-256 of a whole file, read on the addon's own threads. */
+  sha256File(path: string, signal?: AbortSignal): Promise<Uint8Array>;
   close(): void;
+}
+
+/** The directory an output grows in. One process holds it at a time. */
+export interface OutputDirectory {
+  freeBytes(): Promise<number>;
+  /** Prepares `file` of `bytes` bytes; `overwrite` removes whatever has its name. */
+  open(file: string, bytes: number, options: { overwrite: boolean }): Promise<OutputFile>;
+  close(): Promise<void>;
+}
+
+/**
+ * A file that grows under the name `<file>.part` and gets its own name when it is sealed. The
+ * journal beside it survives crashes; what it says is the assembler's business.
+ */
+export interface OutputFile {
+  /** `sealed`: it has its final name. `foreign`: a file of that name which no journal tells of. */
+  readonly state: 'new' | 'partial' | 'sealed' | 'foreign';
+  /** Bytes on disk that the file already occupies. */
+  readonly allocatedBytes: number;
+  readJournal(): Promise<Uint8Array>;
+  /** Continues a partial file: drops what a crash tore off the journal after `journalBytes`. */
+  resume(journalBytes: number): Promise<void>;
+  /** Drops part and journal, and begins the journal with these bytes, durably. */
+  restart(journal: Uint8Array): Promise<void>;
+  write(offset: number, bytes: Uint8Array): Promise<void>;
+  read(offset: number, into: Uint8Array): Promise<void>;
+  /** Makes what was written durable, then appends to the journal, durably. */
+  commit(journal: Uint8Array): Promise<void>;
+  /** Gives the file its final name, durably. */
+  seal(): Promise<void>;
+  /** SHA-256 of the whole file, lower-case hex. */
+  digest(): Promise<string>;
+  close(): Promise<void>;
 }
 
 export interface Clock {
   /** Milliseconds that never jump; the zero is arbitrary. */
   now(): number;
+}
+
+/** What the local API offers to the commands; main.ts puts it together. */
+export interface LocalService {
+  status(): Status;
+  inspect(path: string): Promise<InspectReport>;
+  /** Begins a run. `ended` resolves when every output is sealed and rejects with what stopped it. */
+  run(
+    request: RunRequest,
+    report: (event: RunEvent) => void,
+  ): { readonly run: number; readonly ended: Promise<void> };
+  /** Lets a run finish what is under way and stop; a run that has ended is left alone. */
+  drain(run: number): void;
 }

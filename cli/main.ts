@@ -1,0 +1,220 @@
+/**
+ * The command line: arguments ──▶ one request to the daemon ──▶ text or NDJSON, and an exit code.
+ */
+
+import { resolve } from 'node:path';
+import { Command, CommanderError, Option } from 'commander';
+import { EVENT_VERSION, type RunRequest } from '../proto/api.ts';
+import { exitCodes } from '../proto/fault.ts';
+import { ReportedFault } from './client.ts';
+import { type ConnectOptions, connect, dataDirectory, findDaemon } from './daemon.ts';
+import { renderFault } from './fault-view.ts';
+import { renderInspect } from './inspect-view.ts';
+import { showRun } from './run-command.ts';
+import { renderStatus } from './status-view.ts';
+import { runUp } from './up-command.ts';
+
+declare const QUANTD_VERSION: string;
+
+type Shared = ConnectOptions & { json?: boolean };
+interface QuantizeOptions extends Shared {
+  type: string[];
+  out: string;
+  name?: string;
+  overwrite?: boolean;
+  tensorType: string[];
+  outputTensorType?: string;
+  tokenEmbeddingType?: string;
+  leaveOutputTensor?: boolean;
+  pure?: boolean;
+}
+interface ConvertOptions extends Shared {
+  type: string;
+  out: string;
+  name?: string;
+  overwrite?: boolean;
+}
+
+const program = new Command('quantd')
+  .description('Turns Hugging Face checkpoints into GGUF files, byte for byte as llama.cpp does.')
+  .version(QUANTD_VERSION)
+  .showSuggestionAfterError()
+  .exitOverride()
+  .addHelpText(
+    'after',
+    '\nExit codes: 0 ok, 1 failed, 2 usage, 3 environment, 4 input refused, 6 mismatch, 130 interrupted',
+  );
+
+const dataOption = (): Option =>
+  new Option('--data <dir>', "the daemon's data directory").env('QUANTD_DATA');
+const jsonOption = (): Option => new Option('--json', 'print one JSON object a line');
+const list = (text: string, before: string[]): string[] => [
+  ...before,
+  ...text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== ''),
+];
+const collect = (text: string, before: string[]): string[] => [...before, text];
+
+function withDaemonOptions(command: Command): Command {
+  return command
+    .option('--solo', 'start a daemon for this command alone, even where one answers')
+    .addOption(dataOption())
+    .option('--threads <n>', 'threads of a daemon started for this command')
+    .option('--ram <size>', 'memory for its tasks, such as 2GiB')
+    .addOption(jsonOption());
+}
+
+withDaemonOptions(
+  program
+    .command('quantize')
+    .description('make a GGUF of each type from a checkpoint')
+    .argument('<source>', 'checkpoint directory')
+    .requiredOption('--type <types>', 'Q4_K_M,Q8_0,… (repeatable)', list, [])
+    .requiredOption('--out <dir>', 'directory of the outputs; an unfinished one is continued')
+    .option('--name <model>', "the model's name in metadata and file names")
+    .option('--overwrite', 'replace outputs of another run')
+    .option(
+      '--tensor-type <pattern=type>',
+      'type of the tensors that match (repeatable)',
+      collect,
+      [],
+    )
+    .option('--output-tensor-type <type>', 'type of output.weight')
+    .option('--token-embedding-type <type>', 'type of token_embd.weight')
+    .option('--leave-output-tensor', 'do not quantize output.weight')
+    .option('--pure', 'one type everywhere, no mixtures'),
+).action((source: string, options: QuantizeOptions) =>
+  runRequest(options, {
+    kind: 'quantize',
+    source: resolve(source),
+    types: options.type,
+    out: resolve(options.out),
+    name: options.name,
+    overwrite: options.overwrite ?? false,
+    tensorTypes: options.tensorType,
+    outputTensorType: options.outputTensorType,
+    tokenEmbeddingType: options.tokenEmbeddingType,
+    leaveOutputTensor: options.leaveOutputTensor ?? false,
+    pure: options.pure ?? false,
+  }),
+);
+
+withDaemonOptions(
+  program
+    .command('convert')
+    .description('make one GGUF of plain numbers from a checkpoint')
+    .argument('<source>', 'checkpoint directory')
+    .requiredOption('--type <type>', 'BF16, F16 or F32')
+    .requiredOption('--out <file>', 'the file to make')
+    .option('--name <model>', "the model's name in metadata")
+    .option('--overwrite', 'replace the file'),
+).action((source: string, options: ConvertOptions) =>
+  runRequest(options, {
+    kind: 'convert',
+    source: resolve(source),
+    type: options.type,
+    out: resolve(options.out),
+    name: options.name,
+    overwrite: options.overwrite ?? false,
+  }),
+);
+
+program
+  .command('inspect')
+  .description('show metadata, tensors and sizes of a GGUF or safetensors file')
+  .argument('<file>')
+  .addOption(dataOption())
+  .addOption(jsonOption())
+  .action(async (file: string, options: Shared) => {
+    const connection = await connect(options);
+    try {
+      const report = await connection.client.inspect(resolve(file));
+      if (options.json === true) printJson({ type: 'inspect', ...report, path: file });
+      else print(renderInspect(report, process.stdout.columns ?? 120));
+    } finally {
+      await connection.close();
+    }
+  });
+
+program
+  .command('status')
+  .description('show what the daemon is doing')
+  .addOption(dataOption())
+  .addOption(jsonOption())
+  .action(async (options: Shared) => {
+    const directory = dataDirectory(options.data);
+    const status = await (await findDaemon(directory))?.status();
+    if (options.json === true)
+      printJson({ type: 'status', running: status !== undefined, ...status });
+    else print(renderStatus(status, directory));
+    if (status === undefined) process.exitCode = exitCodes.environment;
+  });
+
+program
+  .command('up')
+  .description('run a daemon until Ctrl-C')
+  .addOption(dataOption())
+  .option('--name <name>', 'name of this machine')
+  .option('--ram <size>', 'memory it offers, such as 8GiB')
+  .option('--disk <size>', 'disk it offers, such as 50GiB')
+  .option('--threads <n>', 'threads of its kernels')
+  .addOption(jsonOption())
+  .action(
+    async (options: Record<'name' | 'ram' | 'disk' | 'threads', string | undefined> & Shared) => {
+      process.exitCode = await runUp(options, { print, printJson });
+    },
+  );
+
+async function runRequest(options: Shared, request: Loose<RunRequest>): Promise<void> {
+  const connection = await connect(options);
+  const json = options.json === true;
+  if (connection.isChild && !json && options.solo !== true) {
+    process.stderr.write('no daemon is running: started one for this command\n');
+  }
+  try {
+    process.exitCode = await showRun(connection.client, stripped(request), {
+      out: process.stdout,
+      err: process.stderr,
+      json,
+    });
+  } finally {
+    await connection.close();
+  }
+}
+
+/** A request whose options may stand there as undefined, as commander gives them. */
+type Loose<T> = T extends unknown ? { [K in keyof T]: T[K] | undefined } : never;
+
+function stripped(request: Loose<RunRequest>): RunRequest {
+  const entries = Object.entries(request).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(entries) as RunRequest;
+}
+
+function print(lines: readonly string[]): void {
+  process.stdout.write(`${lines.join('\n')}\n`);
+}
+
+function printJson(value: object): void {
+  process.stdout.write(`${JSON.stringify({ v: EVENT_VERSION, ...value })}\n`);
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.exitCode = report(error);
+}
+
+/** Shows what went wrong and returns the exit code for it. */
+function report(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : exitCodes.usage;
+  const isJson = process.argv.includes('--json');
+  if (error instanceof ReportedFault) {
+    if (isJson) printJson({ type: 'fault', ...error.fault });
+    else process.stderr.write(`${renderFault(error.fault).join('\n')}\n`);
+    return error.fault.exit;
+  }
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  return exitCodes.failed;
+}

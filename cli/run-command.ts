@@ -1,0 +1,128 @@
+/**
+ * Run command: sends a run to the daemon and shows its events.
+ *
+ *   request ──▶ Client.run ──▶ terminal, plain lines, or NDJSON ──▶ exit code
+ */
+
+import { createLogUpdate } from 'log-update';
+import type { RunEvent, RunRequest } from '../proto/api.ts';
+import type { Client } from './client.ts';
+import { renderFault } from './fault-view.ts';
+import { renderDone, renderOutputs, renderPlan, renderProgress } from './run-view.ts';
+
+// A log that is read later needs a sign of life, not a film.
+const PLAIN_INTERVAL_MS = 10_000;
+const INTERRUPTED = 130;
+
+export interface Screen {
+  readonly out: NodeJS.WriteStream;
+  readonly err: NodeJS.WriteStream;
+  readonly json: boolean;
+}
+
+/** Resolves with the exit code. */
+export async function showRun(
+  client: Client,
+  request: RunRequest,
+  screen: Screen,
+): Promise<number> {
+  const view = screen.json ? new JsonView(screen) : new TextView(screen);
+  let run: number | undefined;
+  let interrupts = 0;
+  const onInterrupt = (): void => {
+    interrupts++;
+    if (interrupts > 1 || run === undefined) process.exit(INTERRUPTED);
+    screen.err.write('\nfinishing what is under way; Ctrl-C again stops at once\n');
+    client.drain(run).catch(() => process.exit(INTERRUPTED));
+  };
+  process.on('SIGINT', onInterrupt).on('SIGTERM', onInterrupt);
+  try {
+    let code = 1;
+    for await (const event of client.run(request)) {
+      if (event.type === 'accepted') run = event.run;
+      if (event.type === 'done') code = 0;
+      if (event.type === 'fault') code = event.exit;
+      view.show(event);
+    }
+    return code;
+  } finally {
+    view.end();
+    process.off('SIGINT', onInterrupt).off('SIGTERM', onInterrupt);
+  }
+}
+
+interface View {
+  show(event: RunEvent): void;
+  end(): void;
+}
+
+class JsonView implements View {
+  readonly #screen: Screen;
+
+  constructor(screen: Screen) {
+    this.#screen = screen;
+  }
+
+  show(event: RunEvent): void {
+    this.#screen.out.write(`${JSON.stringify({ ...event, ts: new Date().toISOString() })}\n`);
+  }
+
+  end(): void {
+    // Every line is whole already.
+  }
+}
+
+class TextView implements View {
+  readonly #screen: Screen;
+  readonly #bar: ReturnType<typeof createLogUpdate> | undefined;
+  readonly #outputs: Extract<RunEvent, { type: 'output' }>[] = [];
+  #plainMs = Date.now();
+
+  constructor(screen: Screen) {
+    this.#screen = screen;
+    this.#bar = screen.err.isTTY ? createLogUpdate(screen.err) : undefined;
+  }
+
+  show(event: RunEvent): void {
+    switch (event.type) {
+      case 'plan':
+        this.#lines(renderPlan(event));
+        break;
+      case 'notice':
+        this.#lines([`note     ${event.text}`]);
+        break;
+      case 'progress':
+        this.#progress(event);
+        break;
+      case 'output':
+        this.#outputs.push(event);
+        break;
+      case 'done':
+        this.#lines(['', ...renderOutputs(this.#outputs), '', renderDone(event)]);
+        break;
+      case 'fault':
+        this.#bar?.clear();
+        this.#screen.err.write(`${renderFault(event).join('\n')}\n`);
+        break;
+    }
+  }
+
+  end(): void {
+    this.#bar?.clear();
+    this.#bar?.done();
+  }
+
+  #progress(event: Extract<RunEvent, { type: 'progress' }>): void {
+    if (this.#bar !== undefined) {
+      this.#bar(renderProgress(event, this.#screen.err.columns));
+    } else if (Date.now() - this.#plainMs >= PLAIN_INTERVAL_MS) {
+      this.#plainMs = Date.now();
+      this.#screen.err.write(`${renderProgress(event, 200)}\n`);
+    }
+  }
+
+  #lines(lines: readonly string[]): void {
+    this.#bar?.clear();
+    this.#screen.out.write(`${lines.join('\n')}\n`);
+  }
+}

@@ -1,0 +1,67 @@
+/**
+ * Run view: a run's events as text.
+ *
+ *   RunEvent ──▶ renderPlan, renderProgress, renderOutputs ──▶ lines
+ */
+
+import type { RunEvent } from '../proto/api.ts';
+import { bytesText, countText, secondsText, tableText } from './format.ts';
+
+type EventOf<T extends RunEvent['type']> = Extract<RunEvent, { type: T }>;
+
+export function renderPlan(plan: EventOf<'plan'>): string[] {
+  const rows = plan.outputs.map((output) => [
+    `  ${output.file}`,
+    bytesText(output.bytes),
+    `${output.bitsPerWeight.toFixed(2)} bpw`,
+    output.bytesDone > 0 ? `${bytesText(output.bytesDone)} already made` : '',
+    output.fallbacks > 0 ? `${output.fallbacks} tensors in a fallback type` : '',
+  ]);
+  return [
+    `model    ${plan.model} · ${plan.architecture} · ${plan.tensors} tensors · ${countText(plan.elements)} weights`,
+    `plan     ${bytesText(plan.sourceBytes)} of source in ${plan.tasks} reads · ${plan.units} units · ${plan.threads} threads · ${plan.isa}`,
+    ...tableText(rows, [1, 2]),
+  ];
+}
+
+const stages = {
+  fingerprint: 'hashing the source',
+  quantize: 'quantizing',
+  verify: 'reading back',
+} as const;
+
+const BAR_WIDTH = 24;
+
+export function renderProgress(progress: EventOf<'progress'>, width: number): string {
+  const { bytesDone, bytesTotal, bytesPerSecond, secondsLeft } = progress;
+  const share = bytesTotal > 0 ? Math.min(1, bytesDone / bytesTotal) : 1;
+  const filled = Math.round(share * BAR_WIDTH);
+  const parts = [
+    stages[progress.stage].padEnd(18),
+    `[${'#'.repeat(filled)}${'.'.repeat(BAR_WIDTH - filled)}]`,
+    `${(share * 100).toFixed(0).padStart(3)} %`,
+    `${bytesText(bytesPerSecond)}/s`,
+    secondsLeft === undefined ? '' : `${secondsText(secondsLeft)} left`,
+  ];
+  return parts.join('  ').trimEnd().slice(0, width);
+}
+
+export function renderOutputs(outputs: readonly EventOf<'output'>[]): string[] {
+  const rows = outputs.map((output) => [
+    output.path,
+    bytesText(output.bytes),
+    output.bitsPerWeight.toFixed(2),
+    output.sha256,
+  ]);
+  return tableText([['file', 'size', 'bits per weight', 'SHA-256'], ...rows], [1, 2]);
+}
+
+/** One line: what was done, how long it took, and that the source was read once. */
+export function renderDone(done: EventOf<'done'>): string {
+  const rate = done.seconds > 0 ? done.sourceBytesRead / done.seconds : 0;
+  return [
+    `done in ${secondsText(done.seconds)}`,
+    `${done.unitsMade} units made`,
+    `${bytesText(done.sourceBytesRead)} of ${bytesText(done.sourceBytes)} source read (${bytesText(rate)}/s)`,
+  ].join(' · ');
+}

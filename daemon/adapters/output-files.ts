@@ -1,0 +1,238 @@
+/**
+ * Output files: the directory a run writes to.
+ *
+ *   DIR/<file>.part ──seal──▶ DIR/<file>      DIR/.quantd/<file>.runs  the journal, which stays
+ *
+ * Every rename is followed by an fsync of its directory, so that what was said to be sealed is
+ * still there after a power cut.
+ */
+
+import { type FileHandle, mkdir, open, rename, rm, stat, statfs } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { FaultError } from '../../proto/fault.ts';
+import type { OutputDirectory, OutputFile } from '../ports.ts';
+import { type Lock, takeLock } from './lock-file.ts';
+import { diskFault, diskFaults } from './output-faults.ts';
+
+type HashFile = (path: string) => Promise<Uint8Array>;
+
+// A journal of a million runs; a longer file is none of ours.
+const JOURNAL_BYTES_MAX = 64 * 1024 * 1024;
+
+/** Opens `path` (made if needed) for one run; throws `diskFaults.locked` while another has it. */
+export async function openOutputDirectory(
+  path: string,
+  hashFile: HashFile,
+): Promise<OutputDirectory> {
+  const state = join(path, '.quantd');
+  let lock: Lock;
+  try {
+    await mkdir(state, { recursive: true });
+    lock = await takeLock(join(state, 'lock'));
+  } catch (error) {
+    throw diskFault(error, path);
+  }
+  return {
+    freeBytes: async () => {
+      const { bavail, bsize } = await statfs(path);
+      return bavail * bsize;
+    },
+    open: (file, bytes, { overwrite }) =>
+      DiskOutput.open(path, file, bytes, overwrite, hashFile).catch((error: unknown) => {
+        throw diskFault(error, file);
+      }),
+    close: () => lock.release(),
+  };
+}
+
+class DiskOutput implements OutputFile {
+  readonly state: OutputFile['state'];
+  readonly allocatedBytes: number;
+  readonly #name: string;
+  readonly #final: string;
+  readonly #journalPath: string;
+  readonly #bytes: number;
+  readonly #hashFile: HashFile;
+  #part: FileHandle | undefined;
+  #journal: FileHandle | undefined;
+
+  private constructor(paths: Paths, state: OutputFile['state'], allocated: number) {
+    this.state = state;
+    this.allocatedBytes = allocated;
+    this.#name = paths.name;
+    this.#final = paths.final;
+    this.#journalPath = paths.journal;
+    this.#bytes = paths.bytes;
+    this.#hashFile = paths.hashFile;
+  }
+
+  static async open(
+    directory: string,
+    name: string,
+    bytes: number,
+    overwrite: boolean,
+    hashFile: HashFile,
+  ): Promise<DiskOutput> {
+    const final = join(directory, name);
+    const journal = join(directory, '.quantd', `${basename(name)}.runs`);
+    const paths = { name, final, journal, bytes, hashFile };
+    if (overwrite) {
+      await Promise.all([final, `${final}.part`, journal].map((path) => rm(path, { force: true })));
+    }
+    const [sealed, part, log] = await Promise.all([final, `${final}.part`, journal].map(sizeOf));
+    const allocated = sealed?.allocated ?? part?.allocated ?? 0;
+    if (sealed !== undefined) {
+      const output = new DiskOutput(paths, log === undefined ? 'foreign' : 'sealed', allocated);
+      output.#part = await open(final, 'r');
+      return output;
+    }
+    const isPartial = part !== undefined && log !== undefined;
+    const output = new DiskOutput(paths, isPartial ? 'partial' : 'new', isPartial ? allocated : 0);
+    if (isPartial) {
+      output.#part = await open(`${final}.part`, 'r+');
+      output.#journal = await open(journal, 'a');
+    }
+    return output;
+  }
+
+  async readJournal(): Promise<Uint8Array> {
+    const file = await open(this.#journalPath, 'r');
+    try {
+      const { size } = await file.stat();
+      const bytes = new Uint8Array(Math.min(size, JOURNAL_BYTES_MAX));
+      await readFully(file, 0, bytes, this.#name);
+      return bytes;
+    } finally {
+      await file.close();
+    }
+  }
+
+  async resume(journalBytes: number): Promise<void> {
+    if (this.state !== 'partial') return;
+    await this.#guard(async () => {
+      await this.#journal?.truncate(journalBytes);
+      await this.#open().truncate(this.#bytes);
+    });
+  }
+
+  async restart(journal: Uint8Array): Promise<void> {
+    await this.#guard(async () => {
+      await this.close();
+      // The journal goes first: a part without a journal is begun anew, never trusted.
+      await rm(this.#journalPath, { force: true });
+      await mkdir(dirname(this.#journalPath), { recursive: true });
+      this.#part = await open(`${this.#final}.part`, 'w+');
+      await this.#part.truncate(this.#bytes);
+      await this.#part.sync();
+      this.#journal = await open(this.#journalPath, 'ax');
+      await appendFully(this.#journal, journal);
+      await this.#journal.sync();
+      await syncDirectory(dirname(this.#journalPath));
+      await syncDirectory(dirname(this.#final));
+    });
+  }
+
+  async write(offset: number, bytes: Uint8Array): Promise<void> {
+    await this.#guard(async () => {
+      for (let done = 0; done < bytes.length; ) {
+        const { bytesWritten } = await this.#open().write(
+          bytes,
+          done,
+          bytes.length - done,
+          offset + done,
+        );
+        done += bytesWritten;
+      }
+    });
+  }
+
+  async read(offset: number, into: Uint8Array): Promise<void> {
+    await this.#guard(() => readFully(this.#open(), offset, into, this.#name));
+  }
+
+  async commit(journal: Uint8Array): Promise<void> {
+    await this.#guard(async () => {
+      await this.#open().datasync();
+      if (this.#journal === undefined) throw new Error(`${this.#name} has no journal`);
+      await appendFully(this.#journal, journal);
+      await this.#journal.datasync();
+    });
+  }
+
+  async seal(): Promise<void> {
+    await this.#guard(async () => {
+      await this.#open().sync();
+      await rename(`${this.#final}.part`, this.#final);
+      await syncDirectory(dirname(this.#final));
+    });
+  }
+
+  async digest(): Promise<string> {
+    return Buffer.from(await this.#hashFile(this.#final)).toString('hex');
+  }
+
+  async close(): Promise<void> {
+    await this.#part?.close();
+    await this.#journal?.close();
+    this.#part = undefined;
+    this.#journal = undefined;
+  }
+
+  #open(): FileHandle {
+    if (this.#part === undefined) throw new Error(`${this.#name} is not open`);
+    return this.#part;
+  }
+
+  async #guard<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      throw diskFault(error, this.#name);
+    }
+  }
+}
+
+interface Paths {
+  readonly name: string;
+  readonly final: string;
+  readonly journal: string;
+  readonly bytes: number;
+  readonly hashFile: HashFile;
+}
+
+async function sizeOf(path: string): Promise<{ bytes: number; allocated: number } | undefined> {
+  try {
+    const { size, blocks } = await stat(path);
+    return { bytes: size, allocated: blocks * 512 };
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+async function readFully(
+  file: FileHandle,
+  offset: number,
+  into: Uint8Array,
+  name: string,
+): Promise<void> {
+  for (let done = 0; done < into.length; ) {
+    const { bytesRead } = await file.read(into, done, into.length - done, offset + done);
+    if (bytesRead === 0) {
+      throw new FaultError(diskFaults.endsEarly, { file: name, byte: offset + done });
+    }
+    done += bytesRead;
+  }
+}
+
+async function appendFully(file: FileHandle, bytes: Uint8Array): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    const { bytesWritten } = await file.write(bytes, done, bytes.length - done);
+    done += bytesWritten;
+  }
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r');
+  await directory.sync().finally(() => directory.close());
+}

@@ -1,0 +1,185 @@
+/**
+ * Plan: every unit of a run, with its id and the place of its result in each output.
+ *
+ *   Model + outputs (types, layouts) + file digests ──▶ planRun ──▶ Plan ──▶ schedule/schedule.ts
+ *
+ * A task is a row group in all the types wanted of it: one read, every output made from it. A
+ * block run is one unit's result; outputs that want the same type of a tensor share the run.
+ */
+
+import { assert } from '../../../proto/assert.ts';
+import { type BlockTypeName, blockTypes, rowBytes } from '../gguf/block-types.ts';
+import type { GgufLayout } from '../gguf/layout.ts';
+import type { ModelTensor } from '../models/family.ts';
+import { cutRowGroups, type RowGroup, tensorRows } from './row-groups.ts';
+import { digestFields, type Field, type Sha256, type UnitId, unitId } from './unit-id.ts';
+
+/** What one output asks of the model's tensors. */
+export interface OutputRequest {
+  /** File name of the finished output. */
+  readonly file: string;
+  readonly layout: GgufLayout;
+  /** The type of each tensor, by name. */
+  readonly types: ReadonlyMap<string, BlockTypeName>;
+}
+
+/** Where a block run stands in an output: its index among the output's runs. */
+export interface Placement {
+  readonly output: number;
+  readonly run: number;
+}
+
+export interface BlockRun {
+  readonly unit: UnitId;
+  readonly type: BlockTypeName;
+  readonly bytes: number;
+  readonly placements: readonly Placement[];
+}
+
+export interface Task {
+  readonly tensor: ModelTensor;
+  readonly group: RowGroup;
+  readonly columns: number;
+  readonly runs: readonly BlockRun[];
+  /** Source and result bytes that are in memory while the task runs. */
+  readonly memoryBytes: number;
+}
+
+/** One run of an output, in ascending order of its place in the file. */
+export interface OutputRun {
+  readonly unit: UnitId;
+  readonly task: number;
+  readonly offset: number;
+  readonly bytes: number;
+}
+
+export interface PlannedOutput {
+  readonly file: string;
+  readonly layout: GgufLayout;
+  readonly runs: readonly OutputRun[];
+  /** Digest of the header and of every unit id: equal ids mean equal bytes. */
+  readonly id: Uint8Array;
+}
+
+export interface Plan {
+  /** In the order of their place in the source, so that files are read from front to back. */
+  readonly tasks: readonly Task[];
+  readonly outputs: readonly PlannedOutput[];
+  readonly sourceBytes: number;
+}
+
+export interface PlanRequest {
+  readonly tensors: readonly ModelTensor[];
+  readonly outputs: readonly OutputRequest[];
+  /** SHA-256 of each source file, lower-case hex. */
+  readonly fileDigests: ReadonlyMap<string, string>;
+  readonly sha256: Sha256;
+}
+
+export function planRun(request: PlanRequest): Plan {
+  const tasks = request.tensors
+    .flatMap((tensor) => cutRowGroups(tensor).map((group) => draftTask(tensor, group, request)))
+    .sort((a, b) => bySource(a.group, b.group));
+  return {
+    tasks,
+    outputs: request.outputs.map((output, index) => placeRuns(output, index, tasks, request)),
+    sourceBytes: tasks.reduce((sum, task) => sum + task.group.sourceBytes, 0),
+  };
+}
+
+interface DraftTask extends Task {
+  readonly runs: readonly (BlockRun & { readonly placements: Placement[] })[];
+}
+
+/** The task with every type that any output wants of its rows; not yet placed in the outputs. */
+function draftTask(tensor: ModelTensor, group: RowGroup, request: PlanRequest): DraftTask {
+  const { columns } = tensorRows(tensor.shape);
+  const inputs = inputFields(tensor, group, request);
+  const types = new Set<BlockTypeName>();
+  for (const output of request.outputs) {
+    const type = output.types.get(tensor.name);
+    if (type !== undefined) types.add(type);
+  }
+  const runs = [...types].map((type) => ({
+    unit: unitId(request.sha256, 'quantize', [
+      tensor.name,
+      group.rowStart,
+      group.rows,
+      columns,
+      blockTypes[type].id,
+      ...inputs,
+    ]),
+    type,
+    bytes: group.rows * rowBytes(type, columns),
+    placements: [],
+  }));
+  const memoryBytes = runs.reduce((sum, run) => sum + run.bytes, group.sourceBytes);
+  return { tensor, group, columns, runs, memoryBytes };
+}
+
+/** What the result depends on besides the parameters: leaves of the source, or the numbers. */
+function inputFields(tensor: ModelTensor, group: RowGroup, request: PlanRequest): Field[] {
+  if (tensor.source.kind === 'generated') {
+    return ['generated', request.sha256(bytesOf(tensor.source.values))];
+  }
+  const fields: Field[] = [tensor.source.dtype];
+  for (const { file, offset, bytes } of group.ranges) {
+    const digest = request.fileDigests.get(file);
+    assert(digest !== undefined, `no digest of ${file}`);
+    fields.push(digest, offset, bytes);
+  }
+  return fields;
+}
+
+/** The elements of a generated tensor as they would lie in a source: little-endian binary32. */
+export function bytesOf(values: Float32Array): Uint8Array {
+  const bytes = new Uint8Array(values.length * 4);
+  const view = new DataView(bytes.buffer);
+  values.forEach((value, index) => {
+    view.setFloat32(index * 4, value, true);
+  });
+  return bytes;
+}
+
+/** Gives every run that `output` wants its offset, and tells the task where it went. */
+function placeRuns(
+  output: OutputRequest,
+  index: number,
+  tasks: readonly DraftTask[],
+  { sha256 }: PlanRequest,
+): PlannedOutput {
+  const starts = new Map(output.layout.tensors.map((tensor) => [tensor.name, tensor.offset]));
+  const placed = tasks.flatMap((task, taskIndex) => {
+    const type = output.types.get(task.tensor.name);
+    const run = task.runs.find((candidate) => candidate.type === type);
+    if (type === undefined || run === undefined) return [];
+    const start = starts.get(task.tensor.name);
+    assert(start !== undefined, `the layout of ${output.file} has no ${task.tensor.name}`);
+    const offset = start + task.group.rowStart * rowBytes(type, task.columns);
+    return [
+      { unit: run.unit, task: taskIndex, offset, bytes: run.bytes, placements: run.placements },
+    ];
+  });
+  placed.sort((a, b) => a.offset - b.offset);
+  const runs = placed.map(({ placements, ...run }, position) => {
+    placements.push({ output: index, run: position });
+    return run;
+  });
+  const id = digestFields(sha256, [
+    output.layout.header,
+    output.layout.fileBytes,
+    ...runs.map((run) => run.unit),
+  ]);
+  return { file: output.file, layout: output.layout, runs, id };
+}
+
+/** Generated tensors first, then by file and offset. */
+function bySource(a: RowGroup, b: RowGroup): number {
+  const [first] = a.ranges;
+  const [second] = b.ranges;
+  if (first === undefined || second === undefined) {
+    return Number(first !== undefined) - Number(second !== undefined);
+  }
+  if (first.file !== second.file) return first.file < second.file ? -1 : 1;
+  return first.offset - second.offset;
+}

@@ -1,0 +1,85 @@
+/**
+ * The daemon: the one place where adapters are made and joined to the roles.
+ *
+ *   settings ──▶ kernels, source, outputs, local API ──▶ roles/run.ts
+ *
+ * The main thread does requests, files and decisions; arithmetic and hashing run on the addon's
+ * own threads.
+ */
+
+import './polyfill.ts';
+import { createHash } from 'node:crypto';
+import { mkdir, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { FaultError } from '../proto/fault.ts';
+import { loadKernels } from './adapters/kernels.ts';
+import { serveLocalApi } from './adapters/local-api.ts';
+import { takeLock } from './adapters/lock-file.ts';
+import { Service } from './service.ts';
+import { parseSettings, type Settings, socketPath } from './settings.ts';
+
+declare const QUANTD_VERSION: string;
+
+async function main(): Promise<void> {
+  const buildDirectory = dirname(fileURLToPath(import.meta.url));
+  const settings = parseSettings(process.argv.slice(2), process.env, {
+    addonPath: join(buildDirectory, 'kernels', 'quantd.node'),
+    version: QUANTD_VERSION,
+  });
+  await mkdir(settings.dataDirectory, { recursive: true, mode: 0o700 });
+  const lock = await takeLock(join(settings.dataDirectory, 'lock'));
+  const kernels = loadKernels({
+    addonPath: settings.addonPath,
+    threads: settings.threads,
+    ...(settings.isa === undefined ? {} : { isa: settings.isa }),
+  });
+  const sha256 = (bytes: Uint8Array): Uint8Array => createHash('sha256').update(bytes).digest();
+  const service = new Service(settings, kernels, sha256);
+  const path = socketPath(settings.dataDirectory);
+  const server = await serveLocalApi(path, service);
+  const stop = once(async () => {
+    await service.close();
+    server.closeAllConnections();
+    server.close();
+    kernels.close();
+    await rm(path, { force: true });
+    await lock.release();
+  });
+  endOn(settings, stop);
+  process.stdout.write(`${JSON.stringify({ ready: true, ...service.status() })}\n`);
+}
+
+/** A daemon ends on the first signal; a command's child also when its parent's pipe ends. */
+function endOn({ isChild }: Settings, stop: () => Promise<void>): void {
+  const end = (): void => {
+    void stop().then(() => process.exit(0));
+  };
+  if (isChild) process.stdin.resume().once('end', end).once('error', end);
+  let signals = 0;
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      signals++;
+      // The second signal means now: finished runs are on disk, the rest is made again.
+      if (signals > 1) process.exit(130);
+      end();
+    });
+  }
+}
+
+function once(work: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> | undefined;
+  return () => {
+    running ??= work();
+    return running;
+  };
+}
+
+main().catch((error: unknown) => {
+  const fault =
+    error instanceof FaultError
+      ? error.toMessage()
+      : { code: 'QD-7002', exit: 1, what: 'the daemon cannot start', hint: '', why: String(error) };
+  process.stdout.write(`${JSON.stringify({ ready: false, ...fault })}\n`);
+  process.exitCode = fault.exit;
+});

@@ -1,0 +1,253 @@
+/**
+ * Run: one request of the user from its checkpoint to its sealed outputs.
+ *
+ *   RunRequest ──▶ checkpoint ──▶ model ──▶ outputs ──▶ plan ──▶ Coordinator ──▶ RunEvents
+ */
+
+import type { OutputSummary, RunEvent, RunRequest } from '../../proto/api.ts';
+import { FaultError } from '../../proto/fault.ts';
+import type { Checkpoint } from '../core/checkpoint/checkpoint.ts';
+import { describeModel } from '../core/models/families.ts';
+import type { Model } from '../core/models/family.ts';
+import { type OutputPlan, planConversion, planOutputs } from '../core/plan/outputs.ts';
+import { type Plan, planRun } from '../core/plan/plan.ts';
+import type { Sha256 } from '../core/plan/unit-id.ts';
+import { parseBlockType, parseFtype } from '../core/recipe/ftypes.ts';
+import { parseTensorTypeOption } from '../core/recipe/overrides.ts';
+import type { RecipeOptions } from '../core/recipe/type-rules.ts';
+import type { Clock, Kernels, OutputDirectory, Source } from '../ports.ts';
+import { Assembler } from './assembler.ts';
+import { Coordinator, type Offer } from './coordinator.ts';
+import { outputFaults, runFaults } from './faults.ts';
+import { openCheckpoint } from './open-checkpoint.ts';
+import { Progress } from './progress.ts';
+import { Worker } from './worker.ts';
+
+export interface RunPorts {
+  readonly openSource: (path: string) => Promise<Source>;
+  readonly openOutputs: (directory: string) => Promise<OutputDirectory>;
+  readonly kernels: Kernels;
+  readonly clock: Clock;
+  readonly sha256: Sha256;
+  /** Directory and base name of a path, as the operating system writes them. */
+  readonly splitPath: (path: string) => { directory: string; file: string };
+  readonly offer: Offer;
+}
+
+type Report = (event: RunEvent) => void;
+
+/**
+ * Runs `request` to its end; resolves when every output is sealed.
+ * @throws FaultError whatever stopped it; outputs that are not sealed can be continued
+ */
+export async function run(
+  request: RunRequest,
+  ports: RunPorts,
+  report: Report,
+  drain: AbortSignal,
+): Promise<void> {
+  const startMs = ports.clock.now();
+  const progress = new Progress(ports.clock, report);
+  const source = await ports.openSource(request.source);
+  try {
+    const { checkpoint, notices } = await openCheckpoint(source, drain);
+    for (const text of notices) report({ type: 'notice', text });
+    const name = modelName(request, checkpoint);
+    const model = describeModel(checkpoint, name);
+    for (const { count, reason } of model.leftOut) {
+      report({ type: 'notice', text: `${count} tensors left out: ${reason}` });
+    }
+    const outputs = outputsOf(request, model, name, ports);
+    const fileDigests = await fingerprint(source, model, checkpoint, progress, drain);
+    const plan = planRun({ tensors: model.tensors, outputs, fileDigests, sha256: ports.sha256 });
+    const worker = new Worker(source, ports.kernels);
+    const made = await make({ request, plan, outputs, model, name }, worker, source, ports, {
+      report,
+      progress,
+      drain,
+    });
+    report({
+      type: 'done',
+      seconds: (ports.clock.now() - startMs) / 1000,
+      sourceBytes: plan.sourceBytes,
+      sourceBytesRead: worker.sourceBytesRead,
+      unitsMade: made,
+      outputs: outputs.length,
+    });
+  } finally {
+    await source.close();
+  }
+}
+
+interface Planned {
+  readonly request: RunRequest;
+  readonly plan: Plan;
+  readonly outputs: readonly OutputPlan[];
+  readonly model: Model;
+  readonly name: string;
+}
+
+interface Telling {
+  readonly report: Report;
+  readonly progress: Progress;
+  readonly drain: AbortSignal;
+}
+
+/** Opens the outputs, makes what they lack and seals them; returns the number of units made. */
+async function make(
+  planned: Planned,
+  worker: Worker,
+  source: Source,
+  ports: RunPorts,
+  { report, progress, drain }: Telling,
+): Promise<number> {
+  const { request, plan, outputs } = planned;
+  const place = outputDirectory(request, ports);
+  const directory = await ports.openOutputs(place);
+  const assemblers: Assembler[] = [];
+  try {
+    for (const output of plan.outputs) {
+      assemblers.push(await Assembler.open(output, request.overwrite, { directory, ...ports }));
+    }
+    await checkRoom(directory, assemblers);
+    report(planEvent(planned, assemblers, ports));
+    const coordinator = new Coordinator({
+      plan,
+      worker,
+      assemblers,
+      progress,
+      checkSource: () => source.checkUnchanged(),
+      onSealed: (index, sha256) => {
+        const output = outputs[index];
+        if (output === undefined) return;
+        report({ type: 'output', ...summary(output), sha256, path: `${place}/${output.file}` });
+      },
+    });
+    await coordinator.run(ports.offer, drain);
+    return coordinator.unitsMade;
+  } finally {
+    await Promise.all(assemblers.map((assembler) => assembler.close()));
+    await directory.close();
+  }
+}
+
+function outputsOf(request: RunRequest, model: Model, name: string, ports: RunPorts): OutputPlan[] {
+  if (request.kind === 'convert') {
+    return [planConversion(model, ports.splitPath(request.out).file, parseFtype(request.type))];
+  }
+  const { outputTensorType, tokenEmbeddingType } = request;
+  const options: RecipeOptions = {
+    tensorTypes: request.tensorTypes.map(parseTensorTypeOption),
+    leaveOutputTensor: request.leaveOutputTensor,
+    pure: request.pure,
+    ...(outputTensorType === undefined
+      ? {}
+      : { outputTensorType: parseBlockType(outputTensorType) }),
+    ...(tokenEmbeddingType === undefined
+      ? {}
+      : { tokenEmbeddingType: parseBlockType(tokenEmbeddingType) }),
+  };
+  return planOutputs(model, name, request.types.map(parseFtype), options);
+}
+
+function outputDirectory(request: RunRequest, { splitPath }: RunPorts): string {
+  return request.kind === 'convert' ? splitPath(request.out).directory : request.out;
+}
+
+/**
+ * The model's name: as asked for, else as the config says. Never the folder's name: where a
+ * checkpoint lies must not change a byte of what is made of it.
+ */
+function modelName(request: RunRequest, { config }: Checkpoint): string {
+  const stated = [config['_name_or_path'], config['model_type']].find(
+    (value) => typeof value === 'string' && value !== '',
+  );
+  const name = request.name ?? String(stated ?? 'model').replace(/^.*[/\\]/, '');
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(name)) {
+    throw new FaultError(runFaults.modelName, { why: JSON.stringify(name) });
+  }
+  return name;
+}
+
+/** The digest of every file that a wanted tensor lies in. */
+async function fingerprint(
+  source: Source,
+  model: Model,
+  checkpoint: Checkpoint,
+  progress: Progress,
+  drain: AbortSignal,
+): Promise<Map<string, string>> {
+  const wanted = new Set(
+    model.tensors.flatMap((tensor) =>
+      tensor.source.kind === 'generated' ? [] : tensor.source.parts.map(({ file }) => file),
+    ),
+  );
+  const files = checkpoint.files.filter(({ file }) => wanted.has(file));
+  progress.begin(
+    'fingerprint',
+    files.reduce((sum, { bytes }) => sum + bytes, 0),
+  );
+  const digests = await Promise.all(
+    files.map(async ({ file, bytes }) => {
+      const digest = await source.digest(file, drain);
+      progress.add(bytes);
+      return [file, digest] as const;
+    }),
+  );
+  return new Map(digests);
+}
+
+// Room that stays free for the system and for the journals.
+const RESERVE_BYTES = 64 * 1024 * 1024;
+
+async function checkRoom(
+  directory: OutputDirectory,
+  assemblers: readonly Assembler[],
+): Promise<void> {
+  const needed = assemblers.reduce((sum, { output, isSealed, allocatedBytes }) => {
+    return sum + (isSealed ? 0 : Math.max(0, output.layout.fileBytes - allocatedBytes));
+  }, 0);
+  const free = await directory.freeBytes();
+  if (needed === 0 || needed + RESERVE_BYTES <= free) return;
+  throw new FaultError(outputFaults.notEnoughDisk, {
+    why: `${needed} bytes are still to be written, ${free} are free`,
+  });
+}
+
+function summary({ file, ftype, layout, bitsPerWeight }: OutputPlan): OutputSummary {
+  return { file, ftype: ftype.name, bytes: layout.fileBytes, bitsPerWeight };
+}
+
+function planEvent(
+  { plan, outputs, model, name }: Planned,
+  assemblers: readonly Assembler[],
+  { kernels }: RunPorts,
+): RunEvent {
+  const elements = model.tensors.reduce(
+    (sum, { shape }) => sum + shape.reduce((product, size) => product * size, 1),
+    0,
+  );
+  return {
+    type: 'plan',
+    model: name,
+    architecture: model.shape.architecture,
+    tensors: model.tensors.length,
+    elements,
+    sourceBytes: plan.sourceBytes,
+    tasks: plan.tasks.length,
+    units: plan.tasks.reduce((sum, { runs }) => sum + runs.length, 0),
+    outputs: outputs.map((output, index) => ({
+      ...summary(output),
+      bytesDone: bytesDone(assemblers[index]),
+      fallbacks: output.fallbacks,
+    })),
+    isa: kernels.info.isa,
+    threads: kernels.info.threads,
+  };
+}
+
+function bytesDone(assembler: Assembler | undefined): number {
+  if (assembler === undefined) return 0;
+  const { runs } = assembler.output;
+  return assembler.storedRuns().reduce((sum, run) => sum + (runs[run]?.bytes ?? 0), 0);
+}

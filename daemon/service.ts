@@ -1,0 +1,139 @@
+/**
+ * Service: the runs a daemon has under way, and its answers to the local API.
+ *
+ *   LocalService calls ──▶ roles/run.ts, roles/inspect.ts with this machine's adapters
+ */
+
+import { join, parse } from 'node:path';
+import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
+import type { RunEvent, RunRequest, Status } from '../proto/api.ts';
+import type { InspectReport } from '../proto/inspect.ts';
+import { openOutputDirectory } from './adapters/output-files.ts';
+import { openSourceDirectory, openSourceFile } from './adapters/source-directory.ts';
+import type { Sha256 } from './core/plan/unit-id.ts';
+import type { Kernels, LocalService } from './ports.ts';
+import { inspectFile } from './roles/inspect.ts';
+import { type RunPorts, run } from './roles/run.ts';
+import type { Settings } from './settings.ts';
+
+interface Running {
+  readonly request: RunRequest;
+  readonly drain: AbortController;
+  readonly ended: Promise<void>;
+  stage: string;
+  bytesDone: number;
+  bytesTotal: number;
+}
+
+// Two tasks more than threads: while one is read and one is written, every thread has its own.
+const LEASES_BEYOND_THREADS = 2;
+
+export class Service implements LocalService {
+  readonly #settings: Settings;
+  readonly #kernels: Kernels;
+  readonly #ports: RunPorts;
+  readonly #running = new Map<number, Running>();
+  readonly #delay = monitorEventLoopDelay({ resolution: 10 });
+  #lastRun = 0;
+
+  constructor(settings: Settings, kernels: Kernels, sha256: Sha256) {
+    this.#settings = settings;
+    this.#kernels = kernels;
+    this.#delay.enable();
+    const hashFile = (path: string, signal?: AbortSignal): Promise<Uint8Array> =>
+      kernels.sha256File(path, signal);
+    this.#ports = {
+      openSource: (path) =>
+        openSourceDirectory(path, {
+          hashFile,
+          digestCache: join(settings.dataDirectory, 'source-digests.json'),
+        }),
+      openOutputs: (directory) => openOutputDirectory(directory, hashFile),
+      kernels,
+      sha256,
+      clock: { now: () => performance.now() },
+      splitPath: (path) => {
+        const { dir, base } = parse(path);
+        return { directory: dir, file: base };
+      },
+      offer: {
+        leasesMax: settings.threads + LEASES_BEYOND_THREADS,
+        memoryBytes: settings.ramBytes,
+      },
+    };
+  }
+
+  run(
+    request: RunRequest,
+    report: (event: RunEvent) => void,
+  ): { run: number; ended: Promise<void> } {
+    const id = ++this.#lastRun;
+    const drain = new AbortController();
+    const note = (event: RunEvent): void => {
+      const running = this.#running.get(id);
+      if (running !== undefined && event.type === 'progress') Object.assign(running, event);
+      report(event);
+    };
+    const ended = run(request, this.#ports, note, drain.signal).finally(() =>
+      this.#running.delete(id),
+    );
+    this.#running.set(id, {
+      request,
+      drain,
+      ended,
+      stage: 'plan',
+      bytesDone: 0,
+      bytesTotal: 0,
+    });
+    return { run: id, ended };
+  }
+
+  drain(run: number): void {
+    this.#running.get(run)?.drain.abort();
+  }
+
+  async inspect(path: string): Promise<InspectReport> {
+    const file = await openSourceFile(path);
+    try {
+      return await inspectFile(file, path);
+    } finally {
+      await file.close();
+    }
+  }
+
+  status(): Status {
+    const { dataDirectory, name, ramBytes, diskBytes, version } = this.#settings;
+    const { isa, isas, threads } = this.#kernels.info;
+    const eventLoopDelayMs = this.#delay.percentile(99) / 1e6;
+    this.#delay.reset();
+    return {
+      version,
+      pid: process.pid,
+      dataDirectory,
+      name,
+      uptimeSeconds: process.uptime(),
+      isa,
+      isas,
+      threads,
+      ramBytes,
+      diskBytes: diskBytes ?? null,
+      residentBytes: process.memoryUsage.rss(),
+      eventLoopDelayMs: Number.isFinite(eventLoopDelayMs) ? eventLoopDelayMs : 0,
+      runs: [...this.#running].map(([run, { request, stage, bytesDone, bytesTotal }]) => ({
+        run,
+        kind: request.kind,
+        source: request.source,
+        stage,
+        bytesDone,
+        bytesTotal,
+      })),
+    };
+  }
+
+  /** Drains every run and waits for them. */
+  async close(): Promise<void> {
+    for (const { drain } of this.#running.values()) drain.abort();
+    await Promise.allSettled([...this.#running.values()].map(({ ended }) => ended));
+    this.#delay.disable();
+  }
+}

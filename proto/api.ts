@@ -1,0 +1,137 @@
+/**
+ * The local API: what the command line and the daemon of one machine say to each other.
+ *
+ *   POST /v1/runs      RunRequest ──▶ RunEvent per line until `done` or `fault`
+ *   DELETE /v1/runs/N  finish what is under way and stop; the run's events end with a fault
+ *   POST /v1/inspect   InspectRequest ──▶ InspectReport (inspect.ts)
+ *   GET /v1/status     Status
+ *
+ * It is served on a socket in the daemon's data directory, which only its owner can open. Every
+ * failure is a FaultMessage (fault.ts).
+ */
+
+import { z } from 'zod';
+import type { FaultMessage } from './fault.ts';
+
+/** Version of every line that `--json` prints. */
+export const EVENT_VERSION = 1;
+
+// Longer than any path or pattern a person types; the request as a whole stays far below 1 MiB.
+const text = z.string().min(1).max(4096);
+// There are some forty ftypes; a list of more entries names some twice.
+const TYPES_MAX = 64;
+const PATTERNS_MAX = 256;
+
+const common = {
+  /** Absolute path of the checkpoint directory. */
+  source: text,
+  /** `general.name` and the beginning of each output's name; by default the config's own. */
+  name: text.optional(),
+  overwrite: z.boolean().default(false),
+};
+
+export const quantizeRequest = z.strictObject({
+  ...common,
+  kind: z.literal('quantize'),
+  /** ftype names, as llama-quantize spells them. */
+  types: z.array(text).min(1).max(TYPES_MAX),
+  /** Absolute path of the directory the outputs go to. */
+  out: text,
+  /** `PATTERN=TYPE`, in the order of the command line. */
+  tensorTypes: z.array(text).max(PATTERNS_MAX).default([]),
+  outputTensorType: text.optional(),
+  tokenEmbeddingType: text.optional(),
+  leaveOutputTensor: z.boolean().default(false),
+  pure: z.boolean().default(false),
+});
+
+export const convertRequest = z.strictObject({
+  ...common,
+  kind: z.literal('convert'),
+  type: text,
+  /** Absolute path of the file to make. */
+  out: text,
+});
+
+export const runRequest = z.discriminatedUnion('kind', [quantizeRequest, convertRequest]);
+export const inspectRequest = z.strictObject({ file: text });
+
+export type QuantizeRequest = z.infer<typeof quantizeRequest>;
+export type ConvertRequest = z.infer<typeof convertRequest>;
+export type RunRequest = z.infer<typeof runRequest>;
+export type InspectRequest = z.infer<typeof inspectRequest>;
+
+export interface OutputSummary {
+  readonly file: string;
+  /** As llama-quantize spells it. */
+  readonly ftype: string;
+  readonly bytes: number;
+  readonly bitsPerWeight: number;
+}
+
+export type RunEvent =
+  | { readonly type: 'accepted'; readonly run: number }
+  /** Something the user should know and need not act on. */
+  | { readonly type: 'notice'; readonly text: string }
+  | {
+      readonly type: 'plan';
+      readonly model: string;
+      readonly architecture: string;
+      readonly tensors: number;
+      readonly elements: number;
+      readonly sourceBytes: number;
+      readonly tasks: number;
+      readonly units: number;
+      readonly outputs: readonly (OutputSummary & {
+        /** Bytes of it that an earlier run left. */
+        readonly bytesDone: number;
+        /** Tensors whose rows do not fit the wanted type's blocks. */
+        readonly fallbacks: number;
+      })[];
+      readonly isa: string;
+      readonly threads: number;
+    }
+  | {
+      readonly type: 'progress';
+      readonly stage: 'fingerprint' | 'quantize' | 'verify';
+      readonly bytesDone: number;
+      readonly bytesTotal: number;
+      readonly bytesPerSecond: number;
+      /** Undefined until there is something to estimate from. */
+      readonly secondsLeft?: number;
+    }
+  | ({ readonly type: 'output'; readonly sha256: string; readonly path: string } & OutputSummary)
+  | {
+      readonly type: 'done';
+      readonly seconds: number;
+      readonly sourceBytes: number;
+      /** Bytes read to make the outputs: at most `sourceBytes`, each once. */
+      readonly sourceBytesRead: number;
+      readonly unitsMade: number;
+      readonly outputs: number;
+    }
+  | ({ readonly type: 'fault' } & FaultMessage);
+
+export interface Status {
+  readonly version: string;
+  readonly pid: number;
+  readonly dataDirectory: string;
+  readonly name: string;
+  readonly uptimeSeconds: number;
+  readonly isa: string;
+  readonly isas: readonly string[];
+  readonly threads: number;
+  readonly ramBytes: number;
+  readonly diskBytes: number | null;
+  readonly residentBytes: number;
+  /** 99th percentile of the event loop's delay since the last question. */
+  readonly eventLoopDelayMs: number;
+  readonly runs: readonly {
+    readonly run: number;
+    readonly kind: string;
+    readonly source: string;
+    readonly stage: string;
+    readonly bytesDone: number;
+    readonly bytesTotal: number;
+  }[];
+}
