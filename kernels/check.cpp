@@ -1,0 +1,181 @@
+// Check: every instruction set against the scalar kernels, and everything else that can be tried
+// without JavaScript.
+//
+//   check            aborts at the first difference; prints what held
+//   check --hashes   prints self-test-hashes.inc, made by the scalar kernels
+//
+// Built with the address and undefined-behaviour sanitizers by `build.mjs --check --sanitize`.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <vector>
+
+#include "float-state.h"
+#include "job.h"
+#include "numbers.h"
+#include "samples.h"
+#include "self-test.h"
+
+namespace quantd {
+namespace {
+
+[[noreturn]] void Fail(const char* what, const char* which) {
+  fprintf(stderr, "check: %s: %s\n", what, which);
+  abort();
+}
+
+size_t BytesOf(uint32_t format, size_t elements) {
+  return elements / kFormats[format].block_elements * kFormats[format].block_bytes;
+}
+
+// Rows of 1 to 32 blocks of every kind; exactly as large as needed, so that a sanitizer sees a
+// step beyond the end.
+void CompareWithScalar(const Kernels& kernels, uint32_t format) {
+  const FloatState controlled;
+  for (uint32_t kind = 0; kind < kSampleKinds; ++kind) {
+    for (size_t blocks = 1; blocks <= 32; ++blocks) {
+      const size_t rows = 1 + blocks % 3;
+      const size_t columns = blocks * (kFormats[format].block_elements < 32
+                                           ? 32 : kFormats[format].block_elements);
+      std::vector<float> values(rows * columns);
+      FillSample(kind, blocks, values.size(), values.data());
+      std::vector<uint8_t> expected(BytesOf(format, values.size()));
+      std::vector<uint8_t> made(expected.size());
+      scalar::kKernels.quantize[format](values.data(), rows, columns, expected.data());
+      kernels.quantize[format](values.data(), rows, columns, made.data());
+      if (made != expected) Fail("differs from scalar", kFormats[format].name);
+    }
+  }
+}
+
+// All 65536 halves and bfloat16s there and back; the non-finite ones are found.
+void CheckElements(const Kernels& kernels) {
+  for (uint32_t bits = 0; bits < 0x10000; ++bits) {
+    uint8_t source[2];
+    StoreU16(source, static_cast<uint16_t>(bits));
+    const bool finite_half = (bits & kHalfExponent) != kHalfExponent;
+    const bool finite_float = (bits & kFloatExponent) != kFloatExponent;
+    if ((kernels.find_non_finite[kElementF16](source, 1) == 1) != finite_half ||
+        (kernels.find_non_finite[kElementBF16](source, 1) == 1) != finite_float) {
+      Fail("non-finite elements are missed", kernels.isa);
+    }
+    float value;
+    uint8_t back[2];
+    kernels.expand[kElementF16](source, 1, &value);
+    kernels.quantize[kF16](&value, 1, 1, back);
+    if (finite_half && LoadU16(back) != bits) Fail("halves change", kernels.isa);
+    kernels.expand[kElementBF16](source, 1, &value);
+    kernels.quantize[kBF16](&value, 1, 1, back);
+    if (finite_float && LoadU16(back) != bits) Fail("bfloat16s change", kernels.isa);
+  }
+}
+
+// Any cut of a message gives the digest of the whole, also through an exported state, also when
+// the codes take turns.
+void CheckSha256() {
+  size_t count = 0;
+  const Sha256Code* codes = RunnableSha256(&count);
+  std::vector<uint8_t> message(1000);
+  for (size_t i = 0; i < message.size(); ++i) message[i] = static_cast<uint8_t>(i * i >> 3);
+  for (size_t cut = 0; cut <= message.size(); ++cut) {
+    Sha256 whole;
+    uint8_t expected[kSha256Bytes];
+    Sha256Start(whole);
+    Sha256Update({"scalar", Sha256CompressScalar}, whole, message.data(), message.size());
+    Sha256Finish({"scalar", Sha256CompressScalar}, whole, expected);
+    for (size_t i = 0; i < count; ++i) {
+      Sha256 first;
+      Sha256Start(first);
+      Sha256Update(codes[i], first, message.data(), cut);
+      uint8_t exported[kSha256StateBytes];
+      Sha256Export(first, exported);
+      Sha256 second;
+      if (!Sha256Import(exported, second)) Fail("SHA-256 state is refused", codes[i].name);
+      const Sha256Code& other = codes[(i + 1) % count];
+      Sha256Update(other, second, message.data() + cut, message.size() - cut);
+      uint8_t digest[kSha256Bytes];
+      Sha256Finish(other, second, digest);
+      if (memcmp(digest, expected, sizeof digest) != 0) Fail("SHA-256 differs", codes[i].name);
+    }
+  }
+  uint8_t broken[kSha256StateBytes] = {};
+  broken[kSha256StateBytes - 1] = 1;
+  Sha256 refused;
+  if (Sha256Import(broken, refused)) Fail("SHA-256 takes a broken state", "import");
+}
+
+// A job with rows longer than a span, every target at once, and each way to fail.
+void CheckJobs(const Kernels& kernels) {
+  const size_t columns = kSpanElements + 512;
+  const size_t rows = 3;
+  std::vector<float> values(rows * columns);
+  FillSample(0, 1, values.size(), values.data());
+  size_t count = 0;
+  const Sha256Code& sha256 = *RunnableSha256(&count);
+  std::vector<float> scratch(kSpanElements);
+  std::atomic<bool> stop{false};
+  std::vector<std::vector<uint8_t>> blocks(kFormatCount);
+  std::vector<uint8_t> source(values.size() * 4 + 1);
+  memcpy(source.data() + 1, values.data(), values.size() * 4);  // Not aligned, on purpose.
+  QuantizeRequest request = {source.data() + 1, kElementF32, rows, columns, {}};
+  for (uint32_t format = 0; format < kFormatCount; ++format) {
+    blocks[format].resize(BytesOf(format, values.size()));
+    request.targets.push_back({format, blocks[format].data()});
+  }
+  if (RunQuantize(kernels, sha256, request, scratch.data(), stop).outcome != Outcome::kDone) {
+    Fail("a good job fails", kernels.isa);
+  }
+  for (uint32_t format = 0; format < kFormatCount; ++format) {
+    std::vector<uint8_t> expected(blocks[format].size());
+    kernels.quantize[format](values.data(), rows, columns, expected.data());
+    if (expected != blocks[format]) Fail("the cut into spans changes bytes", kFormats[format].name);
+  }
+  const float huge = 3e38f;
+  memcpy(source.data() + 1 + (columns + 70) * 4, &huge, 4);
+  QuantizeReply reply = RunQuantize(kernels, sha256, request, scratch.data(), stop);
+  // F16 (index 1) cannot hold the very element; blocks that hold it begin earlier, and the first
+  // column is that of the 256-element block.
+  if (reply.outcome != Outcome::kScaleOverflow || reply.row != 1 || reply.column != 0) {
+    Fail("an overflow is not found", kernels.isa);
+  }
+  const uint32_t nan = 0x7FC00000;
+  memcpy(source.data() + 1 + (2 * columns + 5) * 4, &nan, 4);
+  reply = RunQuantize(kernels, sha256, request, scratch.data(), stop);
+  if (reply.outcome != Outcome::kSourceNotFinite || reply.row != 2 || reply.column != 5) {
+    Fail("a NaN is not found", kernels.isa);
+  }
+}
+
+void PrintHashes() {
+  for (uint32_t format = 0; format < kFormatCount; ++format) {
+    char hash[2 * kSha256Bytes + 1];
+    HashKernel(scalar::kKernels, format, hash);
+    printf("    {\"%s\",\n     \"%s\"},\n", kFormats[format].name, hash);
+  }
+}
+
+void CheckAll() {
+  CheckSha256();
+  for (const Kernels* const* row = RunnableKernels(); *row != nullptr; ++row) {
+    const Kernels& kernels = **row;
+    for (uint32_t format = 0; format < kFormatCount; ++format) CompareWithScalar(kernels, format);
+    CheckElements(kernels);
+    CheckJobs(kernels);
+    const char* wrong = RunSelfTest(kernels);
+    if (wrong != nullptr) Fail("self-test", wrong);
+    printf("%s: %u formats hold\n", kernels.isa, static_cast<unsigned>(kFormatCount));
+  }
+}
+
+}  // namespace
+}  // namespace quantd
+
+int main(int argc, char** argv) {
+  if (argc > 1 && strcmp(argv[1], "--hashes") == 0) {
+    quantd::PrintHashes();
+  } else {
+    quantd::CheckAll();
+  }
+  return 0;
+}

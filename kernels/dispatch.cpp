@@ -1,0 +1,134 @@
+// Picks the kernels. A new instruction set is one row below and one list of flags in the build.
+//
+// The CPU checks live here, not beside the kernels: this file is compiled for every CPU, so
+// asking "can you run AVX-512?" never needs AVX-512 to answer.
+#include "dispatch.h"
+
+#include <string.h>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#elif defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#endif
+
+namespace quantd {
+namespace {
+
+#if defined(__x86_64__)
+
+struct Features {
+  bool avx2;    // With FMA, F16C and BMI, and an operating system that saves the registers.
+  bool avx512;  // The x86-64-v4 level: F, BW, CD, DQ, VL.
+  bool sha;
+};
+
+bool Has(uint32_t bits, uint32_t wanted) { return (bits & wanted) == wanted; }
+
+Features AskCpu() {
+  uint32_t a = 0;
+  uint32_t b = 0;
+  uint32_t c = 0;
+  uint32_t d = 0;
+  if (!__get_cpuid(1, &a, &b, &c, &d)) return {};
+  const uint32_t leaf1 = c;
+  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return {};
+  const uint32_t leaf7 = b;
+  uint32_t saved = 0;
+  if (Has(leaf1, bit_OSXSAVE)) {
+    uint32_t high = 0;
+    __asm__ volatile("xgetbv" : "=a"(saved), "=d"(high) : "c"(0));
+  }
+  // XCR0: 1 SSE, 2 AVX, 5-7 the AVX-512 state.
+  const bool avx2 = Has(saved, 0x06) && Has(leaf1, bit_FMA | bit_AVX | bit_F16C) &&
+                    Has(leaf7, bit_AVX2 | bit_BMI | bit_BMI2);
+  const uint32_t level4 =
+      bit_AVX512F | bit_AVX512DQ | bit_AVX512CD | bit_AVX512BW | bit_AVX512VL;
+  return {avx2, avx2 && Has(saved, 0xE6) && Has(leaf7, level4),
+          Has(leaf7, bit_SHA) && Has(leaf1, bit_SSE4_1 | bit_SSSE3)};
+}
+
+const Features& Cpu() {
+  static const Features features = AskCpu();
+  return features;
+}
+
+#elif defined(__aarch64__)
+
+bool HasShaInstructions() {
+#if defined(__linux__)
+  constexpr unsigned long kHwcapSha2 = 1 << 6;
+  return (getauxval(AT_HWCAP) & kHwcapSha2) != 0;
+#else
+  return true;  // Every aarch64 machine of Apple has them.
+#endif
+}
+
+#endif
+
+struct Row {
+  const Kernels* kernels;
+  bool (*supported)();
+};
+
+[[maybe_unused]] bool Always() { return true; }
+
+const Row kFastestFirst[] = {
+#if defined(QUANTD_HAVE_AVX512)
+    {&avx512::kKernels, [] { return Cpu().avx512; }},
+#endif
+#if defined(QUANTD_HAVE_AVX2)
+    {&avx2::kKernels, [] { return Cpu().avx2; }},
+#endif
+#if defined(QUANTD_HAVE_NEON)
+    {&neon::kKernels, Always},
+#endif
+    {&scalar::kKernels, Always},
+};
+
+constexpr size_t kRows = sizeof kFastestFirst / sizeof kFastestFirst[0];
+
+struct Runnable {
+  const Kernels* kernels[kRows + 1] = {};
+  Runnable() {
+    size_t count = 0;
+    for (const Row& row : kFastestFirst) {
+      if (row.supported()) kernels[count++] = row.kernels;
+    }
+  }
+};
+
+struct RunnableSha {
+  Sha256Code codes[2] = {};
+  size_t count = 0;
+  RunnableSha() {
+#if defined(__x86_64__)
+    if (Cpu().sha) codes[count++] = {"sha-ni", Sha256CompressX86};
+#elif defined(__aarch64__)
+    if (HasShaInstructions()) codes[count++] = {"armv8", Sha256CompressArm};
+#endif
+    codes[count++] = {"scalar", Sha256CompressScalar};
+  }
+};
+
+}  // namespace
+
+const Kernels* const* RunnableKernels() {
+  static const Runnable runnable;
+  return runnable.kernels;
+}
+
+const Kernels* PickKernels(const char* forced) {
+  for (const Kernels* const* row = RunnableKernels(); *row != nullptr; ++row) {
+    if (forced == nullptr || strcmp(forced, (*row)->isa) == 0) return *row;
+  }
+  return nullptr;
+}
+
+const Sha256Code* RunnableSha256(size_t* count) {
+  static const RunnableSha runnable;
+  *count = runnable.count;
+  return runnable.codes;
+}
+
+}  // namespace quantd

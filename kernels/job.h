@@ -1,0 +1,64 @@
+// Job: rows of a source to blocks of every wanted format, with their digests.
+//
+//   source bytes ──▶ finite? ──▶ span by span: float ──▶ blocks ──▶ valid? ──▶ SHA-256
+//
+// Plain C++, so that the check program runs it too. Read next: addon.cpp, which checks what
+// JavaScript passes and then calls this.
+#ifndef QUANTD_JOB_H_
+#define QUANTD_JOB_H_
+
+#include <atomic>
+#include <vector>
+
+#include "kernels.h"
+#include "sha256.h"
+
+namespace quantd {
+
+// The floats of one span: 128 KiB, which stays in a core's second-level cache while several
+// formats are made of it.
+inline constexpr size_t kSpanElements = 32768;
+static_assert(kSpanElements % kBlockElementsMax == 0);
+
+struct Target {
+  uint32_t format;  // Index into kFormats.
+  uint8_t* into;    // Exactly the bytes of the rows in this format.
+};
+
+struct QuantizeRequest {
+  const uint8_t* source;
+  Element element;
+  size_t rows;
+  size_t columns;  // A whole number of blocks of every target.
+  std::vector<Target> targets;
+};
+
+struct Digest {
+  uint8_t bytes[kSha256Bytes];
+};
+
+enum class Outcome {
+  kDone,
+  kSourceNotFinite,
+  kScaleOverflow,  // A scale or a plain number became infinite: the format cannot hold the row.
+  kStopped,
+};
+
+struct QuantizeReply {
+  Outcome outcome = Outcome::kDone;
+  // Where it failed: the first row, in it the first column (of the first bad block), there the
+  // first target.
+  size_t row = 0;
+  size_t column = 0;
+  size_t target = 0;
+  std::vector<Digest> digests;  // One per target.
+};
+
+// scratch (kSpanElements). Looks at `stop` between spans.
+QuantizeReply RunQuantize(const Kernels& kernels, const Sha256Code& sha256,
+                          const QuantizeRequest& request, float* scratch,
+                          const std::atomic<bool>& stop);
+
+}  // namespace quantd
+
+#endif

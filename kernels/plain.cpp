@@ -1,0 +1,75 @@
+// Plain: elements that are stored as numbers, and the way from a source's elements to float.
+#include "families.h"
+#include "numbers.h"
+
+namespace quantd::QUANTD_ISA {
+namespace {
+
+inline uint32_t LoadU32(const uint8_t* from) {
+  return static_cast<uint32_t>(from[0]) | static_cast<uint32_t>(from[1]) << 8 |
+         static_cast<uint32_t>(from[2]) << 16 | static_cast<uint32_t>(from[3]) << 24;
+}
+
+// A stretch of this many elements is tested without a branch before the culprit is looked for.
+constexpr size_t kStretch = 4096;
+
+// at(index): the 16 bits with the exponent of element `index`.
+template <typename At>
+size_t FindExponent(size_t count, uint32_t exponent, At at) {
+  for (size_t start = 0; start < count; start += kStretch) {
+    const size_t end = count - start < kStretch ? count : start + kStretch;
+    uint32_t found = 0;
+    for (size_t i = start; i < end; ++i) found |= (at(i) & exponent) == exponent ? 1u : 0u;
+    if (found == 0) continue;
+    for (size_t i = start; i < end; ++i) {
+      if ((at(i) & exponent) == exponent) return i;
+    }
+  }
+  return count;
+}
+
+}  // namespace
+
+void QuantizeF32(const float* values, size_t rows, size_t columns, uint8_t* into) {
+  for (size_t i = 0; i < rows * columns; ++i) {
+    const uint32_t bits = BitsOf(values[i]);
+    StoreU16(into + 4 * i, static_cast<uint16_t>(bits));
+    StoreU16(into + 4 * i + 2, static_cast<uint16_t>(bits >> 16));
+  }
+}
+
+void QuantizeF16(const float* values, size_t rows, size_t columns, uint8_t* into) {
+  for (size_t i = 0; i < rows * columns; ++i) StoreU16(into + 2 * i, HalfFromFloat(values[i]));
+}
+
+void QuantizeBF16(const float* values, size_t rows, size_t columns, uint8_t* into) {
+  for (size_t i = 0; i < rows * columns; ++i) StoreU16(into + 2 * i, Bfloat16FromFloat(values[i]));
+}
+
+void ExpandF32(const uint8_t* source, size_t count, float* into) {
+  for (size_t i = 0; i < count; ++i) into[i] = FloatOf(LoadU32(source + 4 * i));
+}
+
+void ExpandF16(const uint8_t* source, size_t count, float* into) {
+  for (size_t i = 0; i < count; ++i) into[i] = FloatFromHalf(LoadU16(source + 2 * i));
+}
+
+void ExpandBF16(const uint8_t* source, size_t count, float* into) {
+  for (size_t i = 0; i < count; ++i) {
+    into[i] = FloatOf(static_cast<uint32_t>(LoadU16(source + 2 * i)) << 16);
+  }
+}
+
+size_t FindNonFiniteF32(const uint8_t* source, size_t count) {
+  return FindExponent(count, kFloatExponent, [&](size_t i) { return LoadU16(source + 4 * i + 2); });
+}
+
+size_t FindNonFiniteF16(const uint8_t* source, size_t count) {
+  return FindExponent(count, kHalfExponent, [&](size_t i) { return LoadU16(source + 2 * i); });
+}
+
+size_t FindNonFiniteBF16(const uint8_t* source, size_t count) {
+  return FindExponent(count, kFloatExponent, [&](size_t i) { return LoadU16(source + 2 * i); });
+}
+
+}  // namespace quantd::QUANTD_ISA

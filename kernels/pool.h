@@ -1,0 +1,65 @@
+// Pool: the addon's own threads. One task runs on one thread; tasks run side by side.
+//
+//   Post(task) ──▶ a thread runs it ──▶ finished(context, task)   (read next: addon.cpp)
+//
+// Never libuv's pool: a handful of long kernels there would stop every file read of the process.
+#ifndef QUANTD_POOL_H_
+#define QUANTD_POOL_H_
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace quantd {
+
+// What a thread owns and lends to the task it runs.
+struct Worker {
+  std::unique_ptr<float[]> scratch;  // (kSpanElements)
+  std::vector<uint8_t> read_buffer;  // Grows once, at the first file.
+};
+
+class Task {
+ public:
+  virtual ~Task() = default;
+  // On a pool thread, under the controlled floating-point state.
+  virtual void Run(Worker& worker) = 0;
+  // Any thread may set it; a running task looks at it every few milliseconds.
+  std::atomic<bool> stop{false};
+  // Set by the pool; read it after `finished`, or after Stop.
+  bool ran = false;
+};
+
+class Pool {
+ public:
+  // Called on a pool thread when a task has run.
+  using Finished = void (*)(void* context, Task* task);
+
+  Pool(uint32_t threads, Finished finished, void* context);
+  ~Pool() { Stop(); }
+  Pool(const Pool&) = delete;
+  Pool& operator=(const Pool&) = delete;
+
+  // The pool borrows the task until `finished`, or until Stop has returned.
+  void Post(Task* task);
+  // Forgets what has not begun, waits for what runs (set their `stop` first), ends the threads.
+  void Stop();
+
+ private:
+  void Work();
+
+  const Finished finished_;
+  void* const context_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<Task*> waiting_;
+  bool stopping_ = false;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace quantd
+
+#endif

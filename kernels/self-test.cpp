@@ -1,0 +1,86 @@
+#include "self-test.h"
+
+#include <string.h>
+
+#include "float-state.h"
+#include "samples.h"
+
+namespace quantd {
+namespace {
+
+// One row of each kind: large enough for every path, small enough to run at each start.
+constexpr size_t kColumns = 1024;
+constexpr size_t kBytesMax = kColumns * 4;
+
+// Made by `node kernels/build.mjs --check && build/kernels/check --hashes`. They change only when
+// samples.cpp changes; where a kernel changes them, the kernel is wrong.
+struct Stored {
+  const char* format;
+  const char* hash;
+};
+const Stored kStored[kFormatCount] = {
+#include "self-test-hashes.inc"
+};
+
+// FIPS 180-4 example of two blocks, and the empty message.
+const char kMessage[] = "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq";
+const char kMessageHash[] = "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1";
+const char kEmptyHash[] = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+void WriteHex(const uint8_t digest[kSha256Bytes], char hash[2 * kSha256Bytes + 1]) {
+  const char digits[] = "0123456789abcdef";
+  for (size_t i = 0; i < kSha256Bytes; ++i) {
+    hash[2 * i] = digits[digest[i] >> 4];
+    hash[2 * i + 1] = digits[digest[i] & 15];
+  }
+  hash[2 * kSha256Bytes] = '\0';
+}
+
+bool HashesTo(const Sha256Code& code, const char* message, const char* expected) {
+  Sha256 state;
+  uint8_t digest[kSha256Bytes];
+  char hash[2 * kSha256Bytes + 1];
+  Sha256Start(state);
+  Sha256Update(code, state, reinterpret_cast<const uint8_t*>(message), strlen(message));
+  Sha256Finish(code, state, digest);
+  WriteHex(digest, hash);
+  return strcmp(hash, expected) == 0;
+}
+
+}  // namespace
+
+void HashKernel(const Kernels& kernels, uint32_t format, char hash[2 * kSha256Bytes + 1]) {
+  const FloatState controlled;
+  const Sha256Code code = {"scalar", Sha256CompressScalar};
+  Sha256 state;
+  Sha256Start(state);
+  for (uint32_t kind = 0; kind < kSampleKinds; ++kind) {
+    float values[kColumns];
+    uint8_t blocks[kBytesMax];
+    FillSample(kind, 1, kColumns, values);
+    kernels.quantize[format](values, 1, kColumns, blocks);
+    const Format& row = kFormats[format];
+    Sha256Update(code, state, blocks, kColumns / row.block_elements * row.block_bytes);
+  }
+  uint8_t digest[kSha256Bytes];
+  Sha256Finish(code, state, digest);
+  WriteHex(digest, hash);
+}
+
+const char* RunSelfTest(const Kernels& kernels) {
+  size_t count = 0;
+  const Sha256Code* codes = RunnableSha256(&count);
+  for (size_t i = 0; i < count; ++i) {
+    if (!HashesTo(codes[i], kMessage, kMessageHash)) return codes[i].name;
+    if (!HashesTo(codes[i], "", kEmptyHash)) return codes[i].name;
+  }
+  for (uint32_t format = 0; format < kFormatCount; ++format) {
+    char hash[2 * kSha256Bytes + 1];
+    HashKernel(kernels, format, hash);
+    const char* stored = kStored[format].hash;
+    if (stored == nullptr || strcmp(hash, stored) != 0) return kFormats[format].name;
+  }
+  return nullptr;
+}
+
+}  // namespace quantd

@@ -1,0 +1,180 @@
+/**
+ * Toolchain: which compiler, which sources, which flags.
+ *
+ *   environment + options ──▶ findCompiler, planObjects ──▶ Object[]  (read next: build.mjs)
+ */
+
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+
+export const kernelsDirectory = import.meta.dirname;
+export const rootDirectory = path.dirname(kernelsDirectory);
+
+/** Compiled once per instruction set, each time into another namespace. */
+const kernelSources = ['plain', 'symmetric', 'affine', 'descent', 'table'];
+/** Compiled once, for every CPU of the architecture. */
+const commonSources = ['sha256', 'dispatch', 'samples', 'self-test', 'job'];
+const addonSources = ['pool', 'file-hash', 'addon'];
+export const programs = { check: ['check'], bench: ['bench'] };
+
+/**
+ * The instruction sets of each architecture with their flags, slowest first, and how a compiler
+ * under -march=native says that this CPU has them.
+ */
+const architectures = {
+  x86_64: {
+    sets: {
+      scalar: { flags: [], macros: [] },
+      avx2: {
+        flags: ['-mavx2', '-mfma', '-mf16c', '-mbmi', '-mbmi2'],
+        macros: ['__AVX2__', '__FMA__', '__F16C__', '__BMI2__'],
+      },
+      avx512: {
+        flags: ['-march=x86-64-v4'],
+        macros: ['__AVX512F__', '__AVX512BW__', '__AVX512CD__', '__AVX512DQ__', '__AVX512VL__'],
+      },
+    },
+    extra: { 'sha256-x86': ['-msse4.1', '-msha'] },
+    fused: /\bvfn?m(add|sub)/,
+  },
+  aarch64: {
+    sets: { scalar: { flags: [], macros: [] }, neon: { flags: [], macros: [] } },
+    extra: { 'sha256-arm': ['-march=armv8-a+crypto'] },
+    fused: /\bfn?m(la|ls|add|sub)\b/,
+  },
+};
+
+const commonFlags = [
+  '-std=c++20',
+  '-fPIC',
+  // One rounding per written operation: without this GCC and Clang fuse a product with a sum,
+  // even in intrinsics, and the bytes differ.
+  '-ffp-contract=off',
+  // sqrt becomes one instruction, and selects may be vectorized; no value changes.
+  '-fno-math-errno',
+  '-fno-trapping-math',
+  '-fno-exceptions',
+  '-fno-rtti',
+  '-fvisibility=hidden',
+  '-fstack-protector-strong',
+  '-Wall',
+  '-Wextra',
+  '-Werror',
+];
+const releaseFlags = ['-U_FORTIFY_SOURCE', '-D_FORTIFY_SOURCE=2'];
+const sanitizeFlags = [
+  '-g',
+  '-fsanitize=address,undefined',
+  '-fno-sanitize-recover=all',
+  '-fno-omit-frame-pointer',
+];
+
+/** The first of $CXX, g++, clang++ that runs; undefined when none does. */
+export function findCompiler(environment) {
+  const wanted = environment.CXX ? [environment.CXX] : ['g++', 'clang++'];
+  for (const command of wanted) {
+    const asked = spawnSync(command, ['--version'], { encoding: 'utf8' });
+    if (asked.status === 0) return { command, version: asked.stdout.trim() };
+  }
+  return undefined;
+}
+
+/** The architecture a compiler should make code for: x86_64 or aarch64. */
+export function architectureOf(target) {
+  const name = target ?? { x64: 'x86_64', arm64: 'aarch64' }[process.arch] ?? process.arch;
+  if (!Object.hasOwn(architectures, name)) {
+    throw new Error(`there are kernels for x86_64 and aarch64, not for ${name}`);
+  }
+  return name;
+}
+
+/** `native`, `all` or a list, to names of instruction sets; scalar is always among them. */
+export function chooseSets(wanted, architecture, compiler) {
+  const { sets } = architectures[architecture];
+  const names = Object.keys(sets);
+  if (wanted === 'all') return names;
+  if (wanted !== 'native') {
+    const list = wanted.split(',');
+    const unknown = list.find((name) => !names.includes(name));
+    if (unknown !== undefined) throw new Error(`--isa knows ${names.join(', ')}, not ${unknown}`);
+    return names.filter((name) => name === 'scalar' || list.includes(name));
+  }
+  const asked = spawnSync(compiler.command, ['-march=native', '-dM', '-E', '-x', 'c++', '-'], {
+    encoding: 'utf8',
+    input: '',
+  });
+  const defined = asked.status === 0 ? asked.stdout : '';
+  return names.filter((name) => sets[name].macros.every((macro) => defined.includes(` ${macro} `)));
+}
+
+/** The pattern of an instruction that multiplies and adds with one rounding. */
+export function fusedPattern(architecture) {
+  return architectures[architecture].fused;
+}
+
+const packageVersion = (name) =>
+  JSON.parse(readFileSync(path.join(rootDirectory, 'node_modules', name, 'package.json'), 'utf8'))
+    .version;
+
+function addonFlags() {
+  const modules = path.join(rootDirectory, 'node_modules');
+  return [
+    '-DNAPI_VERSION=8',
+    '-DNAPI_DISABLE_CPP_EXCEPTIONS',
+    '-isystem',
+    path.join(modules, 'node-api-headers', 'include'),
+    '-isystem',
+    path.join(modules, 'node-addon-api'),
+  ];
+}
+
+/** What the addon's objects depend on besides sources and flags. */
+export function packageVersions() {
+  return ['node-api-headers', 'node-addon-api'].map((name) => `${name} ${packageVersion(name)}`);
+}
+
+/**
+ * Every object of a program or of the addon: {name, source, flags, kernel}. `parts` are sources
+ * besides the common ones; `kernel` marks those that may not fuse.
+ */
+export function planObjects({ architecture, sets, parts, sanitize }) {
+  const { sets: known, extra } = architectures[architecture];
+  const base = [...commonFlags, ...(sanitize ? sanitizeFlags : releaseFlags)];
+  const kernels = sets.flatMap((set) =>
+    kernelSources.map((source) => ({
+      name: `${source}-${set}`,
+      source,
+      flags: [...base, '-O3', `-DQUANTD_ISA=${set}`, ...known[set].flags],
+      kernel: true,
+    })),
+  );
+  const have = sets.map((set) => `-DQUANTD_HAVE_${set.toUpperCase()}`);
+  const plain = [...commonSources, ...parts].map((source) => ({
+    name: source,
+    source,
+    flags: [...base, '-O2', ...have, ...(source === 'addon' ? addonFlags() : [])],
+    kernel: false,
+  }));
+  const special = Object.entries(extra).map(([source, flags]) => ({
+    name: source,
+    source,
+    flags: [...base, '-O3', ...flags],
+    kernel: false,
+  }));
+  // The longest first, so that no core waits for it alone at the end.
+  return [...plain.reverse(), ...kernels, ...special];
+}
+
+export { addonSources };
+
+/** How to link the addon (a shared library that Node loads) or a program. */
+export function linkFlags({ shared, sanitize, cross }) {
+  const flags = sanitize ? sanitizeFlags : [];
+  if (process.platform === 'darwin') {
+    return [...flags, ...(shared ? ['-bundle', '-undefined', 'dynamic_lookup'] : [])];
+  }
+  const hardening = ['-Wl,-z,relro,-z,now', '-Wl,-z,noexecstack', '-pthread'];
+  // A cross-compiled program runs in an emulator that has no libraries of the target.
+  return [...flags, ...hardening, ...(shared ? ['-shared'] : []), ...(cross ? ['-static'] : [])];
+}
