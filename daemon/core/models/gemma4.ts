@@ -41,7 +41,7 @@ function describe(checkpoint: Checkpoint, name: string): Model {
   const config = readGemma4Config(checkpoint.config);
   const { tensors: matched, leftOut } = matchTensors(
     expectTensors(tensorTable, config, config.layers),
-    checkpoint.tensors,
+    checkpoint,
     (source) => source.replaceAll('language_model.', ''),
     config.tied ? [...otherTowers, tiedHead] : otherTowers,
   );

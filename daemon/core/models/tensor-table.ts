@@ -11,7 +11,9 @@
 
 import { assert } from '../../../proto/assert.ts';
 import { FaultError } from '../../../proto/fault.ts';
-import type { SourceTensor } from '../checkpoint/checkpoint.ts';
+import type { Checkpoint, SourceTensor, UnusableTensor } from '../checkpoint/checkpoint.ts';
+import { checkpointFaults } from '../checkpoint/faults.ts';
+import { isUsable } from '../checkpoint/safetensors.ts';
 import type { ModelTensor } from './family.ts';
 import { modelFaults } from './faults.ts';
 
@@ -56,8 +58,10 @@ export interface Matched {
   readonly leftOut: readonly { readonly count: number; readonly reason: string }[];
 }
 
+type Sources = Pick<Checkpoint, 'tensors' | 'unusable'>;
+
 interface Held {
-  readonly tensor: SourceTensor;
+  readonly tensor: SourceTensor | UnusableTensor;
   /** Place in the checkpoint. */
   readonly position: number;
 }
@@ -95,11 +99,11 @@ export function expectTensors<Config>(
  * Finds each expected tensor and accounts for every tensor of the checkpoint.
  *
  * @param canonical a source name without the prefixes that differ from export to export
- * @throws FaultError QD-2302 to QD-2306
+ * @throws FaultError QD-2302 to QD-2306, QD-2112
  */
 export function matchTensors(
   expected: readonly Expected[],
-  sources: ReadonlyMap<string, SourceTensor>,
+  sources: Sources,
   canonical: (name: string) => string,
   leaveOut: readonly LeaveOut[],
 ): Matched {
@@ -128,11 +132,11 @@ export function ggufShape(shape: SourceShape): number[] {
 }
 
 function holdByName(
-  sources: ReadonlyMap<string, SourceTensor>,
+  { tensors, unusable }: Sources,
   canonical: (name: string) => string,
 ): Map<string, Held> {
   const held = new Map<string, Held>();
-  for (const tensor of sources.values()) {
+  for (const tensor of [...tensors.values(), ...unusable.values()]) {
     const name = canonical(tensor.name);
     const first = held.get(name);
     if (first !== undefined) {
@@ -195,7 +199,7 @@ function missing(source: string, { name, shape }: Expected): FaultError {
   });
 }
 
-function checkShape(tensor: SourceTensor, shape: SourceShape): void {
+function checkShape(tensor: UnusableTensor, shape: SourceShape): void {
   const same =
     tensor.shape.length === shape.length &&
     shape.every((size, axis) => size === tensor.shape[axis]);
@@ -212,7 +216,7 @@ function shapeText(shape: SourceShape): string {
 }
 
 function modelTensor({ name, shape, keepF32 }: Expected, held: readonly Held[]): ModelTensor {
-  const parts = held.map(({ tensor }) => tensor);
+  const parts = held.map(({ tensor }) => usable(tensor));
   const [first] = parts;
   assert(first !== undefined, `${name} has no source`);
   const other = parts.find(({ dtype }) => dtype !== first.dtype);
@@ -231,9 +235,15 @@ function modelTensor({ name, shape, keepF32 }: Expected, held: readonly Held[]):
   };
 }
 
+function usable(tensor: SourceTensor | UnusableTensor): SourceTensor {
+  if (isUsable(tensor)) return tensor;
+  const { file, name, dtype } = tensor;
+  throw new FaultError(checkpointFaults.dtypeUnsupported, { file, tensor: name, why: dtype });
+}
+
 function countLeftOut(unused: readonly Held[], leaveOut: readonly LeaveOut[]): Matched['leftOut'] {
   const counts = new Map<string, number>();
-  const unknown: SourceTensor[] = [];
+  const unknown: UnusableTensor[] = [];
   for (const { tensor } of unused) {
     const reason = leaveOut.find(({ pattern }) => pattern.test(tensor.name))?.reason;
     if (reason === undefined) unknown.push(tensor);
