@@ -59,13 +59,14 @@ function lowerCase(pattern: string): string {
   return pattern.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
 }
 
-// Forms that JavaScript reads and C++ (with which llama-quantize searches) refuses or reads
-// otherwise: a recipe must not mean one thing there and another here.
+// Forms that JavaScript reads and C++, with which llama-quantize searches, refuses or reads
+// otherwise: a pattern must not mean one thing there and another here.
 const foreignForms: readonly (readonly [form: RegExp, reason: string])[] = [
   [/[^\x20-\x7e]/, 'it holds a character outside printable ASCII'],
   [/\(\?(?![:=!])/, 'of the (? forms only (?:, (?= and (?! can be used'],
-  [/\[[:.=]/, 'character classes such as [:digit:] cannot be used; write \\d or [0-9]'],
+  [/\[[^\]]*\[[:.=]/, 'classes such as [:digit:] cannot be used; write \\d or [0-9]'],
   [/\[\^?\]/, 'an empty set [] can never be found'],
+  [/\\(?:c|p|u\{)/, 'the escapes \\c, \\p and \\u{} cannot be used'],
 ];
 
 function compilePattern(pattern: string): RegExp {
@@ -82,7 +83,8 @@ function compilePattern(pattern: string): RegExp {
   const foreign = foreignForms.find(([form]) => form.test(pattern));
   if (foreign !== undefined) throw refuse(foreign[1]);
   try {
-    return new RegExp(pattern);
+    // The u asks for the strict grammar, which is close to that of C++: a lone { is an error.
+    return new RegExp(pattern, 'u');
   } catch (error) {
     throw refuse(error instanceof Error ? error.message : 'it cannot be read', error);
   }
