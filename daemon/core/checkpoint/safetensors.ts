@@ -29,6 +29,7 @@ export const HEADER_BYTES_MAX = 25_000_000;
 export const TENSORS_PER_FILE_MAX = 100_000;
 // The longest names in use have 120 bytes.
 export const TENSOR_NAME_BYTES_MAX = 512;
+const METADATA_KEY = '__metadata__';
 // GGUF has 4; convolutions and stacked experts stay below 8.
 const DIMENSIONS_MAX = 8;
 // 2^47 elements of 64 bits are 2^53 bits: below it every size is exact in a number.
@@ -51,6 +52,7 @@ const dtypeBits: ReadonlyMap<string, number> = new Map(
   ),
 );
 
+const UTF8_BYTES_PER_UNIT_MAX = 3;
 // Control and format characters and half pairs: they can hide a name or turn a terminal's text.
 const unprintable = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u;
 // "version " of a Git LFS pointer, read as the header's length.
@@ -96,12 +98,12 @@ export function parseSafetensorsHeader(
   header: Uint8Array,
 ): (SourceTensor | UnusableTensor)[] {
   const dataStart = HEADER_LENGTH_BYTES + header.length;
-  const tensors: UnusableTensor[] = [];
-  for (const [name, entry] of Object.entries(parseHeaderJson(file, header))) {
-    if (name === '__metadata__') checkMetadata(file, entry);
-    else tensors.push(parseTensor({ file, tensor: name }, entry, dataStart));
-  }
-  if (tensors.length > TENSORS_PER_FILE_MAX) throw new FaultError(faults.tooManyTensors, { file });
+  const json = parseHeaderJson(file, header);
+  const names = Object.keys(json).filter((name) => name !== METADATA_KEY);
+  if (names.length > TENSORS_PER_FILE_MAX) throw new FaultError(faults.tooManyTensors, { file });
+  const metadata = json[METADATA_KEY];
+  if (metadata !== undefined) checkMetadata(file, metadata);
+  const tensors = names.map((tensor) => parseTensor({ file, tensor }, json[tensor], dataStart));
   tensors.sort((a, b) => a.offset - b.offset || a.bytes - b.bytes);
   checkCoverage(file, tensors, dataStart, fileBytes);
   return tensors;
@@ -109,9 +111,12 @@ export function parseSafetensorsHeader(
 
 /** Whether a text can be shown and stored as a name of at most `bytesMax` bytes. */
 export function isPlainName(name: string, bytesMax: number): boolean {
-  // The first check spares encoding a name of many MB.
+  // The length spares encoding a name of many MB, and the usual short one.
   if (name === '' || name.length > bytesMax || unprintable.test(name)) return false;
-  return new TextEncoder().encode(name).length <= bytesMax;
+  return (
+    name.length * UTF8_BYTES_PER_UNIT_MAX <= bytesMax ||
+    new TextEncoder().encode(name).length <= bytesMax
+  );
 }
 
 function parseHeaderJson(file: string, header: Uint8Array): JsonObject {
@@ -161,7 +166,7 @@ interface Place {
   readonly tensor: string;
 }
 
-function parseTensor(place: Place, entry: Json, dataStart: number): UnusableTensor {
+function parseTensor(place: Place, entry: Json | undefined, dataStart: number): UnusableTensor {
   if (!isPlainName(place.tensor, TENSOR_NAME_BYTES_MAX)) {
     const why = `it must have 1 to ${TENSOR_NAME_BYTES_MAX} bytes, all of them printable`;
     throw new FaultError(faults.tensorNameWrong, { file: place.file, why });
