@@ -232,18 +232,29 @@ function readMerges(tokenizer: ConfigReader, base: ReadonlyMap<string, number>):
   const { merges: list } = tokenizer.object('model').values;
   if (!Array.isArray(list)) return tokenizer.wrong('model.merges', 'it must be a list');
   if (list.length > MERGES_MAX) throw tooLarge(tokenizer, 'model.merges', MERGES_MAX);
+  // Half a million merges: no list is made for one that is in order.
   return list.map((merge: Json, place) => {
-    const parts: unknown = typeof merge === 'string' ? merge.split(' ') : merge;
-    const [left, right] = Array.isArray(parts) && parts.length === 2 ? parts : [];
-    if (typeof left !== 'string' || typeof right !== 'string') {
-      throw brokenMerge(tokenizer, place, 'it is not two parts');
-    }
-    const stranger = [left, right, left + right].find((text) => !base.has(text));
-    if (stranger !== undefined) {
+    const [left, right] = mergeParts(tokenizer, merge, place);
+    if (!base.has(left) || !base.has(right) || !base.has(left + right)) {
+      const stranger = [left, right, left + right].find((text) => !base.has(text)) ?? '';
       throw brokenMerge(tokenizer, place, `${quoted(stranger)} is no token`);
     }
     return typeof merge === 'string' ? merge : `${withoutSpaces(left)} ${withoutSpaces(right)}`;
   });
+}
+
+function mergeParts(
+  tokenizer: ConfigReader,
+  merge: Json,
+  place: number,
+): readonly [string, string] {
+  const parts: unknown = typeof merge === 'string' ? merge.split(' ') : merge;
+  if (Array.isArray(parts) && parts.length === 2) {
+    const left: unknown = parts[0];
+    const right: unknown = parts[1];
+    if (typeof left === 'string' && typeof right === 'string') return [left, right];
+  }
+  throw brokenMerge(tokenizer, place, 'it is not two parts');
 }
 
 function withoutSpaces(part: string): string {
