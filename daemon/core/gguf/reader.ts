@@ -104,7 +104,12 @@ const LEGACY_MAGICS: readonly string[] = ['lmgg', 'tjgg', 'fmgg', 'algg', 'GGML'
 
 function checkMagic(cursor: HeaderCursor): void {
   const found = String.fromCharCode(...cursor.raw(Math.min(4, cursor.fileBytes)));
-  if (found === MAGIC) return;
+  if (found === MAGIC) {
+    // The fixed part at once, so that a stub is called cut and not miscounted.
+    if (cursor.fileBytes < FIXED_BYTES) cursor.take(FIXED_BYTES - found.length);
+    return;
+  }
+  if (found === '') fail(cursor, ggufFaults.notGguf, { why: 'it is empty' });
   const why = LEGACY_MAGICS.includes(found)
     ? 'it is a GGML file of before 2023; only its maker can convert it'
     : `it begins with ${JSON.stringify(found)} instead of "GGUF"`;
