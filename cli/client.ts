@@ -6,9 +6,10 @@
 
 import { type IncomingMessage, request } from 'node:http';
 import { createInterface } from 'node:readline';
-import type { RunEvent, RunRequest, Status } from '../proto/api.ts';
+import type { RunEvent, Status } from '../proto/api.ts';
 import type { FaultMessage } from '../proto/fault.ts';
 import type { InspectReport } from '../proto/inspect.ts';
+import type { RunRequest } from '../proto/requests.ts';
 
 /** A fault that the daemon reported. */
 export class ReportedFault extends Error {

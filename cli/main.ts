@@ -4,8 +4,9 @@
 
 import { resolve } from 'node:path';
 import { Command, CommanderError, Option } from 'commander';
-import { EVENT_VERSION, type RunRequest } from '../proto/api.ts';
+import { EVENT_VERSION } from '../proto/api.ts';
 import { exitCodes } from '../proto/fault.ts';
+import type { RunRequest } from '../proto/requests.ts';
 import { ReportedFault } from './client.ts';
 import { type ConnectOptions, connect, dataDirectory, findDaemon } from './daemon.ts';
 import { renderFault } from './fault-view.ts';

@@ -5,7 +5,8 @@
  */
 
 import { createLogUpdate } from 'log-update';
-import type { RunEvent, RunRequest } from '../proto/api.ts';
+import type { RunEvent } from '../proto/api.ts';
+import type { RunRequest } from '../proto/requests.ts';
 import type { Client } from './client.ts';
 import { renderFault } from './fault-view.ts';
 import { renderDone, renderOutputs, renderPlan, renderProgress } from './run-view.ts';

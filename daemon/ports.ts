@@ -3,8 +3,9 @@
  * pass a simulated world instead.
  */
 
-import type { RunEvent, RunRequest, Status } from '../proto/api.ts';
+import type { RunEvent, Status } from '../proto/api.ts';
 import type { InspectReport } from '../proto/inspect.ts';
+import type { RunRequest } from '../proto/requests.ts';
 
 /** A directory (later: a repository) that is only read. */
 export interface Source {

@@ -6,8 +6,9 @@
 
 import { join, parse } from 'node:path';
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
-import type { RunEvent, RunRequest, Status } from '../proto/api.ts';
+import type { RunEvent, Status } from '../proto/api.ts';
 import type { InspectReport } from '../proto/inspect.ts';
+import type { RunRequest } from '../proto/requests.ts';
 import { openOutputDirectory } from './adapters/output-files.ts';
 import { openSourceDirectory, openSourceFile } from './adapters/source-directory.ts';
 import type { Sha256 } from './core/plan/unit-id.ts';

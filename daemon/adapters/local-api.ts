@@ -12,8 +12,9 @@ import { createAdaptorServer } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { stream } from 'hono/streaming';
-import { EVENT_VERSION, inspectRequest, type RunEvent, runRequest } from '../../proto/api.ts';
+import { EVENT_VERSION, type RunEvent } from '../../proto/api.ts';
 import { exitCodes, FaultError, type FaultKind, type FaultMessage } from '../../proto/fault.ts';
+import { inspectRequest, runRequest } from '../../proto/requests.ts';
 import type { LocalService } from '../ports.ts';
 
 export const apiFaults = {

@@ -4,8 +4,9 @@
  *   RunRequest ──▶ checkpoint ──▶ model ──▶ outputs ──▶ plan ──▶ Coordinator ──▶ RunEvents
  */
 
-import type { OutputSummary, RunEvent, RunRequest } from '../../proto/api.ts';
+import type { OutputSummary, RunEvent } from '../../proto/api.ts';
 import { FaultError } from '../../proto/fault.ts';
+import type { RunRequest } from '../../proto/requests.ts';
 import type { Checkpoint } from '../core/checkpoint/checkpoint.ts';
 import { describeModel } from '../core/models/families.ts';
 import type { Model } from '../core/models/family.ts';
