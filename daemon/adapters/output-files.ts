@@ -76,22 +76,21 @@ class DiskOutput implements OutputFile {
     const final = join(directory, name);
     const journal = join(directory, '.quantd', `${basename(name)}.runs`);
     const paths = { name, final, journal, bytes, hashFile };
+    // A finished file that is to be replaced stays until its successor takes its name.
     if (overwrite) {
-      await Promise.all([final, `${final}.part`, journal].map((path) => rm(path, { force: true })));
+      await Promise.all([`${final}.part`, journal].map((path) => rm(path, { force: true })));
     }
     const [sealed, part, log] = await Promise.all([final, `${final}.part`, journal].map(sizeOf));
-    const allocated = sealed?.allocated ?? part?.allocated ?? 0;
-    if (sealed !== undefined) {
-      const output = new DiskOutput(paths, log === undefined ? 'foreign' : 'sealed', allocated);
-      output.#part = await open(final, 'r');
-      return output;
-    }
-    const isPartial = part !== undefined && log !== undefined;
-    const output = new DiskOutput(paths, isPartial ? 'partial' : 'new', isPartial ? allocated : 0);
-    if (isPartial) {
+    if (part !== undefined && log !== undefined) {
+      const output = new DiskOutput(paths, 'partial', part.allocated);
       output.#part = await open(`${final}.part`, 'r+');
       output.#journal = await open(journal, 'a');
+      return output;
     }
+    if (sealed === undefined || overwrite) return new DiskOutput(paths, 'new', 0);
+    const state = log === undefined ? 'foreign' : 'sealed';
+    const output = new DiskOutput(paths, state, sealed.allocated);
+    output.#part = await open(final, 'r');
     return output;
   }
 
