@@ -7,7 +7,6 @@
  */
 
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,7 +14,8 @@ import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const launcher = join(root, 'cli', 'quantd');
+/** QUANTD_LAUNCHER names another build to test, such as an installed one. */
+const { QUANTD_LAUNCHER: launcher = join(root, 'cli', 'quantd') } = process.env;
 
 /** Longer than any run of the tests; a run that hangs must not hold up the others for ever. */
 const RUN_MS_MAX = 110_000;
@@ -29,18 +29,32 @@ export interface Run {
 }
 
 export interface RunOptions {
+  /** The daemon's data directory. */
+  readonly data?: string;
   readonly directory?: string;
   readonly environment?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
 }
 
-/** Runs `quantd` with `words` and waits for its end, whatever it is. */
-export function runQuantd(words: readonly string[], options: RunOptions = {}): Promise<Run> {
-  if (!existsSync(launcher)) throw new Error('there is no cli/quantd to run');
+/**
+ * Runs `quantd` with `words` and waits for its end, whatever it is. Without `data` it has a data
+ * directory of its own, so that it neither meets nor disturbs a daemon that runs already.
+ */
+export async function runQuantd(words: readonly string[], options: RunOptions = {}): Promise<Run> {
+  if (options.data !== undefined) return await run(words, options.data, options);
+  const data = await makeScratch('data');
+  try {
+    return await run(words, data.path, options);
+  } finally {
+    await data.remove();
+  }
+}
+
+function run(words: readonly string[], data: string, options: RunOptions): Promise<Run> {
   const { directory = root, environment = {}, signal } = options;
   const quantd = spawn(process.execPath, [launcher, ...words], {
     cwd: directory,
-    env: { ...process.env, NO_COLOR: '1', ...environment },
+    env: { ...process.env, NO_COLOR: '1', QUANTD_DATA: data, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: RUN_MS_MAX,
     ...(signal !== undefined && { signal }),
@@ -64,10 +78,10 @@ export async function mustRunQuantd(
   words: readonly string[],
   options: RunOptions = {},
 ): Promise<Run> {
-  const run = await runQuantd(words, options);
-  if (run.code === 0) return run;
-  const ended = run.signal ?? run.code;
-  throw new Error(`quantd ${words.join(' ')} ended with ${ended}\n${run.stdout}\n${run.stderr}`);
+  const result = await runQuantd(words, options);
+  const { code, signal, stdout, stderr } = result;
+  if (code === 0) return result;
+  throw new Error(`quantd ${words.join(' ')} ended with ${signal ?? code}\n${stdout}\n${stderr}`);
 }
 
 /** The objects that a run with --json prints, a line each. */

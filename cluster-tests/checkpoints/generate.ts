@@ -12,12 +12,20 @@ import { seededRandom } from './random.ts';
 import { encodeWeights, indexOf, planShards, tensorBytes, writeShard } from './safetensors.ts';
 import type { CheckpointSpec, Dtype } from './spec.ts';
 import { drawWeights, listTensors } from './tensors.ts';
-import { makeTokenizer } from './tokenizer.ts';
+import { makeTokenizer, type TokenizerFiles } from './tokenizer.ts';
 
-/** Fills `directory`, which need not exist, with the checkpoint. */
-export async function writeCheckpoint(directory: string, spec: CheckpointSpec): Promise<void> {
+/**
+ * Fills `directory`, which need not exist, with the checkpoint.
+ *
+ * @param files a tokenizer of `spec.vocabulary` tokens, where none is to be made
+ */
+export async function writeCheckpoint(
+  directory: string,
+  spec: CheckpointSpec,
+  files: TokenizerFiles = drawTokenizer(spec),
+): Promise<void> {
   const random = seededRandom(spec.seed);
-  await writeTexts(directory, spec);
+  await writeTexts(directory, spec, files);
   const tensors = listTensors(spec);
   const weights = new Map(tensors.map((tensor) => [tensor.name, drawWeights(tensor, random)]));
   const shards = planShards(tensors, spec.shards);
@@ -65,19 +73,24 @@ export async function writeSparseCheckpoint(directory: string, bytes: number): P
   const count = 2 + Math.max(0, Math.round((bytes - size(2)) / (size(3) - size(2))));
   const spec = withExperts(count);
 
-  await writeTexts(directory, spec);
+  await writeTexts(directory, spec, drawTokenizer(spec));
   const shards = planShards(listTensors(spec), spec.shards);
   for (const { file, tensors } of shards) await writeShard(join(directory, file), tensors);
   await writeJson(directory, 'model.safetensors.index.json', indexOf(shards));
   return size(count);
 }
 
-async function writeTexts(directory: string, spec: CheckpointSpec): Promise<void> {
+/** Its own generator, so that the tokenizer does not depend on how many weights there are. */
+function drawTokenizer({ vocabulary, seed }: CheckpointSpec): TokenizerFiles {
+  return makeTokenizer(vocabulary, seededRandom(seed + 1));
+}
+
+async function writeTexts(
+  directory: string,
+  spec: CheckpointSpec,
+  { tokenizer, tokenizerConfig, chatTemplate }: TokenizerFiles,
+): Promise<void> {
   await mkdir(directory, { recursive: true });
-  const { tokenizer, tokenizerConfig, chatTemplate } = makeTokenizer(
-    spec.vocabulary,
-    seededRandom(spec.seed + 1),
-  );
   await writeJson(directory, 'config.json', config(spec));
   await writeJson(directory, 'tokenizer.json', tokenizer);
   await writeJson(directory, 'tokenizer_config.json', tokenizerConfig);

@@ -8,7 +8,7 @@
  * `checkDefaults` refuses a binary that lays them out otherwise.
  */
 
-import { readdirSync, writeSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import koffi from 'koffi';
@@ -70,8 +70,6 @@ process.on('message', (request) => {
   } catch (error) {
     process.send({ id, ok: false, error: String(error?.message ?? error) });
   }
-  // Says where on stderr the talk about this request ends.
-  writeSync(2, `\n[answered ${id}]\n`);
 });
 process.on('disconnect', () => process.exit(0));
 process.send({ ready: true });

@@ -7,8 +7,12 @@
  * fails the calls it had and the next call starts another.
  */
 
-import { type ChildProcess, fork } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { fork } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { closeSync, existsSync, fstatSync, openSync, readSync, unlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 
 const libraries = fileURLToPath(
@@ -17,7 +21,7 @@ const libraries = fileURLToPath(
 const child = fileURLToPath(new URL('./llama-child.mjs', import.meta.url));
 
 /** Enough of what llama.cpp says on stderr to understand why it gave up. */
-const SPOKEN_CHARACTERS_MAX = 4000;
+const SPOKEN_BYTES_MAX = 4000;
 
 /** The ids llama.cpp gives to its file types, `general.file_type` in a GGUF. */
 export const ftypes = {
@@ -138,38 +142,35 @@ interface Running {
   readonly died: Promise<void>;
 }
 
-interface Asked extends PromiseWithResolvers<unknown> {
-  /** Rejects with what llama.cpp said about it. */
-  readonly fail: (error: string) => Promise<void>;
-}
-
 type Answer =
   | { readonly ready: true }
   | { readonly id: number; readonly ok: true; readonly value: unknown }
   | { readonly id: number; readonly ok: false; readonly error: string };
 
 async function start(threads: number): Promise<Running> {
+  const spoken = openSpoken();
   const llama = fork(child, [libraries, String(threads)], {
     execArgv: [],
     serialization: 'advanced',
-    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    stdio: ['ignore', 'ignore', spoken.descriptor, 'ipc'],
     env: { PATH: '/usr/bin:/bin', GGML_NO_BACKTRACE: '1' },
   });
-  const heard = listen(llama);
-  const waiting = new Map<number, Asked>();
+  const waiting = new Map<number, PromiseWithResolvers<unknown>>();
   const ready = withResolvers<void>();
 
   llama.on('message', (answer: Answer) => {
     if ('ready' in answer) return ready.resolve();
     const asked = waiting.get(answer.id);
     waiting.delete(answer.id);
+    const said = spoken.sinceLastTime();
     if (answer.ok) asked?.resolve(answer.value);
-    else asked?.fail(answer.error);
+    else asked?.reject(new Error(`${answer.error}\n${said}`));
   });
   const died = new Promise<void>((resolve) => {
-    // Unlike `exit`, `close` comes after the last word on stderr.
-    llama.on('close', (code, signal) => {
-      const error = new Error(`llama.cpp died (${signal ?? code})\n${heard.now()}`);
+    llama.on('exit', (code, signal) => {
+      const how = signal ?? `exit code ${code}`;
+      const error = new Error(`llama.cpp died (${how})\n${spoken.sinceLastTime()}`);
+      spoken.close();
       ready.reject(error);
       for (const asked of waiting.values()) asked.reject(error);
       resolve();
@@ -184,45 +185,42 @@ async function start(threads: number): Promise<Running> {
     ask(request) {
       const id = next++;
       const asked = withResolvers<unknown>();
-      // Asked for before the request, so that no word can come too early.
-      const about = heard.upTo(id);
-      const fail = async (error: string) => asked.reject(new Error(`${error}\n${await about}`));
-      waiting.set(id, { ...asked, fail });
+      waiting.set(id, asked);
       llama.send({ id, ...request }, (error) => error !== null && asked.reject(error));
       return asked.promise;
     },
   };
 }
 
-interface Heard {
-  /** What was said about the request, once all of it has arrived. */
-  upTo(id: number): Promise<string>;
-  /** What was said since the last answer. */
-  now(): string;
+interface Spoken {
+  readonly descriptor: number;
+  /** The end of what was said since the last call. */
+  sinceLastTime(): string;
+  close(): void;
 }
 
-/** Keeps the end of what the process says, for the error that may follow. */
-function listen(llama: ChildProcess): Heard {
-  let spoken = '';
-  const waiting = new Map<string, (text: string) => void>();
-  llama.stderr?.setEncoding('utf8').on('data', (text: string) => {
-    spoken += text;
-    for (let found = answered.exec(spoken); found !== null; found = answered.exec(spoken)) {
-      const about = spoken.slice(0, found.index);
-      spoken = spoken.slice(found.index + found[0].length);
-      const id = found[1] ?? '';
-      waiting.get(id)?.(about.slice(-SPOKEN_CHARACTERS_MAX));
-      waiting.delete(id);
-    }
-  });
+/**
+ * A nameless file as stderr. Node's pipes do not block their writer: through one, libllama would
+ * lose words whenever the reader is late, and its last ones would arrive after the answer.
+ */
+function openSpoken(): Spoken {
+  const file = join(tmpdir(), `quantd-llama-${randomUUID()}`);
+  const descriptor = openSync(file, 'a+');
+  unlinkSync(file);
+  let read = 0;
   return {
-    upTo: (id) => new Promise((resolve) => waiting.set(String(id), resolve)),
-    now: () => spoken.slice(-SPOKEN_CHARACTERS_MAX),
+    descriptor,
+    sinceLastTime() {
+      const { size } = fstatSync(descriptor);
+      const from = Math.max(read, size - SPOKEN_BYTES_MAX);
+      const bytes = Buffer.alloc(size - from);
+      readSync(descriptor, bytes, 0, bytes.length, from);
+      read = size;
+      return bytes.toString();
+    },
+    close: () => closeSync(descriptor),
   };
 }
-
-/** What llama-child.mjs says after each request. */
-const answered = /\n\[answered (\d+)\]\n/;
 
 interface PromiseWithResolvers<T> {
   readonly promise: Promise<T>;

