@@ -33,8 +33,11 @@ describe.skipIf(whyNoOracle() !== undefined)('llama.cpp', () => {
     rmSync(directory, { recursive: true });
   });
 
-  const write = (name: string, change: (model: Model) => Model = (model) => model): string => {
-    const model = describeModel(readCheckpoint(fixture(name)), name);
+  const write = async (
+    name: string,
+    change: (model: Model) => Model = (model) => model,
+  ): Promise<string> => {
+    const model = describeModel(await readCheckpoint(fixture(name)), name);
     const gguf = join(directory, `${name}.gguf`);
     writeF32Gguf(change(model), fixture(name), gguf);
     return gguf;
@@ -43,7 +46,7 @@ describe.skipIf(whyNoOracle() !== undefined)('llama.cpp', () => {
   test.each(['tiny-gemma4', 'tiny-gemma4-e', 'tiny-gemma4-k'])(
     '%s gives the recorded ids and logits',
     async (name) => {
-      const gguf = write(name);
+      const gguf = await write(name);
       const golden: { prompts: readonly Prompt[] } = JSON.parse(
         readFileSync(join(fixture(name), 'golden.json'), 'utf8'),
       );
@@ -76,7 +79,7 @@ describe.skipIf(whyNoOracle() !== undefined)('llama.cpp', () => {
   );
 
   test('a model with fewer tokens than embedding rows does not load, so [PADn] is needed', async () => {
-    const gguf = write('tiny-gemma4-e', (model) => ({
+    const gguf = await write('tiny-gemma4-e', (model) => ({
       ...model,
       vocabulary: model.vocabulary.map(({ key, value }) => {
         if (value.type !== 'array' || key === 'tokenizer.ggml.merges') return { key, value };

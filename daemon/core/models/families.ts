@@ -11,9 +11,7 @@ import type { Checkpoint } from '../checkpoint/checkpoint.ts';
 import type { Model, ModelFamily } from './family.ts';
 import { modelFaults } from './faults.ts';
 import { gemma4 } from './gemma4.ts';
-
-/** Characters of a foreign text that a message repeats. */
-const NAME_SHOWN_MAX = 80;
+import { quoted } from './quoted.ts';
 
 export const families: readonly ModelFamily[] = [gemma4];
 
@@ -39,7 +37,7 @@ function familyOf({ config }: Checkpoint): ModelFamily {
     key: 'architectures',
     why:
       typeof architecture === 'string'
-        ? `${JSON.stringify(architecture.slice(0, NAME_SHOWN_MAX))}; known are ${known}`
+        ? `${quoted(architecture)}; known are ${known}`
         : `it names none; known are ${known}`,
   });
 }

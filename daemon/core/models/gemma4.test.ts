@@ -11,12 +11,12 @@ import { describeModel } from './families.ts';
 import type { Model, ModelTensor } from './family.ts';
 import { elementsOf } from './size-label.ts';
 
-const read = (name: string): Checkpoint =>
+const read = (name: string): Promise<Checkpoint> =>
   readCheckpoint(fileURLToPath(new URL(`../../../fixtures/${name}`, import.meta.url)));
 const fixtures = {
-  'tiny-gemma4': read('tiny-gemma4'),
-  'tiny-gemma4-e': read('tiny-gemma4-e'),
-  'tiny-gemma4-k': read('tiny-gemma4-k'),
+  'tiny-gemma4': await read('tiny-gemma4'),
+  'tiny-gemma4-e': await read('tiny-gemma4-e'),
+  'tiny-gemma4-k': await read('tiny-gemma4-k'),
 };
 const moe = fixtures['tiny-gemma4'];
 const dense = fixtures['tiny-gemma4-e'];

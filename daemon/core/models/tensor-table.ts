@@ -16,6 +16,7 @@ import { checkpointFaults } from '../checkpoint/faults.ts';
 import { isUsable } from '../checkpoint/safetensors.ts';
 import type { ModelTensor } from './family.ts';
 import { modelFaults } from './faults.ts';
+import { quoted } from './quoted.ts';
 
 /** Shapes are as the checkpoint writes them: slowest dimension first. */
 export type SourceShape = readonly number[];
@@ -67,7 +68,7 @@ interface Held {
 }
 
 /** How many names a fault spells out before it counts the rest: enough to see the pattern. */
-const NAMES_SHOWN_MAX = 4;
+const NAMES_SHOWN_MAX = 3;
 
 /** Every tensor that a model of this config has: the table's rows, those with `{N}` per layer. */
 export function expectTensors<Config>(
@@ -251,12 +252,14 @@ function countLeftOut(unused: readonly Held[], leaveOut: readonly LeaveOut[]): M
   }
   const [first] = unknown;
   if (first !== undefined) {
-    const shown = unknown.slice(0, NAMES_SHOWN_MAX).map(({ name }) => name);
-    const more = unknown.length - shown.length;
+    const others = unknown.slice(1, 1 + NAMES_SHOWN_MAX).map(({ name }) => quoted(name));
+    const more = unknown.length - 1 - others.length;
     throw new FaultError(modelFaults.unknownTensor, {
       file: first.file,
       tensor: first.name,
-      why: `${shown.join(', ')}${more > 0 ? ` and ${more} more` : ''}`,
+      ...(others.length > 0 && {
+        why: `also ${others.join(', ')}${more > 0 ? ` and ${more} more` : ''}`,
+      }),
     });
   }
   return [...counts].map(([reason, count]) => ({ count, reason }));

@@ -8,7 +8,7 @@ import { isJsonObject } from '../checkpoint/config.ts';
 import type { KeyValue } from '../gguf/metadata.ts';
 import { describeVocabulary, type TokenizerKind } from './tokenizer.ts';
 
-const fixture = readCheckpoint(
+const fixture = await readCheckpoint(
   fileURLToPath(new URL('../../../fixtures/tiny-gemma4-e', import.meta.url)),
 );
 const ROWS = 320;

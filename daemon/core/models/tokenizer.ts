@@ -15,6 +15,7 @@ import { ConfigReader, isJsonObject } from '../checkpoint/config.ts';
 import type { KeyValue } from '../gguf/metadata.ts';
 import { tokenizerFaults } from './faults.ts';
 import { bool, f32s, i32s, str, strings } from './key-values.ts';
+import { quoted } from './quoted.ts';
 import { specialIds, specialTexts } from './special-tokens.ts';
 
 /** What one family's vocabulary has of its own. */
@@ -293,11 +294,4 @@ function brokenMerge(tokenizer: ConfigReader, place: number, why: string): Fault
 function tooLarge(tokenizer: ConfigReader, key: string, most: number): FaultError {
   const why = `more than ${most} entries`;
   return new FaultError(tokenizerFaults.tokenizerSize, { file: tokenizer.file, key, why });
-}
-
-// Long enough for every real token; a foreign text must not fill the screen.
-const QUOTED_CHARACTERS_MAX = 40;
-
-function quoted(text: string): string {
-  return JSON.stringify(text.slice(0, QUOTED_CHARACTERS_MAX));
 }
