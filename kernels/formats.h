@@ -34,9 +34,7 @@ struct Format {
   const char* name;
   uint32_t block_elements;
   uint32_t block_bytes;
-  // A block is worthless when one of these 16-bit fields has all bits of `exponent` set: the
-  // half-precision scales of a quantized block, the upper half of a plain number.
-  uint16_t exponent;
+  // Where the half-precision scales lie: a block with an infinite one is worthless.
   uint32_t checked;  // How many of check_at count.
   uint32_t check_at[2];
 };
@@ -45,19 +43,19 @@ inline constexpr uint16_t kHalfExponent = 0x7C00;
 inline constexpr uint16_t kFloatExponent = 0x7F80;
 
 inline constexpr Format kFormats[kFormatCount] = {
-    {0, "F32", 1, 4, kFloatExponent, 1, {2, 0}},
-    {1, "F16", 1, 2, kHalfExponent, 1, {0, 0}},
-    {30, "BF16", 1, 2, kFloatExponent, 1, {0, 0}},
-    {2, "Q4_0", 32, 18, kHalfExponent, 1, {0, 0}},
-    {3, "Q4_1", 32, 20, kHalfExponent, 2, {0, 2}},
-    {6, "Q5_0", 32, 22, kHalfExponent, 1, {0, 0}},
-    {7, "Q5_1", 32, 24, kHalfExponent, 2, {0, 2}},
-    {8, "Q8_0", 32, 34, kHalfExponent, 1, {0, 0}},
-    {10, "Q2_K", 256, 84, kHalfExponent, 2, {80, 82}},
-    {11, "Q3_K", 256, 110, kHalfExponent, 1, {108, 0}},
-    {12, "Q4_K", 256, 144, kHalfExponent, 2, {0, 2}},
-    {13, "Q5_K", 256, 176, kHalfExponent, 2, {0, 2}},
-    {14, "Q6_K", 256, 210, kHalfExponent, 1, {208, 0}},
+    {0, "F32", 1, 4, 0, {0, 0}},
+    {1, "F16", 1, 2, 0, {0, 0}},
+    {30, "BF16", 1, 2, 0, {0, 0}},
+    {2, "Q4_0", 32, 18, 1, {0, 0}},
+    {3, "Q4_1", 32, 20, 2, {0, 2}},
+    {6, "Q5_0", 32, 22, 1, {0, 0}},
+    {7, "Q5_1", 32, 24, 2, {0, 2}},
+    {8, "Q8_0", 32, 34, 1, {0, 0}},
+    {10, "Q2_K", 256, 84, 2, {80, 82}},
+    {11, "Q3_K", 256, 110, 1, {108, 0}},
+    {12, "Q4_K", 256, 144, 2, {0, 2}},
+    {13, "Q5_K", 256, 176, 2, {0, 2}},
+    {14, "Q6_K", 256, 210, 1, {208, 0}},
 };
 
 // The largest block; spans that are a multiple of it are whole blocks of every format.

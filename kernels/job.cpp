@@ -6,11 +6,15 @@ namespace quantd {
 namespace {
 
 // The index of the first block that cannot be used; `count` when all can.
-size_t FindBadBlock(const Format& format, const uint8_t* blocks, size_t count) {
+size_t FindBadBlock(const Kernels& kernels, uint32_t index, const uint8_t* blocks, size_t count) {
+  if (index == kF32) return kernels.find_non_finite[kElementF32](blocks, count);
+  if (index == kF16) return kernels.find_non_finite[kElementF16](blocks, count);
+  if (index == kBF16) return kernels.find_non_finite[kElementBF16](blocks, count);
+  const Format& format = kFormats[index];
   for (size_t b = 0; b < count; ++b) {
     for (uint32_t i = 0; i < format.checked; ++i) {
       const uint16_t bits = LoadU16(blocks + b * format.block_bytes + format.check_at[i]);
-      if ((bits & format.exponent) == format.exponent) return b;
+      if ((bits & kHalfExponent) == kHalfExponent) return b;
     }
   }
   return count;
@@ -42,7 +46,8 @@ bool MakeSpan(const Kernels& kernels, const Sha256Code& sha256, const QuantizeRe
     uint8_t* into = target.into + span.start / format.block_elements * format.block_bytes;
     const size_t blocks = count / format.block_elements;
     kernels.quantize[target.format](values, span.rows, span.columns, into);
-    const size_t bad = FindBadBlock(format, into, blocks) * format.block_elements;
+    const size_t bad =
+        FindBadBlock(kernels, target.format, into, blocks) * format.block_elements;
     if (bad < first) {
       first = bad;
       overflow = {span.start + bad, t};

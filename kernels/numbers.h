@@ -87,13 +87,17 @@ namespace {
   return static_cast<uint16_t>(is_nan ? (bits >> 16) | 64u : rounded);
 }
 
+// Little endian, like every CPU that quantd runs on, so a copy will do.
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
+
 [[maybe_unused]] inline void StoreU16(uint8_t* into, uint16_t value) {
-  into[0] = static_cast<uint8_t>(value);
-  into[1] = static_cast<uint8_t>(value >> 8);
+  memcpy(into, &value, sizeof value);
 }
 
 [[maybe_unused]] inline uint16_t LoadU16(const uint8_t* from) {
-  return static_cast<uint16_t>(from[0] | from[1] << 8);
+  uint16_t value;
+  memcpy(&value, from, sizeof value);
+  return value;
 }
 
 // Stores a scale and returns what a reader of the block will see.

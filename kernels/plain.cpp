@@ -5,11 +5,6 @@
 namespace quantd::QUANTD_ISA {
 namespace {
 
-inline uint32_t LoadU32(const uint8_t* from) {
-  return static_cast<uint32_t>(from[0]) | static_cast<uint32_t>(from[1]) << 8 |
-         static_cast<uint32_t>(from[2]) << 16 | static_cast<uint32_t>(from[3]) << 24;
-}
-
 // A stretch of this many elements is tested without a branch before the culprit is looked for.
 constexpr size_t kStretch = 4096;
 
@@ -31,11 +26,7 @@ size_t FindExponent(size_t count, uint32_t exponent, At at) {
 }  // namespace
 
 void QuantizeF32(const float* values, size_t rows, size_t columns, uint8_t* into) {
-  for (size_t i = 0; i < rows * columns; ++i) {
-    const uint32_t bits = BitsOf(values[i]);
-    StoreU16(into + 4 * i, static_cast<uint16_t>(bits));
-    StoreU16(into + 4 * i + 2, static_cast<uint16_t>(bits >> 16));
-  }
+  memcpy(into, values, rows * columns * sizeof(float));
 }
 
 void QuantizeF16(const float* values, size_t rows, size_t columns, uint8_t* into) {
@@ -47,7 +38,7 @@ void QuantizeBF16(const float* values, size_t rows, size_t columns, uint8_t* int
 }
 
 void ExpandF32(const uint8_t* source, size_t count, float* into) {
-  for (size_t i = 0; i < count; ++i) into[i] = FloatOf(LoadU32(source + 4 * i));
+  memcpy(into, source, count * sizeof(float));
 }
 
 void ExpandF16(const uint8_t* source, size_t count, float* into) {

@@ -1,0 +1,267 @@
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import fc from 'fast-check';
+import { afterAll, expect, test } from 'vitest';
+import { FaultError } from '../../proto/fault.ts';
+import type { QuantizeJob } from '../ports.ts';
+import { kernelFaults } from './kernel-faults.ts';
+import { loadKernels } from './kernels.ts';
+
+const addonPath = fileURLToPath(new URL('../../build/kernels/quantd.node', import.meta.url));
+const directory = mkdtempSync(join(tmpdir(), 'quantd-kernels-'));
+const kernels = loadKernels({ addonPath, threads: 2 });
+afterAll(() => {
+  kernels.close();
+  rmSync(directory, { recursive: true });
+});
+
+const Q8_0 = 8;
+const anyJob = (): QuantizeJob => ({
+  source: new Uint8Array(2 * 64 * 4),
+  element: 'F32',
+  rows: 2,
+  columns: 64,
+  targets: [{ type: Q8_0, into: new Uint8Array(4 * 34) }],
+});
+/** A value of the wrong type, as a bug of a caller would pass it. */
+const wrongly = <Wanted>(value: unknown): Wanted => value as Wanted;
+
+function faultOf(options: Parameters<typeof loadKernels>[0]): unknown {
+  try {
+    loadKernels(options).close();
+  } catch (error) {
+    return error instanceof FaultError ? error.kind : error;
+  }
+  return undefined;
+}
+
+test('info names the set in use among those that run', () => {
+  expect(kernels.info.isas).toContain('scalar');
+  expect(kernels.info.isas).toContain(kernels.info.isa);
+  expect(kernels.info.threads).toBe(2);
+});
+
+test('an addon that is missing, broken or without the wanted set is an environment fault', () => {
+  const broken = join(directory, 'broken.node');
+  writeFileSync(broken, 'no shared library');
+  const missing = join(directory, 'missing.node');
+  expect(faultOf({ addonPath: missing, threads: 1 })).toBe(kernelFaults.addonMissing);
+  expect(faultOf({ addonPath: broken, threads: 1 })).toBe(kernelFaults.addonBroken);
+  expect(faultOf({ addonPath, threads: 1, isa: 'mmx' })).toBe(kernelFaults.isaUnavailable);
+  for (const threads of [0, -1, 1.5, 1025, Number.NaN]) {
+    expect(faultOf({ addonPath, threads })).toBeInstanceOf(TypeError);
+  }
+});
+
+test('QUANTD_ISA chooses the set unless the caller does', () => {
+  process.env['QUANTD_ISA'] = 'scalar';
+  try {
+    const chosen = loadKernels({ addonPath, threads: 1 });
+    expect(chosen.info.isa).toBe('scalar');
+    chosen.close();
+    process.env['QUANTD_ISA'] = 'mmx';
+    expect(faultOf({ addonPath, threads: 1 })).toBe(kernelFaults.isaUnavailable);
+    expect(faultOf({ addonPath, threads: 1, isa: 'scalar' })).toBeUndefined();
+  } finally {
+    delete process.env['QUANTD_ISA'];
+  }
+});
+
+// Goal: no argument reaches a kernel unchecked. Method: one wrong field at a time in a good job.
+test('a job with a wrong argument is rejected with a TypeError', async () => {
+  expect((await kernels.quantize(anyJob())).ok).toBe(true);
+  const detached = new Uint8Array(512);
+  structuredClone(detached.buffer, { transfer: [detached.buffer] });
+  const resizable = Reflect.construct(ArrayBuffer, [512, { maxByteLength: 1024 }]);
+  const into = new Uint8Array(4 * 34);
+  const shared = new Uint8Array(600);
+  const wrong: Record<string, unknown>[] = [
+    { source: undefined },
+    { source: new Float32Array(128) },
+    { source: new Uint8Array(511) },
+    { source: new Uint8Array(513) },
+    { source: new Uint8Array(new SharedArrayBuffer(512)) },
+    { source: new Uint8Array(resizable) },
+    { source: detached },
+    { element: 'F64' },
+    { element: 3 },
+    { rows: 0 },
+    { rows: -2 },
+    { rows: 1.5 },
+    { rows: '2' },
+    { rows: Number.NaN },
+    { rows: Number.POSITIVE_INFINITY },
+    { rows: 2 ** 40, columns: 2 ** 40 },
+    { columns: 0 },
+    { columns: 2 ** 62 },
+    { targets: undefined },
+    { targets: [] },
+    { targets: new Array(65).fill({ type: Q8_0, into }) },
+    { targets: [null] },
+    { targets: [{ type: 8.5, into }] },
+    { targets: [{ type: 9, into }] },
+    { targets: [{ type: 2 ** 33, into }] },
+    { targets: [{ type: Q8_0 }] },
+    { targets: [{ type: Q8_0, into: new Uint8Array(4 * 34 - 1) }] },
+    { targets: [{ type: 12, into }] },
+    { source: shared.subarray(0, 512), targets: [{ type: Q8_0, into: shared.subarray(400, 536) }] },
+    {
+      targets: [
+        { type: Q8_0, into },
+        { type: Q8_0, into },
+      ],
+    },
+  ];
+  for (const part of wrong) {
+    const job = wrongly<QuantizeJob>({ ...anyJob(), ...part });
+    await expect(kernels.quantize(job), JSON.stringify(part)).rejects.toThrow(TypeError);
+  }
+  for (const job of [undefined, null, 7, 'job']) {
+    await expect(kernels.quantize(wrongly(job))).rejects.toThrow(TypeError);
+  }
+  await expect(kernels.sha256(wrongly('text'))).rejects.toThrow(TypeError);
+  await expect(kernels.sha256(detached))
+    .resolves.toBeDefined()
+    .catch(() => {});
+  await expect(kernels.sha256File(wrongly(7))).rejects.toThrow(TypeError);
+  await expect(kernels.sha256File('a\0b')).rejects.toThrow(TypeError);
+});
+
+// Goal: a job cannot be changed under the check. Method: a getter that runs last takes away the
+// memory that was checked first, and one that throws.
+test('a getter that detaches or throws is answered, not obeyed', async () => {
+  const job = anyJob();
+  const late = {
+    ...job,
+    get targets() {
+      structuredClone(job.source.buffer, { transfer: [job.source.buffer as ArrayBuffer] });
+      return job.targets;
+    },
+  };
+  await expect(kernels.quantize(late)).rejects.toThrow(TypeError);
+  const throwing = {
+    ...anyJob(),
+    get rows(): number {
+      throw new RangeError('mine');
+    },
+  };
+  await expect(kernels.quantize(throwing)).rejects.toThrow('mine');
+});
+
+test('SHA-256 of bytes and of files is that of node:crypto', async () => {
+  const file = join(directory, 'file');
+  await fc.assert(
+    fc.asyncProperty(fc.nat(200_000), fc.nat(63), fc.nat(255), async (size, offset, byte) => {
+      const bytes = new Uint8Array(offset + size).map((_, i) => (i * 7 + byte + (i >> 8)) & 255);
+      const message = bytes.subarray(offset);
+      const expected = createHash('sha256').update(message).digest();
+      expect(Buffer.compare(await kernels.sha256(message), expected)).toBe(0);
+      writeFileSync(file, message);
+      expect(Buffer.compare(await kernels.sha256File(file), expected)).toBe(0);
+    }),
+    { numRuns: 40 },
+  );
+  // Longer than one read, and not a whole number of them.
+  const long = new Uint8Array(5_300_001).fill(170);
+  writeFileSync(file, long);
+  const expected = createHash('sha256').update(long).digest();
+  expect(Buffer.compare(await kernels.sha256File(file), expected)).toBe(0);
+});
+
+test('a file that cannot be read gives the error that node:fs would give', async () => {
+  const folder = join(directory, 'folder');
+  mkdirSync(folder);
+  await expect(kernels.sha256File(join(directory, 'none'))).rejects.toMatchObject({
+    code: 'ENOENT',
+    syscall: 'open',
+    path: join(directory, 'none'),
+  });
+  await expect(kernels.sha256File(folder)).rejects.toMatchObject({ code: 'EISDIR' });
+  await expect(kernels.sha256File('/dev/zero')).rejects.toMatchObject({ code: 'EINVAL' });
+  const pipe = join(directory, 'pipe');
+  if (spawnSync('mkfifo', [pipe]).status === 0) {
+    await expect(kernels.sha256File(pipe)).rejects.toMatchObject({ code: 'EINVAL' });
+  }
+});
+
+test('an abort ends the hashing of a file with the reason of the signal', async () => {
+  const file = join(directory, 'large');
+  writeFileSync(file, new Uint8Array(64 << 20));
+  const reason = new Error('enough');
+  await expect(kernels.sha256File(file, AbortSignal.abort(reason))).rejects.toBe(reason);
+  const controller = new AbortController();
+  const hashing = kernels.sha256File(file, controller.signal);
+  controller.abort(reason);
+  await expect(hashing).rejects.toBe(reason);
+});
+
+// Goal: closing never hangs, crashes or leaves a promise open. Method: more jobs than threads,
+// closed at once; every promise settles, and later calls reject.
+test('close settles what is under way and rejects what comes later', async () => {
+  const closing = loadKernels({ addonPath, threads: 2 });
+  const source = new Uint8Array(1 << 20);
+  const jobs = Array.from({ length: 20 }, () =>
+    closing.quantize({
+      ...{ source, element: 'F32', rows: 64, columns: 4096 },
+      targets: [{ type: 13, into: new Uint8Array(64 * 16 * 176) }],
+    }),
+  );
+  closing.close();
+  closing.close();
+  const states = (await Promise.allSettled(jobs)).map(({ status }) => status);
+  expect(states.filter((state) => state === 'rejected').length).toBeGreaterThan(10);
+  await expect(closing.quantize(anyJob())).rejects.toThrow('closed');
+  await expect(closing.sha256(source)).rejects.toThrow('closed');
+  await expect(closing.sha256File('x')).rejects.toThrow('closed');
+});
+
+const startJobs = `
+  const addon = { exports: {} };
+  process.dlopen(addon, ${JSON.stringify(addonPath)});
+  const kernels = new addon.exports.Kernels({ threads: 3 });
+  const source = new Uint8Array(1 << 22);
+  const job = () => kernels.quantize({ source, element: 'F32', rows: 256, columns: 4096,
+    targets: [{ type: 13, into: new Uint8Array(256 * 16 * 176) }] });
+  for (let i = 0; i < 10; i++) job();
+`;
+const runNode = (program: string) =>
+  spawnSync(process.execPath, ['-e', program], { encoding: 'utf8', timeout: 60_000 });
+
+// Goal: the end of an environment joins the threads. Method: processes that end, and a worker
+// that is ended, with jobs in flight; and a process that waits for nothing but its jobs.
+test('a process or worker ends with jobs in flight', () => {
+  expect(runNode(`${startJobs} process.exit(7);`)).toMatchObject({ status: 7, signal: null });
+  const worker = `
+    const { Worker } = require('node:worker_threads');
+    const worker = new Worker(${JSON.stringify(
+      `${startJobs} require('node:worker_threads').parentPort.postMessage(1); setInterval(() => {}, 1e6);`,
+    )}, { eval: true });
+    worker.on('message', () => worker.terminate().then(() => process.exit(5)));`;
+  expect(runNode(worker)).toMatchObject({ status: 5, signal: null });
+  const waits = `${startJobs} job().then((result) => console.log(result.ok));`;
+  expect(runNode(waits)).toMatchObject({ status: 0, stdout: 'true\n' });
+  const idle = `new (process.dlopen.call(process, globalThis.m = { exports: {} },
+    ${JSON.stringify(addonPath)}), m.exports.Kernels)({ threads: 2 });`;
+  expect(runNode(idle)).toMatchObject({ status: 0, signal: null });
+});
+
+// Goal: kernels leave the event loop and libuv's threads alone. Method: while every thread of the
+// pool works, timers and file reads go on.
+test('the event loop turns while all threads compute', async () => {
+  const source = new Uint8Array(8 << 20);
+  const jobs = Array.from({ length: 4 }, () =>
+    kernels.quantize({
+      ...{ source, element: 'F32', rows: 512, columns: 4096 },
+      targets: [{ type: 14, into: new Uint8Array(512 * 16 * 210) }],
+    }),
+  );
+  let turns = 0;
+  const timer = setInterval(() => turns++, 1);
+  await Promise.all(jobs);
+  clearInterval(timer);
+  expect(turns).toBeGreaterThan(3);
+});

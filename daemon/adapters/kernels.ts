@@ -1,0 +1,124 @@
+/**
+ * Kernels: the native addon behind the port of the same name.
+ *
+ *   build/kernels/quantd.node ──▶ loadKernels ──▶ Kernels (ports.ts)
+ *
+ * Before it is used, every kernel is compared with a stored hash: a machine that computes wrong
+ * bytes must not make any. Read next: kernels/addon.cpp.
+ */
+
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { resolve } from 'node:path';
+import { getSystemErrorName } from 'node:util';
+import { assert } from '../../proto/assert.ts';
+import { FaultError } from '../../proto/fault.ts';
+import type { KernelInfo, Kernels, QuantizeJob, QuantizeResult } from '../ports.ts';
+import { kernelFaults } from './kernel-faults.ts';
+
+export interface KernelOptions {
+  /** The file that kernels/build.mjs makes. */
+  readonly addonPath: string;
+  /** How many jobs run side by side, each on one thread; 1 to 1024. */
+  readonly threads: number;
+  /** scalar, avx2, avx512 or neon; else QUANTD_ISA of the environment, else the fastest. */
+  readonly isa?: string;
+}
+
+/** What kernels/addon.cpp defines. */
+interface NativeKernels {
+  readonly info: KernelInfo;
+  quantize(job: QuantizeJob): Promise<QuantizeResult>;
+  sha256(bytes: Uint8Array): Promise<Uint8Array>;
+  sha256File(path: string): { readonly promise: Promise<Uint8Array>; readonly ticket: number };
+  cancel(ticket: number): void;
+  /** The name of a kernel that gives wrong bytes. */
+  selfTest(): string | undefined;
+  close(): void;
+}
+type NativeConstructor = new (options: { threads: number; isa?: string }) => NativeKernels;
+
+/**
+ * Loads the addon and starts its threads; they do not keep the process alive. Throws the
+ * environment faults of kernel-faults.ts. After `close`, what is under way and what comes later
+ * rejects.
+ */
+export function loadKernels(options: KernelOptions): Kernels {
+  const native = construct(requireAddon(options.addonPath), options);
+  const wrong = native.selfTest();
+  if (wrong !== undefined) {
+    native.close();
+    throw new FaultError(kernelFaults.selfTestFailed, { why: `${native.info.isa} ${wrong}` });
+  }
+  return {
+    info: native.info,
+    quantize: (job) => native.quantize(job),
+    sha256: (bytes) => native.sha256(bytes),
+    sha256File: (path, signal) => hashFile(native, path, signal),
+    close: () => native.close(),
+  };
+}
+
+function requireAddon(addonPath: string): NativeConstructor {
+  const file = resolve(addonPath);
+  if (!existsSync(file)) throw new FaultError(kernelFaults.addonMissing, { file: addonPath });
+  let loaded: unknown;
+  try {
+    loaded = createRequire(import.meta.url)(file);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new FaultError(kernelFaults.addonBroken, { file: addonPath, why }, { cause: error });
+  }
+  const made =
+    typeof loaded === 'object' && loaded !== null && 'Kernels' in loaded ? loaded.Kernels : null;
+  assert(typeof made === 'function', `${addonPath} defines no class Kernels`);
+  return made as NativeConstructor;
+}
+
+function construct(
+  Native: NativeConstructor,
+  { threads, isa = process.env['QUANTD_ISA'] }: KernelOptions,
+): NativeKernels {
+  try {
+    return new Native({ threads, ...(isa === undefined || isa === '' ? {} : { isa }) });
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ISA_UNAVAILABLE') {
+      throw new FaultError(kernelFaults.isaUnavailable, { why: error.message }, { cause: error });
+    }
+    throw error;
+  }
+}
+
+async function hashFile(
+  native: NativeKernels,
+  path: string,
+  signal: AbortSignal | undefined,
+): Promise<Uint8Array> {
+  signal?.throwIfAborted();
+  const { promise, ticket } = native.sha256File(path);
+  const cancel = (): void => native.cancel(ticket);
+  signal?.addEventListener('abort', cancel, { once: true });
+  try {
+    return await promise;
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw asSystemError(error, path);
+  } finally {
+    signal?.removeEventListener('abort', cancel);
+  }
+}
+
+/** Gives an error with the addon's `errno` and `syscall` the fields that node:fs errors have. */
+function asSystemError(error: unknown, path: string): unknown {
+  if (!(error instanceof Error) || !('errno' in error) || !('syscall' in error)) return error;
+  const { errno, syscall } = error;
+  if (typeof errno !== 'number' || typeof syscall !== 'string') return error;
+  const code = getSystemErrorName(-errno);
+  const message = `${code}: ${error.message}, ${syscall} '${path}'`;
+  return Object.assign(new Error(message, { cause: error }), {
+    code,
+    errno: -errno,
+    syscall,
+    path,
+  });
+}
