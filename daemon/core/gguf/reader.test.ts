@@ -3,7 +3,9 @@ import { expect, test } from 'vitest';
 import { anyRequest, fileOf, smallGguf } from '../../../cluster-tests/damage/any-gguf.ts';
 import { FaultError } from '../../../proto/fault.ts';
 import { ggufFaults } from './faults.ts';
+import { HeaderCursor, PrefixEnds } from './header-cursor.ts';
 import { layoutGguf } from './layout.ts';
+import { ARRAY_ELEMENTS_MAX, HEADER_BYTES_MAX, KEYS_MAX, TENSORS_MAX } from './limits.ts';
 import { type GgufFile, parseGguf } from './reader.ts';
 
 function parseWhole(bytes: Uint8Array): GgufFile {
@@ -178,4 +180,29 @@ test('100 000 tensors are read within the limits', () => {
   expect(result.kind).toBe('gguf');
   console.log(`read a header of 100 000 tensors in ${milliseconds.toFixed(0)} ms`);
   expect(milliseconds).toBeLessThan(2_500);
+});
+
+// Goal: limits hold although the file is large enough. Method: a header that claims a file of 1 TB.
+test('counts above the limits are refused in a file that could hold them', () => {
+  const claiming = (at: number, value: bigint): string => {
+    const bytes = smallGguf();
+    new DataView(bytes.buffer).setBigUint64(at, value, true);
+    return outcome(() => parseGguf('test.gguf', 2 ** 40, bytes));
+  };
+  const small = smallGguf();
+  const floats = new TextEncoder().encode('test.floats');
+  const key = small.findIndex((_, at) => floats.every((byte, i) => small[at + i] === byte));
+  const over = ggufFaults.overLimit.code;
+  expect(claiming(8, BigInt(TENSORS_MAX) + 1n)).toContain(over);
+  expect(claiming(16, BigInt(KEYS_MAX) + 1n)).toContain(over);
+  expect(claiming(key + floats.length + 8, BigInt(ARRAY_ELEMENTS_MAX) + 1n)).toContain(over);
+  // One fewer is only a matter of more bytes.
+  expect(claiming(key + floats.length + 8, BigInt(ARRAY_ELEMENTS_MAX))).toBe('ok');
+});
+
+test('a header does not reach past its limit', () => {
+  const cursor = new HeaderCursor('test.gguf', 2 ** 40, new Uint8Array(8));
+  cursor.at = HEADER_BYTES_MAX - 4;
+  expect(() => cursor.take(4)).toThrow(PrefixEnds);
+  expect(outcome(() => cursor.take(5))).toContain(ggufFaults.overLimit.code);
 });
