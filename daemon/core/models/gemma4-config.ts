@@ -201,9 +201,8 @@ function readExperts(text: ConfigReader): Gemma4Config['moe'] {
   const experts = text.integer('num_experts', { min: 1, max: EXPERTS_MAX });
   const used = text.integer('top_k_experts', { min: 1, max: experts });
   // Early exports have the older name.
-  const key = text.has('moe_intermediate_size')
-    ? 'moe_intermediate_size'
-    : 'expert_intermediate_size';
+  const old = 'expert_intermediate_size';
+  const key = text.has(old) ? old : 'moe_intermediate_size';
   return { experts, used, width: text.integer(key, { min: 1, max: WIDTH_MAX }) };
 }
 

@@ -445,9 +445,18 @@ describe('config', () => {
     expect(codeOf(withText(moe, change))).toBe(code);
   });
 
-  test('sharing needs one sliding and then one full layer with their own K and V', () => {
-    const types = [full, sliding, sliding, full];
-    expect(codeOf(withText(dense, { layer_types: types }))).toBe('QD-2307');
+  // The shapes of the fixture fit only its own order, so an accepted order ends in QD-2304.
+  test.each([
+    ['QD-2307', 2, [full, sliding, sliding, full]],
+    ['QD-2307', 2, [full, full, sliding, full]],
+    ['QD-2307', 1, [full, full, sliding, full]],
+    ['QD-2304', 1, [sliding, sliding, full, full]],
+    ['QD-2304', 2, [sliding, full, full, full]],
+    ['QD-2206', 4, [sliding, full, sliding, full]],
+  ])('%s when %i of the layers %j share', (code, shared, types) => {
+    expect(codeOf(withText(dense, { layer_types: types, num_kv_shared_layers: shared }))).toBe(
+      code,
+    );
   });
 });
 
