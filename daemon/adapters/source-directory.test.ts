@@ -251,6 +251,20 @@ test('no more files stay open than allowed, and none is closed under a reader', 
   expect(files.count).toBe(0);
 });
 
+// Method: one reader waits between its two reads until all other files have been opened.
+test('a file that waits for its reader is not closed to make room', async () => {
+  const paths = ['0', '1', '2', '3'].map((name) => join(dir, name));
+  await Promise.all(paths.map((path) => writeFile(path, 'abc')));
+  const files = new OpenFiles(2, async () => undefined);
+  const [slow = '', ...others] = paths;
+  const size = await files.use(slow, async (handle) => {
+    for (const path of others) await files.use(path, (other) => other.stat());
+    return (await handle.stat()).size;
+  });
+  expect(size).toBe(3);
+  await files.close();
+});
+
 test('a file that cannot be opened is tried again the next time', async () => {
   const files = new OpenFiles(3, async () => undefined);
   const size = (path: string) => files.use(path, async (handle) => (await handle.stat()).size);

@@ -214,6 +214,11 @@ test.each<[string, Uint8Array | string, string]>([
     'QD-2110',
   ],
   [
+    '2^80 elements times zero',
+    headerOf([['a', { dtype: 'F32', shape: [2 ** 40, 2 ** 40, 0], data_offsets: [0, 0] }]]),
+    'QD-2110',
+  ],
+  [
     'a size too many',
     headerOf([['a', { ...good, shape: [2, 1, 1, 1, 1, 1, 1, 1, 1] }]]),
     'QD-2106',
@@ -292,7 +297,7 @@ test('a file without room for a header length, and a Git LFS pointer', () => {
 });
 
 // Goal: the limit itself is quick to reach and quick to refuse beyond.
-test('100 000 tensors are read, one more is refused', { timeout: 10_000 }, () => {
+test('100 000 tensors are read, one more is refused', () => {
   const pairs = Array.from({ length: TENSORS_PER_FILE_MAX }, (_, index) => {
     const entry = { dtype: 'U8', shape: [1], data_offsets: [index, index + 1] };
     return [`model.layers.${index}.weight`, entry] as const;
