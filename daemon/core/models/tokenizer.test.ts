@@ -286,7 +286,8 @@ describe('suppressed tokens', () => {
 });
 
 // Goal: Gemma's own table takes no noticeable time. Method: one of the same size, with merges of
-// two forms; the bound is several times what it takes on a slow machine.
+// two forms; processor time, so that other work does not
+// count; the bound is several times what it takes (0.6 s on a 2-core cloud machine).
 test('262144 tokens and 514906 merges are read quickly', () => {
   const vocab: { [text: string]: number } = { ...(fixtureVocab as { [text: string]: number }) };
   const merges: string[][] = [];
@@ -302,9 +303,10 @@ test('262144 tokens and 514906 merges are read quickly', () => {
   while (merges.length < 514_906) merges.push(['h', 'e']);
   const checkpoint = withModel({ vocab, merges });
   const rows = Object.keys(vocab).length;
-  const start = performance.now();
+  const before = process.cpuUsage();
   const said = describeFixture(checkpoint, rows);
-  const took = performance.now() - start;
+  const { user, system } = process.cpuUsage(before);
+  const took = (user + system) / 1000;
   console.info(`${rows} tokens, ${merges.length} merges: ${took.toFixed(0)} ms`);
   expect(said.get('tokens')).toBeDefined();
   expect(took).toBeLessThan(5000);
