@@ -26,6 +26,8 @@ export interface ConnectOptions {
   readonly solo?: boolean;
   readonly threads?: string;
   readonly ram?: string;
+  /** The daemon to start; tests name the built one. */
+  readonly script?: string;
 }
 
 export function dataDirectory(option: string | undefined): string {
@@ -52,7 +54,8 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
   }
   // A daemon keeps its data directory to itself: beside one that runs, the child gets its own.
   const own = running === undefined ? undefined : await mkdtemp(join(tmpdir(), 'quantd-'));
-  const child = startDaemon([
+  const script = options.script ?? bundledDaemon();
+  const child = startDaemon(script, [
     '--child',
     ...['--data', own ?? directory],
     ...(options.threads === undefined ? [] : ['--threads', options.threads]),
@@ -69,9 +72,17 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
   };
 }
 
+/** Beside the built command line. */
+export function bundledDaemon(): string {
+  return fileURLToPath(new URL('./daemon.mjs', import.meta.url));
+}
+
 /** In a group of its own: Ctrl-C reaches the command, which then tells the daemon what to do. */
-export function startDaemon(args: readonly string[], detached: boolean = true): ChildProcess {
-  const script = fileURLToPath(new URL('./daemon.mjs', import.meta.url));
+export function startDaemon(
+  script: string,
+  args: readonly string[],
+  detached: boolean = true,
+): ChildProcess {
   return spawn(process.execPath, [script, ...args], {
     stdio: ['pipe', 'pipe', 'inherit'],
     detached,

@@ -1,7 +1,7 @@
 /** `quantd up`: a daemon in the foreground, until Ctrl-C. */
 
 import { exitCodes } from '../proto/fault.ts';
-import { dataDirectory, findDaemon, readiness, startDaemon } from './daemon.ts';
+import { bundledDaemon, dataDirectory, findDaemon, readiness, startDaemon } from './daemon.ts';
 import { renderStatus } from './status-view.ts';
 
 export interface UpOptions {
@@ -31,7 +31,7 @@ export async function runUp(options: UpOptions, printer: UpPrinter): Promise<num
     return value === undefined ? [] : [`--${key}`, value];
   });
   // In the same process group, so that Ctrl-C reaches the daemon itself.
-  const child = startDaemon(['--child', '--data', directory, ...args], false);
+  const child = startDaemon(bundledDaemon(), ['--child', '--data', directory, ...args], false);
   const ended = new Promise<number>((resolve) => {
     child.once('exit', (code, signal) => resolve(code ?? (signal === null ? 1 : 130)));
   });

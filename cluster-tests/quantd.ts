@@ -12,6 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
+import { type Connection, connect } from '../cli/daemon.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 /** QUANTD_LAUNCHER names another build to test, such as an installed one. */
@@ -98,4 +99,9 @@ export async function makeScratch(
 ): Promise<{ readonly path: string; remove(): Promise<void> }> {
   const path = await mkdtemp(join(tmpdir(), `quantd-${name}-`));
   return { path, remove: () => rm(path, { recursive: true, force: true }) };
+}
+
+/** A daemon of the test's own in the data directory `data`, and a client of it. */
+export function startQuantd(data: string): Promise<Connection> {
+  return connect({ data, script: join(root, 'build', 'daemon.mjs') });
 }

@@ -30,7 +30,7 @@ export interface Offer {
   readonly memoryBytes: number;
 }
 
-// Written bytes of an output that a crash may cost; a commit this large hides its fsync.
+// Written bytes that a crash may cost, over all outputs; a commit this large hides its fsync.
 const COMMIT_BYTES = 32 * 1024 * 1024;
 // A run that is lost this often is not the fault of one crash.
 const VERIFY_ATTEMPTS_MAX = 3;
@@ -137,14 +137,15 @@ export class Coordinator {
     await this.#commitWhereDue();
   }
 
+  /** Commits when enough has been written, or when nothing more is under way. */
   async #commitWhereDue(): Promise<void> {
-    const isIdle = this.#leases === 0;
-    const due = [...this.#parts.assemblers.entries()].filter(
-      ([, assembler]) =>
-        assembler.bytesPending >= COMMIT_BYTES || (isIdle && assembler.bytesPending > 0),
+    const pending = [...this.#parts.assemblers.entries()].filter(
+      ([, assembler]) => assembler.bytesPending > 0,
     );
+    const bytes = pending.reduce((sum, [, assembler]) => sum + assembler.bytesPending, 0);
+    if (this.#leases > 0 && bytes < COMMIT_BYTES) return;
     await Promise.all(
-      due.map(async ([output, assembler]) => {
+      pending.map(async ([output, assembler]) => {
         const runs = await assembler.commit();
         this.#feed({ kind: 'runs-stored', output, runs });
       }),
