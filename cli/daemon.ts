@@ -100,9 +100,9 @@ export async function readiness(child: ChildProcess): Promise<Status> {
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const first = await Promise.race([lines.next(), exited]);
   if (first.done === true) return exited;
-  const message = JSON.parse(first.value) as { ready: boolean };
-  if (!message.ready) throw new ReportedFault(message as unknown as FaultMessage);
-  return message as unknown as Status;
+  const message = JSON.parse(first.value) as { status: Status } | { fault: FaultMessage };
+  if ('fault' in message) throw new ReportedFault(message.fault);
+  return message.status;
 }
 
 function stopChild(child: ChildProcess): Promise<void> {

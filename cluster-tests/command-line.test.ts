@@ -24,11 +24,11 @@ interface Refusal {
 
 const refusals: Record<string, Refusal> = {
   'an unknown command': { words: () => ['quantise'], exit: 2, said: /Did you mean quantize/ },
-  'a missing option': { words: () => ['quantize', SOURCE], exit: 2, said: /--type/ },
+  'a missing option': { words: () => ['quantize', SOURCE], exit: 2, said: /--out/ },
   'an unknown option': {
-    words: () => ['quantize', SOURCE, '--type', 'Q8_0', '--outt', 'x'],
+    words: () => ['quantize', SOURCE, '--type', 'Q8_0', '--out', 'x', '--tipe', 'F16'],
     exit: 2,
-    said: /Did you mean --out/,
+    said: /Did you mean --type/,
   },
   'an unknown type': {
     words: () => ['quantize', SOURCE, '--type', 'Q4KM', '--out', at('a')],

@@ -47,7 +47,7 @@ async function main(): Promise<void> {
     await lock.release();
   });
   endOn(settings, stop);
-  process.stdout.write(`${JSON.stringify({ ready: true, ...service.status() })}\n`);
+  process.stdout.write(`${JSON.stringify({ status: service.status() })}\n`);
 }
 
 /** A daemon ends on the first signal; a command's child also when its parent's pipe ends. */
@@ -80,6 +80,6 @@ main().catch((error: unknown) => {
     error instanceof FaultError
       ? error.toMessage()
       : { code: 'QD-7002', exit: 1, what: 'the daemon cannot start', hint: '', why: String(error) };
-  process.stdout.write(`${JSON.stringify({ ready: false, ...fault })}\n`);
+  process.stdout.write(`${JSON.stringify({ fault })}\n`);
   process.exitCode = fault.exit;
 });

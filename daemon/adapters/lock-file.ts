@@ -66,15 +66,17 @@ function isAlive(owner: string): boolean {
     // A process of another user exists although it may not be signalled.
     if (!(error instanceof Error && 'code' in error && error.code === 'EPERM')) return false;
   }
-  return startOf(Number(pid)) === start;
+  return start === startOf(Number(pid));
 }
 
-/** When a process began, in clock ticks since boot; '' where the system does not tell. */
+/** When a living process began, in clock ticks since boot; '' where the system does not tell. */
 function startOf(pid: number): string {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     // The command name, in parentheses, may hold blanks: count the fields after it.
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    // A zombie is dead; only its parent has not asked yet.
+    return fields[0] === 'Z' ? '' : (fields[19] ?? '');
   } catch {
     return '';
   }

@@ -65,6 +65,7 @@ export interface Plan {
   /** In the order of their place in the source, so that files are read from front to back. */
   readonly tasks: readonly Task[];
   readonly outputs: readonly PlannedOutput[];
+  /** To be read, each byte once. */
   readonly sourceBytes: number;
 }
 
@@ -83,8 +84,13 @@ export function planRun(request: PlanRequest): Plan {
   return {
     tasks,
     outputs: request.outputs.map((output, index) => placeRuns(output, index, tasks, request)),
-    sourceBytes: tasks.reduce((sum, task) => sum + task.group.sourceBytes, 0),
+    sourceBytes: tasks.reduce((sum, task) => sum + rangeBytes(task.group), 0),
   };
+}
+
+/** What has to be read for a row group: nothing for numbers that are generated. */
+function rangeBytes({ ranges }: RowGroup): number {
+  return ranges.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
 interface DraftTask extends Task {
