@@ -159,6 +159,9 @@ function anyTensors({ layers, experts }: ModelShape): fc.Arbitrary<readonly Reci
     tensor('position_embd.weight', 512, 64),
     tensor('token_types.weight', 512, 2),
     tensor('blk.attn_v.weight', 512, 64),
+    tensor('blk.0.attn_q.bias', 512, 64),
+    tensor('blk.0.ffn_down_exps.scale', 512, 64),
+    tensor('rope_weight', 512, 64),
   ]);
   return fc.tuple(globals, fc.tuple(...parts.map(() => perPart))).map(([first, choices]) => [
     ...first,

@@ -198,6 +198,26 @@ describe.skipIf(whyNoOracle() !== undefined)('the type rules and llama.cpp', () 
     expect(runChild({ questions: [questionOf({ ...rest, tensors })] }).status).toBe(0);
   });
 
+  test('fall back alike from every block type', () => {
+    const types = ggmlTypes.filter((type) => blockTypes[type].quantized);
+    const requests = [48, 64, 96, 100].flatMap((columns) =>
+      types.map((type) => ({
+        shape: gemma4Shape(2, 0),
+        tensors: [tensor('blk.0.attn_q.weight', columns, 4)],
+        ftype: parseFtype('Q4_K_M'),
+        options: { ...defaultOptions, tensorTypes: [{ pattern: 'attn', type }] },
+        hasImportance: false,
+      })),
+    );
+    compare(requests);
+    const refused = requests.filter((request) => typeof ours(request) === 'string');
+    for (const request of refused) {
+      expect(runChild({ questions: [questionOf(request)] }).status).not.toBe(0);
+    }
+    const withoutFallback = refused.map(({ options }) => options.tensorTypes[0]?.type);
+    expect(new Set(withoutFallback)).toEqual(new Set(['Q8_K', 'NVFP4', 'Q1_0']));
+  });
+
   test('agree on whole files with importance', async () => {
     const llama = { architecture: 'llama', layers: 16, heads: 8, kvHeads: 8, experts: 0 };
     const request = (shape: ModelShape, ftype: Ftype): TypeRequest => ({
@@ -275,6 +295,10 @@ describe.skipIf(whyNoOracle() !== undefined)('the type rules and llama.cpp', () 
     expect(refused).toEqual([]);
   });
 });
+
+const ggmlTypes = Object.keys(blockTypes).filter((name): name is BlockTypeName =>
+  Object.hasOwn(blockTypes, name),
+);
 
 // Every corner of the grammar in which C++ and JavaScript are known to differ, and some plain ones.
 const dialect: readonly string[] = [
