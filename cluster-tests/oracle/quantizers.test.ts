@@ -122,27 +122,19 @@ describe.skipIf(why !== undefined)('against ggml_quantize_chunk', () => {
     expect(Math.min(...weights.values())).toBeGreaterThan(1_000_000);
   });
 
-  // Goal: the same on the weights of a model. Method: every bf16 tensor of the fixture, from its
-  // own bytes, at most one span at a time.
+  // Goal: the same on the weights of a model. Method: the first span of every bf16 tensor of the
+  // fixture, from its own bytes; the long command takes all of them.
   test('tensors of a checkpoint', async () => {
     const kernels = open(2);
     let weights = 0;
     for (const { name, columns, bytes } of readTensors(fixture)) {
       if (columns % 32 !== 0) continue;
-      const rowsMax = Math.max(1, Math.floor(32768 / columns));
-      for (let start = 0; start < bytes.length; start += rowsMax * columns * 2) {
-        const source = bytes.subarray(start, start + rowsMax * columns * 2);
-        const rows = {
-          source,
-          element: 'BF16',
-          rows: source.length / 2 / columns,
-          columns,
-        } as const;
-        await compare(kernels, rows, bf16ToFloats(source), name);
-        weights += source.length / 2;
-      }
+      const source = bytes.subarray(0, Math.max(1, Math.floor(32768 / columns)) * columns * 2);
+      const rows = { source, element: 'BF16', rows: source.length / 2 / columns, columns } as const;
+      await compare(kernels, rows, bf16ToFloats(source), name);
+      weights += source.length / 2;
     }
-    expect(weights).toBeGreaterThan(4_000_000);
+    expect(weights).toBeGreaterThan(1_000_000);
   });
 
   // Goal: half-precision sources are read exactly. Method: all 63488 finite halves as one column

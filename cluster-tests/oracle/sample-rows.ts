@@ -102,6 +102,10 @@ export const rowKinds = {
   powers: (random) => 2 ** (random.below(40) - 30) * (random.below(2) === 0 ? 1 : -1),
   anyBelowOne: (random) => anyBits(random, 128),
   anyModerate: (random) => anyBits(random, 143),
+  anyFinite: (random) => anyBits(random, 255),
+  // Fits whose sums overflow although every value is finite.
+  overflowingSums: (random) => random.bell() * 3e12,
+  mixedHuge: (random, index) => random.bell() * 10 ** (3 * ((index >> 4) % 12)),
 } as const satisfies Record<string, Make>;
 export type RowKind = keyof typeof rowKinds;
 export const rowKindNames = Object.keys(rowKinds) as readonly RowKind[];
