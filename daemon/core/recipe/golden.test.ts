@@ -1,10 +1,8 @@
 /**
  * Goal: the rules give what llama.cpp gives. Method: fixtures/type-rules-golden.json, the answers
- * of llama.cpp v0.5.0 for ten model shapes and every ftype, without an importance matrix; and for
- * each one, that the table it was read from would notice a change.
+ * of llama.cpp v0.5.0 for ten model shapes and every ftype, without an importance matrix.
  *
- * The file was made with the program that cluster-tests/oracle/type-rules-oracle.mjs drives, which
- * also checks what the file leaves out.
+ * What the file leaves out is asked of the library itself in cluster-tests/oracle/type-rules.test.ts.
  */
 
 import { readFileSync } from 'node:fs';
