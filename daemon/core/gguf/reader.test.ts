@@ -174,9 +174,9 @@ test('100 000 tensors are read within the limits', () => {
     metadata: [{ key: 'general.architecture', value: { type: 'string', value: 'x' } }],
     tensors,
   });
-  const start = performance.now();
+  const start = process.cpuUsage();
   const result = parseGguf('test.gguf', layout.fileBytes, layout.header);
-  const milliseconds = performance.now() - start;
+  const milliseconds = process.cpuUsage(start).user / 1_000;
   expect(result.kind).toBe('gguf');
   console.log(`read a header of 100 000 tensors in ${milliseconds.toFixed(0)} ms`);
   expect(milliseconds).toBeLessThan(2_500);

@@ -71,6 +71,7 @@ export function parseGguf(file: string, fileBytes: number, prefix: Uint8Array): 
     if (!(error instanceof PrefixEnds)) throw error;
     // At least twice the bytes each time, so that all attempts together cost as much as two.
     const bytes = Math.min(fileBytes, Math.max(error.bytes, 2 * prefix.length));
+    assert(bytes > prefix.length, 'a longer prefix is asked for, or the caller would ask for ever');
     return { kind: 'need', bytes };
   }
 }
