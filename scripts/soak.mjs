@@ -1,0 +1,44 @@
+// Soak: what takes longer than every commit should wait. Its last result is kept in docs/soak.md.
+//   npm run soak
+import { spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { setup, timed } from './setup.mjs';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const parts = [
+  [
+    '50 million weights a type against llama.cpp',
+    'cluster-tests/oracle/quantizers-long.mjs',
+    '--write',
+  ],
+  ['a published tokenizer of 262 144 tokens', 'cluster-tests/oracle/real-tokenizer.mjs'],
+];
+
+await setup({ dev: true, isas: 'all' });
+const commit = spawnSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: root, encoding: 'utf8' });
+const rows = [];
+let failed = 0;
+for (const [name, ...command] of parts) {
+  let status;
+  const seconds = await timed(() => {
+    status = spawnSync(process.execPath, command, { cwd: root, stdio: 'inherit' }).status;
+  });
+  if (status !== 0) failed++;
+  rows.push(`| ${name} | ${status === 0 ? 'passed' : 'FAILED'} | ${seconds} s |`);
+}
+const text = [
+  '# The last soak',
+  '',
+  `Commit ${commit.stdout.trim()}, ${cpus()[0]?.model ?? 'unknown CPU'}, ${cpus().length} cores, Node ${process.versions.node}.`,
+  'Made by `npm run soak`; the table of the first part is [quantizers-result.md](quantizers-result.md).',
+  '',
+  '| part | result | time |',
+  '|---|---|---|',
+  ...rows,
+  '',
+].join('\n');
+writeFileSync(`${root}/docs/soak.md`, text);
+console.log(text);
+process.exit(failed);
