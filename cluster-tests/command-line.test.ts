@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { makeScratch, mustRunQuantd, parseEvents, runQuantd, startQuantd } from './quantd.ts';
+import { connectQuantd, makeScratch, mustRunQuantd, parseEvents, runQuantd } from './quantd.ts';
 
 let scratch: Awaited<ReturnType<typeof makeScratch>>;
 beforeAll(async () => {
@@ -148,7 +148,7 @@ test('a daemon serves several commands, keeps its directory to itself and is see
   expect(none.code).toBe(3);
   expect(parseEvents(none)[0]).toMatchObject({ type: 'status', running: false });
 
-  const daemon = await startQuantd(data);
+  const daemon = await connectQuantd(data);
   try {
     const status = parseEvents(await mustRunQuantd(['status', '--json'], { data }))[0];
     expect(status).toMatchObject({ running: true, dataDirectory: data, runs: [] });
@@ -167,7 +167,7 @@ test('a daemon serves several commands, keeps its directory to itself and is see
 
 test('the daemon opens no network port', async () => {
   const data = at('data-ports');
-  const daemon = await startQuantd(data);
+  const daemon = await connectQuantd(data);
   try {
     const { pid } = await daemon.client.status();
     const sockets = execFileSync(
@@ -193,7 +193,7 @@ test('the daemon opens no network port', async () => {
 
 test('a request that is no request is refused, and so is one of a stranger on the socket', async () => {
   const data = at('data-request');
-  const daemon = await startQuantd(data);
+  const daemon = await connectQuantd(data);
   try {
     const broken = { kind: 'quantize', source: '/x', types: [], out: '' };
     const events = daemon.client.run(broken as never);

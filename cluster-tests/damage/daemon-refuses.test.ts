@@ -4,13 +4,15 @@
  */
 
 import { existsSync, readdirSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Connection } from '../../cli/daemon.ts';
-import { makeScratch, startQuantd } from '../quantd.ts';
+import { connectQuantd, makeScratch } from '../quantd.ts';
+import { smallGguf } from './any-gguf.ts';
 import { copyFixture, type DamageCase } from './case.ts';
 import { checkpointCases } from './checkpoint-cases.ts';
+import { ggufDamage } from './gguf-cases.ts';
 import { modelCases } from './model-cases.ts';
 
 // Node keeps what it once took for parsing; a leak over some hundred cases would be far more.
@@ -22,7 +24,7 @@ let residentBytes: number;
 
 beforeAll(async () => {
   scratch = await makeScratch('refuses');
-  daemon = await startQuantd(join(scratch.path, 'data'));
+  daemon = await connectQuantd(join(scratch.path, 'data'));
   // The undamaged model first, so that what is loaded once is loaded.
   expect(await codeOf(copyFixture('tiny-gemma4'))).toBeUndefined();
   residentBytes = (await daemon.client.status()).residentBytes;
@@ -74,4 +76,10 @@ test('the daemon answers, and its memory is what it was', async () => {
   const status = await daemon.client.status();
   expect(status.runs).toEqual([]);
   expect(status.residentBytes - residentBytes).toBeLessThan(GROWTH_BYTES_MAX);
+});
+
+test.each(ggufDamage)('a GGUF with $name: $code', async ({ code, damage }) => {
+  const file = join(scratch.path, 'damaged.gguf');
+  await writeFile(file, damage(smallGguf()));
+  await expect(daemon.client.inspect(file)).rejects.toMatchObject({ fault: { code } });
 });
