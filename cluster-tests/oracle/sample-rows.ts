@@ -84,6 +84,8 @@ export const rowKinds = {
   nearSubnormal: (random) => anyBits(random, 4),
   threshold: (random) => random.bell() * 8e-16,
   thresholdHalf: (random) => random.bell() * 1.2e-15,
+  thresholdBeside: (random, index) => random.bell() * ((index >> 4) % 2 === 0 ? 1 : 8e-16),
+  thresholdOfScales: (random) => random.bell() * 2e-14,
   tiny: (random) => random.bell() * 1e-37,
   small: (random) => random.bell() * 1e-9,
   large: (random) => random.bell() * 1e4,
@@ -103,6 +105,8 @@ export const rowKinds = {
   anyBelowOne: (random) => anyBits(random, 128),
   anyModerate: (random) => anyBits(random, 143),
   anyFinite: (random) => anyBits(random, 255),
+  // Around 65520, from where a half is infinite.
+  halfEdge: (random) => (65_480 + random.below(80) + random.uniform()) * (random.below(2) * 2 - 1),
   // Fits whose sums overflow although every value is finite.
   overflowingSums: (random) => random.bell() * 3e12,
   mixedHuge: (random, index) => random.bell() * 10 ** (3 * ((index >> 4) % 12)),
