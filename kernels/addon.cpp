@@ -130,7 +130,8 @@ bool Overlap(const Bytes& a, const Bytes& b) {
 
 Napi::Value ToUint8Array(Napi::Env env, const Digest& digest) {
   auto array = Napi::Uint8Array::New(env, kSha256Bytes);
-  memcpy(array.Data(), digest.bytes, kSha256Bytes);
+  // There is no memory when a worker is being terminated; then nobody waits for it either.
+  if (array.Data() != nullptr) memcpy(array.Data(), digest.bytes, kSha256Bytes);
   return array;
 }
 

@@ -122,6 +122,8 @@ function addonFlags() {
   return [
     '-DNAPI_VERSION=8',
     '-DNAPI_DISABLE_CPP_EXCEPTIONS',
+    // A terminating worker runs no JavaScript: settling a promise then fails, which is no bug.
+    '-DNODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS',
     '-isystem',
     path.join(modules, 'node-api-headers', 'include'),
     '-isystem',

@@ -241,7 +241,10 @@ test('a process or worker ends with jobs in flight', () => {
       `${startJobs} require('node:worker_threads').parentPort.postMessage(1); setInterval(() => {}, 1e6);`,
     )}, { eval: true });
     worker.on('message', () => worker.terminate().then(() => process.exit(5)));`;
-  expect(runNode(worker)).toMatchObject({ status: 5, signal: null });
+  // The termination races with deliveries: one round would often miss it.
+  for (let round = 0; round < 6; round++) {
+    expect(runNode(worker)).toMatchObject({ status: 5, signal: null });
+  }
   const waits = `${startJobs} job().then((result) => console.log(result.ok));`;
   expect(runNode(waits)).toMatchObject({ status: 0, stdout: 'true\n' });
   const idle = `new (process.dlopen.call(process, globalThis.m = { exports: {} },
