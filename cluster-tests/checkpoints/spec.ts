@@ -130,14 +130,15 @@ export function drawSpec(seed: number): CheckpointSpec {
   const heads = one(2, 4, 8);
   const hasExperts = random.below(3) > 0;
   const hasPerLayer = !hasExperts && random.below(2) === 0;
-  const headDim = one(32, 64);
+  // Narrow heads where there are many, so that no spec is much larger than the others.
+  const headDim = heads === 8 ? 32 : one(32, 64);
   return {
     name: `drawn-${seed}`,
     seed,
     dtype: one<Dtype>('BF16', 'BF16', 'F16', 'F32'),
     shards: one(1, 2, 3),
     vocabulary: one(320, 352, 416),
-    hidden: one(256, 256, 512),
+    hidden: one(256, 256, 256, 512),
     // Shared layers take the keys of the two layers before them, which must be S and F.
     layers: hasPerLayer ? one('SFSF', 'SSFSF', 'SFSSF') : one('SF', 'SSF', 'SFF', 'SSSSF'),
     heads,

@@ -63,11 +63,17 @@ describe.skipIf(whyNoOracle() !== undefined)('in llama.cpp', () => {
       const [logits = new Float32Array()] = await oracle.logits(model, [prompt.ids]);
       expect(logits.length, type).toBe(prompt.last_logits.length);
       expect(logits.every(Number.isFinite), type).toBe(true);
-      const atLeast = /^(F|BF|Q8|Q6)/.test(type) ? 0.95 : 0.3;
-      expect(correlate([...logits], prompt.last_logits), type).toBeGreaterThan(atLeast);
+      expect(correlate([...logits], prompt.last_logits), type).toBeGreaterThan(atLeast(type));
     }
   });
 });
+
+/** A random model suffers more than a trained one; half of what is usual means a broken file. */
+function atLeast(type: Ftype): number {
+  if (/^(F|BF|Q8)/.test(type)) return 0.99;
+  if (/^Q[56]/.test(type)) return 0.85;
+  return type.startsWith('Q4') ? 0.6 : 0.3;
+}
 
 async function readGolden(name: string): Promise<readonly Prompt[]> {
   const text = await readFile(join(fixtures, name, 'golden.json'), 'utf8');

@@ -3,7 +3,7 @@ import process from 'node:process';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { writeCheckpoint } from '../checkpoints/generate.ts';
 import { type CheckpointSpec, checkpointSpecs } from '../checkpoints/spec.ts';
-import { makeScratch, mustRunQuantd } from '../quantd.ts';
+import { connectQuantd, makeScratch, mustRunQuantd } from '../quantd.ts';
 import { compareGguf } from './compare-gguf.ts';
 import { readGguf } from './gguf-file.ts';
 import { type Ftype, ftypes, openOracle, type QuantizeOptions, whyNoOracle } from './llama.ts';
@@ -18,11 +18,16 @@ const everyType = Object.keys(ftypes) as Ftype[];
 describe.skipIf(whyNoOracle() !== undefined)('the bytes of llama.cpp', () => {
   const oracle = openOracle();
   let scratch: Awaited<ReturnType<typeof makeScratch>>;
+  const data = (): string => join(scratch.path, 'data');
+  let daemon: Awaited<ReturnType<typeof connectQuantd>>;
   beforeAll(async () => {
     scratch = await makeScratch('same-bytes');
+    // One daemon for all of it: a start for each of the runs would take most of the time.
+    daemon = await connectQuantd(data());
   });
   afterAll(async () => {
     await oracle.close();
+    await daemon.close();
     await scratch.remove();
   });
 
@@ -73,17 +78,22 @@ describe.skipIf(whyNoOracle() !== undefined)('the bytes of llama.cpp', () => {
     { words, options }: Choice,
   ): Promise<string[]> {
     const directory = join(scratch.path, `${spec.name}-${words.length}`);
-    const [checkpoint, converted] = [join(directory, 'source'), join(directory, 'converted.gguf')];
+    const checkpoint = join(directory, 'source');
+    // Each run wants an output directory of its own.
+    const converted = join(directory, 'converted', 'model.gguf');
+    const outputs = join(directory, 'quantized');
     const named = ['--name', spec.name];
     await writeCheckpoint(checkpoint, spec);
-    const ask = ['quantize', checkpoint, '--type', types.join(','), '--out', directory];
+    const ask = ['quantize', checkpoint, '--type', types.join(','), '--out', outputs];
     await Promise.all([
-      mustRunQuantd(['convert', checkpoint, '--type', spec.dtype, '--out', converted, ...named]),
-      mustRunQuantd([...ask, ...named, ...words]),
+      mustRunQuantd(['convert', checkpoint, '--type', spec.dtype, '--out', converted, ...named], {
+        data: data(),
+      }),
+      mustRunQuantd([...ask, ...named, ...words], { data: data() }),
     ]);
     const differences: string[] = [];
     for (const type of types) {
-      const [ours, theirs] = [join(directory, `${spec.name}-${type}.gguf`), `${converted}.${type}`];
+      const [ours, theirs] = [join(outputs, `${spec.name}-${type}.gguf`), `${converted}.${type}`];
       await oracle.quantize({ input: converted, output: theirs, ftype: type, ...options });
       const found = compareGguf({ ours: await readGguf(ours), theirs: await readGguf(theirs) });
       differences.push(...found.map((difference) => `${type}: ${difference}`));
