@@ -1,18 +1,19 @@
-// The Node-API border: the only place that knows JavaScript.
+// The Node-API border: with addon-tasks.h the only place that knows JavaScript.
 //
 //   new Kernels({threads, isa?}) ──▶ quantize(job), sha256(bytes), sha256File(path)  ──▶ promises
 //
 // Every argument is checked here, because a kernel checks nothing: what is wrong rejects the
 // promise with a TypeError. Buffers are referenced while a task uses them; their owner must
-// neither write nor transfer them until the promise settles. Read next: job.h, pool.h.
+// neither write nor transfer them until the promise settles. Read next:
+// addon-tasks.h, job.h, pool.h.
 #include <napi.h>
 
 #include <map>
+#include <memory>
 #include <string>
 
+#include "addon-tasks.h"
 #include "dispatch.h"
-#include "file-hash.h"
-#include "job.h"
 #include "pool.h"
 #include "self-test.h"
 
@@ -21,299 +22,6 @@ namespace {
 
 // More threads than any machine has cores; a typing error must not start a million.
 constexpr uint32_t kThreadsMax = 1024;
-// Every type wanted of one row group; there are fewer formats than this.
-constexpr uint32_t kTargetsMax = 64;
-// Row groups have a few MiB; this only keeps every product of sizes far from 2^64.
-constexpr double kElementsMax = 1099511627776.0;  // 2^40.
-constexpr char kClosed[] = "the kernels are closed";
-
-struct Bytes {
-  uint8_t* data;
-  size_t size;
-};
-
-// A task and what it needs of JavaScript: the promise it owes and the values it keeps alive.
-class Promised : public Task {
- public:
-  explicit Promised(Napi::Env env) : deferred(Napi::Promise::Deferred::New(env)) {}
-  // On the main thread, after Run.
-  virtual void Settle(Napi::Env env) = 0;
-  void Keep(const Napi::Value& array, const Bytes& bytes) {
-    kept_.push_back({Napi::Persistent(array.As<Napi::Object>()), bytes});
-  }
-  // Whether every kept array still is where it was: a getter that ran later may have detached one.
-  bool StillThere() const {
-    for (const Kept& kept : kept_) {
-      size_t size = 0;
-      void* data = nullptr;
-      const napi_value array = kept.array.Value();
-      if (napi_get_typedarray_info(kept.array.Env(), array, nullptr, &size, &data, nullptr,
-                                   nullptr) != napi_ok) {
-        return false;
-      }
-      if (size != kept.bytes.size || (size > 0 && data != kept.bytes.data)) return false;
-    }
-    return true;
-  }
-  // The environment is going and takes its references along.
-  void Abandon() {
-    for (Kept& kept : kept_) kept.array.SuppressDestruct();
-  }
-
-  const Napi::Promise::Deferred deferred;
-  // Its number among those in flight; what the thread-safe function carries.
-  uintptr_t ticket = 0;
-
- private:
-  struct Kept {
-    Napi::ObjectReference array;
-    Bytes bytes;
-  };
-  std::vector<Kept> kept_;
-};
-
-// The memory of a Uint8Array; an empty string, or what is wrong with it.
-std::string ReadBytes(const Napi::Value& value, Bytes& bytes) {
-  if (!value.IsTypedArray()) return "is no Uint8Array";
-  const auto array = value.As<Napi::TypedArray>();
-  if (array.TypedArrayType() != napi_uint8_array) return "is no Uint8Array";
-  napi_value buffer = nullptr;
-  void* data = nullptr;
-  size_t size = 0;
-  if (napi_get_typedarray_info(value.Env(), value, nullptr, &size, &data, &buffer, nullptr) !=
-      napi_ok) {
-    return "cannot be read";
-  }
-  bool plain = false;
-  if (napi_is_arraybuffer(value.Env(), buffer, &plain) != napi_ok || !plain) {
-    return "lies in shared memory";
-  }
-  bool detached = true;
-  if (napi_is_detached_arraybuffer(value.Env(), buffer, &detached) != napi_ok || detached) {
-    return "is detached";
-  }
-  // A buffer that can shrink could take its pages away under a running task.
-  if (Napi::Object(value.Env(), buffer).Get("resizable").ToBoolean()) return "is resizable";
-  bytes = {static_cast<uint8_t*>(data), size};
-  return "";
-}
-
-// A whole number in [low, high].
-bool ReadWhole(const Napi::Value& value, double low, double high, size_t& whole) {
-  if (!value.IsNumber()) return false;
-  const double number = value.As<Napi::Number>().DoubleValue();
-  if (!(number >= low && number <= high)) return false;
-  whole = static_cast<size_t>(number);
-  return static_cast<double>(whole) == number;
-}
-
-bool ReadElement(const Napi::Value& value, Element& element) {
-  if (!value.IsString()) return false;
-  const std::string name = value.As<Napi::String>();
-  if (name == "F32") element = kElementF32;
-  else if (name == "F16") element = kElementF16;
-  else if (name == "BF16") element = kElementBF16;
-  else return false;
-  return true;
-}
-
-bool FindFormat(size_t id, uint32_t& format) {
-  for (format = 0; format < kFormatCount; ++format) {
-    if (kFormats[format].id == id) return true;
-  }
-  return false;
-}
-
-bool Overlap(const Bytes& a, const Bytes& b) {
-  return a.size > 0 && b.size > 0 && a.data < b.data + b.size && b.data < a.data + a.size;
-}
-
-Napi::Value ToUint8Array(Napi::Env env, const Digest& digest) {
-  auto array = Napi::Uint8Array::New(env, kSha256Bytes);
-  // There is no memory when a worker is being terminated; then nobody waits for it either.
-  if (array.Data() != nullptr) memcpy(array.Data(), digest.bytes, kSha256Bytes);
-  return array;
-}
-
-class QuantizeTask : public Promised {
- public:
-  QuantizeTask(Napi::Env env, const Kernels& kernels, const Sha256Code& sha256)
-      : Promised(env), kernels_(kernels), sha256_(sha256) {}
-
-  // An empty string, or what is wrong with the job.
-  std::string Read(const Napi::Value& argument) {
-    if (!argument.IsObject()) return "job is no object";
-    const auto job = argument.As<Napi::Object>();
-    Bytes source = {};
-    const Napi::Value array = job.Get("source");
-    const std::string wrong = ReadBytes(array, source);
-    if (!wrong.empty()) return "source " + wrong;
-    if (!ReadElement(job.Get("element"), request_.element)) return "element is unknown";
-    const Napi::Value rows = job.Get("rows");
-    const Napi::Value columns = job.Get("columns");
-    if (!ReadWhole(rows, 1, kElementsMax, request_.rows)) return "rows is no positive integer";
-    if (!ReadWhole(columns, 1, kElementsMax, request_.columns)) {
-      return "columns is no positive integer";
-    }
-    // Both are below 2^41, so the product of the doubles is good enough to compare.
-    if (static_cast<double>(request_.rows) * static_cast<double>(request_.columns) > kElementsMax) {
-      return "rows * columns is too large";
-    }
-    if (source.size != request_.rows * request_.columns * kElementBytes[request_.element]) {
-      return "source has not rows * columns elements";
-    }
-    request_.source = source.data;
-    Keep(array, source);
-    return ReadTargets(job.Get("targets"), source);
-  }
-
-  void Run(Worker& worker) override {
-    reply_ = RunQuantize(kernels_, sha256_, request_, worker.scratch.get(), stop);
-  }
-
-  void Settle(Napi::Env env) override {
-    if (reply_.outcome == Outcome::kStopped) {
-      deferred.Reject(Napi::Error::New(env, kClosed).Value());
-      return;
-    }
-    auto result = Napi::Object::New(env);
-    result.Set("ok", reply_.outcome == Outcome::kDone);
-    if (reply_.outcome == Outcome::kDone) {
-      auto digests = Napi::Array::New(env, reply_.digests.size());
-      for (uint32_t i = 0; i < reply_.digests.size(); ++i) {
-        digests[i] = ToUint8Array(env, reply_.digests[i]);
-      }
-      result.Set("digests", digests);
-    } else {
-      const bool overflow = reply_.outcome == Outcome::kScaleOverflow;
-      result.Set("reason", overflow ? "scale-overflow" : "source-not-finite");
-      result.Set("row", static_cast<double>(reply_.row));
-      result.Set("column", static_cast<double>(reply_.column));
-      if (overflow) result.Set("target", static_cast<double>(reply_.target));
-    }
-    deferred.Resolve(result);
-  }
-
- private:
-  std::string ReadTargets(const Napi::Value& value, const Bytes& source) {
-    if (!value.IsArray()) return "targets is no array";
-    const auto list = value.As<Napi::Array>();
-    const uint32_t count = list.Length();
-    if (count < 1 || count > kTargetsMax) return "targets has a wrong length";
-    std::vector<Bytes> taken = {source};
-    for (uint32_t i = 0; i < count; ++i) {
-      const Napi::Value entry = list.Get(i);
-      const std::string wrong = ReadTarget(entry, taken);
-      if (!wrong.empty()) return "targets[" + std::to_string(i) + "] " + wrong;
-    }
-    return "";
-  }
-
-  std::string ReadTarget(const Napi::Value& value, std::vector<Bytes>& taken) {
-    if (!value.IsObject()) return "is no object";
-    const auto entry = value.As<Napi::Object>();
-    size_t id = 0;
-    Target target = {};
-    if (!ReadWhole(entry.Get("type"), 0, UINT32_MAX, id)) return "type is no integer";
-    if (!FindFormat(id, target.format)) return "type has no kernel";
-    Bytes into = {};
-    const Napi::Value array = entry.Get("into");
-    const std::string wrong = ReadBytes(array, into);
-    if (!wrong.empty()) return "into " + wrong;
-    const Format& format = kFormats[target.format];
-    if (request_.columns % format.block_elements != 0) return "type does not divide the columns";
-    const size_t blocks = request_.rows * (request_.columns / format.block_elements);
-    if (into.size != blocks * format.block_bytes) return "into has a wrong length";
-    for (const Bytes& other : taken) {
-      if (Overlap(into, other)) return "into overlaps another buffer of the job";
-    }
-    taken.push_back(into);
-    target.into = into.data;
-    request_.targets.push_back(target);
-    Keep(array, into);
-    return "";
-  }
-
-  const Kernels& kernels_;
-  const Sha256Code& sha256_;
-  QuantizeRequest request_ = {};
-  QuantizeReply reply_;
-};
-
-class BytesHashTask : public Promised {
- public:
-  BytesHashTask(Napi::Env env, const Sha256Code& sha256) : Promised(env), sha256_(sha256) {}
-
-  std::string Read(const Napi::Value& value) {
-    const std::string wrong = ReadBytes(value, bytes_);
-    if (!wrong.empty()) return "bytes " + wrong;
-    Keep(value, bytes_);
-    return "";
-  }
-
-  void Run(Worker&) override {
-    Sha256 state;
-    Sha256Start(state);
-    for (size_t at = 0; at < bytes_.size && !stop.load(std::memory_order_relaxed);) {
-      const size_t left = bytes_.size - at;
-      const size_t size = left < kStepBytes ? left : kStepBytes;
-      Sha256Update(sha256_, state, bytes_.data + at, size);
-      at += size;
-    }
-    Sha256Finish(sha256_, state, digest_.bytes);
-  }
-
-  void Settle(Napi::Env env) override {
-    if (stop.load()) {
-      deferred.Reject(Napi::Error::New(env, kClosed).Value());
-    } else {
-      deferred.Resolve(ToUint8Array(env, digest_));
-    }
-  }
-
- private:
-  // Between two looks at `stop`.
-  static constexpr size_t kStepBytes = 1 << 20;
-  const Sha256Code& sha256_;
-  Bytes bytes_ = {};
-  Digest digest_ = {};
-};
-
-class FileHashTask : public Promised {
- public:
-  FileHashTask(Napi::Env env, const Sha256Code& sha256) : Promised(env), sha256_(sha256) {}
-
-  std::string Read(const Napi::Value& value) {
-    if (!value.IsString()) return "path is no string";
-    path_ = value.As<Napi::String>();
-    return path_.find('\0') == std::string::npos ? "" : "path holds a zero byte";
-  }
-
-  void Run(Worker& worker) override {
-    reply_ = HashFile(sha256_, path_.c_str(), worker.read_buffer, stop);
-  }
-
-  // A digest, or an Error with `errno` (positive) and `syscall`, or with `stopped`.
-  void Settle(Napi::Env env) override {
-    if (!reply_.stopped && reply_.error == 0) {
-      deferred.Resolve(ToUint8Array(env, reply_.digest));
-      return;
-    }
-    auto error = Napi::Error::New(env, reply_.stopped ? "stopped" : "cannot read the file");
-    if (reply_.stopped) {
-      error.Set("stopped", Napi::Boolean::New(env, true));
-    } else {
-      error.Set("errno", Napi::Number::New(env, reply_.error));
-      error.Set("syscall", Napi::String::New(env, reply_.syscall));
-    }
-    deferred.Reject(error.Value());
-  }
-
- private:
-  const Sha256Code& sha256_;
-  std::string path_;
-  FileHashReply reply_;
-};
 
 // One pool and the table it works with. JavaScript owns it; it lives on while tasks run.
 class Border : public Napi::ObjectWrap<Border> {
@@ -402,7 +110,7 @@ class Border : public Napi::ObjectWrap<Border> {
     return call.Env().Undefined();
   }
 
-  // Undefined when every kernel in use gives what is stored; otherwise the name of one that does not.
+  // Undefined when every kernel in use gives what is stored; otherwise the name of one that fails.
   Napi::Value SelfTest(const Napi::CallbackInfo& call) {
     const char* wrong = RunSelfTest(*kernels_);
     if (wrong == nullptr) return call.Env().Undefined();

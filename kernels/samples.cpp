@@ -16,7 +16,9 @@ struct Random {
   }
   uint32_t Below(uint32_t limit) { return static_cast<uint32_t>((Next() >> 32) * limit >> 32); }
   // In [-1, 1), a multiple of 2^-23.
-  float Uniform() { return static_cast<float>(static_cast<int32_t>(Next() >> 40) - 0x800000) * 0x1p-23f; }
+  float Uniform() {
+    return static_cast<float>(static_cast<int32_t>(Next() >> 40) - 0x800000) * 0x1p-23f;
+  }
   // Bell-shaped, in [-4, 4).
   float Bell() {
     float sum = Uniform();

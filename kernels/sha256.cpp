@@ -111,7 +111,8 @@ void Sha256Export(const Sha256& state, uint8_t into[kSha256StateBytes]) {
 
 bool Sha256Import(const uint8_t from[kSha256StateBytes], Sha256& state) {
   for (int i = 0; i < 8; ++i) state.words[i] = LoadBigEndian32(from + 4 * i);
-  state.bytes = static_cast<uint64_t>(LoadBigEndian32(from + 32)) << 32 | LoadBigEndian32(from + 36);
+  state.bytes =
+      static_cast<uint64_t>(LoadBigEndian32(from + 32)) << 32 | LoadBigEndian32(from + 36);
   memcpy(state.buffer, from + 40, kSha256BlockBytes);
   uint8_t unused = 0;
   for (size_t i = state.bytes % kSha256BlockBytes; i < kSha256BlockBytes; ++i) {
