@@ -77,6 +77,7 @@ class TextView implements View {
   readonly #screen: Screen;
   readonly #bar: ReturnType<typeof createLogUpdate> | undefined;
   readonly #outputs: Extract<RunEvent, { type: 'output' }>[] = [];
+  #files: readonly string[] = [];
   #plainMs = Date.now();
 
   constructor(screen: Screen) {
@@ -87,6 +88,7 @@ class TextView implements View {
   show(event: RunEvent): void {
     switch (event.type) {
       case 'plan':
+        this.#files = event.outputs.map(({ file }) => file);
         this.#lines(renderPlan(event));
         break;
       case 'notice':
@@ -99,7 +101,7 @@ class TextView implements View {
         this.#outputs.push(event);
         break;
       case 'done':
-        this.#lines(['', ...renderOutputs(this.#outputs), '', renderDone(event)]);
+        this.#lines(['', ...renderOutputs(this.#inOrder()), '', renderDone(event)]);
         break;
       case 'fault':
         this.#bar?.clear();
@@ -113,9 +115,16 @@ class TextView implements View {
     this.#bar?.done();
   }
 
+  /** As the user named the types, whichever was finished first. */
+  #inOrder(): Extract<RunEvent, { type: 'output' }>[] {
+    const place = ({ file }: { file: string }): number => this.#files.indexOf(file);
+    return this.#outputs.toSorted((a, b) => place(a) - place(b));
+  }
+
   #progress(event: Extract<RunEvent, { type: 'progress' }>): void {
     if (this.#bar !== undefined) {
-      this.#bar(renderProgress(event, this.#screen.err.columns));
+      // A terminal that does not know its width says 0.
+      this.#bar(renderProgress(event, this.#screen.err.columns || 80));
     } else if (Date.now() - this.#plainMs >= PLAIN_INTERVAL_MS) {
       this.#plainMs = Date.now();
       this.#screen.err.write(`${renderProgress(event, 200)}\n`);
