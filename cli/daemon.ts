@@ -35,12 +35,13 @@ export function dataDirectory(option: string | undefined): string {
   return chosen === undefined ? envPaths('quantd', { suffix: '' }).data : resolve(chosen);
 }
 
-/** The daemon that answers in the data directory; undefined where none does. */
-export async function findDaemon(directory: string): Promise<Client | undefined> {
+/** The daemon that answers in the data directory, and its answer; undefined where none does. */
+export async function findDaemon(
+  directory: string,
+): Promise<{ client: Client; status: Status } | undefined> {
   const client = new Client(join(directory, 'api.sock'));
   try {
-    await client.status();
-    return client;
+    return { client, status: await client.status() };
   } catch {
     return undefined;
   }
@@ -50,7 +51,7 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
   const directory = dataDirectory(options.data);
   const running = await findDaemon(directory);
   if (running !== undefined && options.solo !== true) {
-    return { client: running, isChild: false, close: async () => undefined };
+    return { client: running.client, isChild: false, close: async () => undefined };
   }
   // A daemon keeps its data directory to itself: beside one that runs, the child gets its own.
   const own = running === undefined ? undefined : await mkdtemp(join(tmpdir(), 'quantd-'));

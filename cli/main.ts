@@ -146,7 +146,7 @@ program
   .addOption(jsonOption())
   .action(async (options: Shared) => {
     const directory = dataDirectory(options.data);
-    const status = await (await findDaemon(directory))?.status();
+    const status = (await findDaemon(directory))?.status;
     if (options.json === true)
       printJson({ type: 'status', running: status !== undefined, ...status });
     else print(renderStatus(status, directory));
