@@ -136,7 +136,7 @@ async function withMoreRows(model: Model): Promise<Model> {
   const kind = { model: 'gemma4', userDefined: new Set<string>(), suppressTokens: false };
   const tensors = model.tensors.map((tensor): ModelTensor => {
     const { name, shape, source } = tensor;
-    if (!name.endsWith('token_embd.weight') || source.kind === 'generated') return tensor;
+    if (!name.endsWith('token_embd.weight') || source.kind !== 'checkpoint') return tensor;
     const parts = [...source.parts, ...source.parts];
     return { ...tensor, shape: [shape[0] ?? 0, rows], source: { ...source, parts } };
   });

@@ -6,10 +6,11 @@
  * A task is a function of its source bytes, so running it twice is harmless.
  */
 
+import { assert } from '../../proto/assert.ts';
 import { FaultError } from '../../proto/fault.ts';
 import { blockTypes } from '../core/gguf/block-types.ts';
 import { bytesOf, type Task } from '../core/plan/plan.ts';
-import { tensorRows } from '../core/plan/row-groups.ts';
+import { sourceType, tensorRows } from '../core/plan/row-groups.ts';
 import type { ElementType, Kernels, QuantizeResult, Source } from '../ports.ts';
 import { numberFaults } from './faults.ts';
 
@@ -115,8 +116,11 @@ export class Worker {
   }
 }
 
-function elementOf(task: Task): ElementType {
-  return task.tensor.source.kind === 'generated' ? 'F32' : task.tensor.source.dtype;
+function elementOf({ tensor }: Task): ElementType {
+  const type = sourceType(tensor);
+  const plain = type === 'F32' || type === 'F16' || type === 'BF16';
+  assert(plain, `${tensor.name} is ${type}, which no kernel reads`);
+  return type;
 }
 
 function numberFault(

@@ -6,7 +6,13 @@
  * One file a family (gemma4.ts); the list of families is families.ts.
  */
 
-import type { Checkpoint, SourceDtype, SourceTensor } from '../checkpoint/checkpoint.ts';
+import type {
+  Checkpoint,
+  SourceDtype,
+  SourceRange,
+  SourceTensor,
+} from '../checkpoint/checkpoint.ts';
+import type { BlockTypeName } from '../gguf/block-types.ts';
 import type { KeyValue } from '../gguf/metadata.ts';
 
 /** Where a tensor's elements come from. */
@@ -16,6 +22,14 @@ export type TensorSource =
       readonly kind: 'checkpoint';
       readonly dtype: SourceDtype;
       readonly parts: readonly SourceTensor[];
+    }
+  /** A tensor of a GGUF: where an output asks for nothing else, it stays what it is. */
+  | {
+      readonly kind: 'gguf';
+      readonly dtype: BlockTypeName;
+      readonly parts: readonly SourceRange[];
+      /** Which file of a split GGUF it lies in, from 0. */
+      readonly shard: number;
     }
   /** Numbers that follow from the config. */
   | { readonly kind: 'generated'; readonly values: Float32Array };

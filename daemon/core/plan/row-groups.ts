@@ -8,7 +8,8 @@
  */
 
 import { assert } from '../../../proto/assert.ts';
-import { type SourceRange, sourceDtypes } from '../checkpoint/checkpoint.ts';
+import type { SourceRange } from '../checkpoint/checkpoint.ts';
+import { type BlockTypeName, rowBytes } from '../gguf/block-types.ts';
 import type { ModelTensor } from '../models/family.ts';
 
 /** Large enough that a read costs little beside its bytes, small enough that a few fit anywhere. */
@@ -33,27 +34,27 @@ export function tensorRows(shape: readonly number[]): {
   return { columns, rowsPerSlice, slices: outer.reduce((product, size) => product * size, 1) };
 }
 
-/** Bytes one element takes in the source; generated tensors are F32. */
-export function elementBytes(tensor: ModelTensor): number {
-  return tensor.source.kind === 'generated' ? 4 : sourceDtypes[tensor.source.dtype];
+/** How the elements lie in the source; generated tensors are F32. */
+export function sourceType({ source }: ModelTensor): BlockTypeName {
+  return source.kind === 'generated' ? 'F32' : source.dtype;
 }
 
 /** Covers every row once, in order; no group crosses from one slice into the next. */
 export function cutRowGroups(tensor: ModelTensor): RowGroup[] {
   const { columns, rowsPerSlice, slices } = tensorRows(tensor.shape);
-  const rowBytes = columns * elementBytes(tensor);
-  const rowsMax = Math.max(1, Math.floor(ROW_GROUP_BYTES_MAX / rowBytes));
+  const bytesPerRow = rowBytes(sourceType(tensor), columns);
+  const rowsMax = Math.max(1, Math.floor(ROW_GROUP_BYTES_MAX / bytesPerRow));
   const groups: RowGroup[] = [];
   for (let slice = 0; slice < slices; slice++) {
     for (let row = 0; row < rowsPerSlice; row += rowsMax) {
       const rows = Math.min(rowsMax, rowsPerSlice - row);
       const rowStart = slice * rowsPerSlice + row;
-      const sourceBytes = rows * rowBytes;
+      const sourceBytes = rows * bytesPerRow;
       groups.push({
         rowStart,
         rows,
         sourceBytes,
-        ranges: rangesOf(tensor, rowStart * rowBytes, sourceBytes),
+        ranges: rangesOf(tensor, rowStart * bytesPerRow, sourceBytes),
       });
     }
   }
