@@ -133,8 +133,13 @@ function checkDefaults() {
   if (!asExpected) throw new Error('this libllama lays its parameters out in another way');
 }
 
-function quantize({ input, output, ftype, options }) {
+function quantize({ input, output, ftype, options: { prunedLayers, ...options } }) {
   const params = { ...llama.quantizeDefaults(), threads, ftype, ...options };
+  if (prunedLayers !== undefined) {
+    const list = Int32Array.of(...prunedLayers, -1);
+    params.pruned = koffi.alloc('int32', list.length);
+    koffi.encode(params.pruned, koffi.array('int32', list.length), list);
+  }
   if (options.tensorTypes !== undefined) {
     const list = [...options.tensorTypes, { pattern: null, type: ggmlTypeCount }];
     const place = koffi.alloc(TensorType, list.length);

@@ -50,6 +50,9 @@ export interface QuantizeOptions {
   readonly pure?: boolean;
   readonly dryRun?: boolean;
   readonly onlyCopy?: boolean;
+  readonly keepSplit?: boolean;
+  /** In ascending order. */
+  readonly prunedLayers?: readonly number[];
   readonly allowRequantize?: boolean;
   readonly quantizeOutput?: boolean;
   readonly outputType?: number;
