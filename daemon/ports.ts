@@ -25,11 +25,14 @@ export interface SourceEntry {
   readonly bytes: number;
 }
 
-/** How the source stores an element; the values are part of the native border. */
-export type ElementType = 'BF16' | 'F16' | 'F32';
+/**
+ * How the source stores its elements: the name of a block type of the GGUF format. The addon knows
+ * F32, F16, BF16 and every quantized type that a GGUF may have.
+ */
+export type ElementType = string;
 
 export interface QuantizeJob {
-  /** `rows` rows of `columns` elements, little endian, back to back. */
+  /** `rows` rows of `columns` elements, each row in whole blocks of `element`, back to back. */
   readonly source: Uint8Array;
   readonly element: ElementType;
   readonly rows: number;

@@ -104,14 +104,14 @@ bool ReadWhole(const Napi::Value& value, double low, double high, size_t& whole)
   return static_cast<double>(whole) == number;
 }
 
-bool ReadElement(const Napi::Value& value, Element& element) {
+// The format that a source has, by name.
+bool ReadElement(const Napi::Value& value, const Kernels& kernels, uint32_t& format) {
   if (!value.IsString()) return false;
   const std::string name = value.As<Napi::String>();
-  if (name == "F32") element = kElementF32;
-  else if (name == "F16") element = kElementF16;
-  else if (name == "BF16") element = kElementBF16;
-  else return false;
-  return true;
+  for (format = 0; format < kFormatCount; ++format) {
+    if (name == kFormats[format].name) return kernels.dequantize[format] != nullptr;
+  }
+  return false;
 }
 
 bool FindFormat(size_t id, uint32_t& format) {
@@ -145,7 +145,7 @@ class QuantizeTask : public Promised {
     const Napi::Value array = job.Get("source");
     const std::string wrong = ReadBytes(array, source);
     if (!wrong.empty()) return "source " + wrong;
-    if (!ReadElement(job.Get("element"), request_.element)) return "element is unknown";
+    if (!ReadElement(job.Get("element"), kernels_, request_.format)) return "element is unknown";
     const Napi::Value rows = job.Get("rows");
     const Napi::Value columns = job.Get("columns");
     if (!ReadWhole(rows, 1, kElementsMax, request_.rows)) return "rows is no positive integer";
@@ -156,9 +156,10 @@ class QuantizeTask : public Promised {
     if (static_cast<double>(request_.rows) * static_cast<double>(request_.columns) > kElementsMax) {
       return "rows * columns is too large";
     }
-    if (source.size != request_.rows * request_.columns * kElementBytes[request_.element]) {
-      return "source has not rows * columns elements";
-    }
+    const Format& format = kFormats[request_.format];
+    if (request_.columns % format.block_elements != 0) return "element does not divide the columns";
+    const size_t blocks = request_.rows * (request_.columns / format.block_elements);
+    if (source.size != blocks * format.block_bytes) return "source has not rows * columns elements";
     request_.source = source.data;
     Keep(array, source);
     return ReadTargets(job.Get("targets"), source);

@@ -56,16 +56,16 @@ void CheckElements(const Kernels& kernels) {
     StoreU16(source, static_cast<uint16_t>(bits));
     const bool finite_half = (bits & kHalfExponent) != kHalfExponent;
     const bool finite_float = (bits & kFloatExponent) != kFloatExponent;
-    if ((kernels.find_non_finite[kElementF16](source, 1) == 1) != finite_half ||
-        (kernels.find_non_finite[kElementBF16](source, 1) == 1) != finite_float) {
+    if ((kernels.find_non_finite[kF16](source, 1) == 1) != finite_half ||
+        (kernels.find_non_finite[kBF16](source, 1) == 1) != finite_float) {
       Fail("non-finite elements are missed", kernels.isa);
     }
     float value;
     uint8_t back[2];
-    kernels.expand[kElementF16](source, 1, &value);
+    kernels.dequantize[kF16](source, 1, &value);
     kernels.quantize[kF16](&value, 1, 1, back);
     if (finite_half && LoadU16(back) != bits) Fail("halves change", kernels.isa);
-    kernels.expand[kElementBF16](source, 1, &value);
+    kernels.dequantize[kBF16](source, 1, &value);
     kernels.quantize[kBF16](&value, 1, 1, back);
     if (finite_float && LoadU16(back) != bits) Fail("bfloat16s change", kernels.isa);
   }
@@ -118,7 +118,7 @@ void CheckJobs(const Kernels& kernels) {
   std::vector<std::vector<uint8_t>> blocks(kFormatCount);
   std::vector<uint8_t> source(values.size() * 4 + 1);
   memcpy(source.data() + 1, values.data(), values.size() * 4);  // Not aligned, on purpose.
-  QuantizeRequest request = {source.data() + 1, kElementF32, rows, columns, {}};
+  QuantizeRequest request = {source.data() + 1, kF32, rows, columns, {}};
   for (uint32_t format = 0; format < kFormatCount; ++format) {
     blocks[format].resize(BytesOf(format, values.size()));
     request.targets.push_back({format, blocks[format].data()});

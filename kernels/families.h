@@ -15,9 +15,9 @@ namespace quantd::QUANTD_ISA {
 void QuantizeF32(const float* values, size_t rows, size_t columns, uint8_t* into);
 void QuantizeF16(const float* values, size_t rows, size_t columns, uint8_t* into);
 void QuantizeBF16(const float* values, size_t rows, size_t columns, uint8_t* into);
-void ExpandF32(const uint8_t* source, size_t count, float* into);
-void ExpandF16(const uint8_t* source, size_t count, float* into);
-void ExpandBF16(const uint8_t* source, size_t count, float* into);
+void DequantizeF32(const uint8_t* blocks, size_t count, float* into);
+void DequantizeF16(const uint8_t* blocks, size_t count, float* into);
+void DequantizeBF16(const uint8_t* blocks, size_t count, float* into);
 size_t FindNonFiniteF32(const uint8_t* source, size_t count);
 size_t FindNonFiniteF16(const uint8_t* source, size_t count);
 size_t FindNonFiniteBF16(const uint8_t* source, size_t count);

@@ -61,9 +61,8 @@ inline constexpr Format kFormats[kFormatCount] = {
 // The largest block; spans that are a multiple of it are whole blocks of every format.
 inline constexpr size_t kBlockElementsMax = 256;
 
-// How a source stores its elements, little endian.
-enum Element : uint32_t { kElementF32, kElementF16, kElementBF16, kElementCount };
-inline constexpr size_t kElementBytes[kElementCount] = {4, 2, 2};
+// The formats before this one store each element as a number of its own.
+inline constexpr uint32_t kPlainCount = kQ4_0;
 
 }  // namespace quantd
 

@@ -7,9 +7,7 @@ namespace {
 
 // The index of the first block that cannot be used; `count` when all can.
 size_t FindBadBlock(const Kernels& kernels, uint32_t index, const uint8_t* blocks, size_t count) {
-  if (index == kF32) return kernels.find_non_finite[kElementF32](blocks, count);
-  if (index == kF16) return kernels.find_non_finite[kElementF16](blocks, count);
-  if (index == kBF16) return kernels.find_non_finite[kElementBF16](blocks, count);
+  if (index < kPlainCount) return kernels.find_non_finite[index](blocks, count);
   const Format& format = kFormats[index];
   for (size_t b = 0; b < count; ++b) {
     for (uint32_t i = 0; i < format.checked; ++i) {
@@ -84,23 +82,28 @@ QuantizeReply RunQuantize(const Kernels& kernels, const Sha256Code& sha256,
     return reply;
   };
 
-  const size_t bad = kernels.find_non_finite[request.element](request.source, count);
-  if (bad < count) return fail(Outcome::kSourceNotFinite, bad, 0);
-
+  const Format& format = kFormats[request.format];
+  bool overflowed = false;
+  Overflow overflow = {};
   std::vector<Sha256> hashes(request.targets.size());
   for (Sha256& hash : hashes) Sha256Start(hash);
   for (size_t start = 0; start < count;) {
     if (stop.load(std::memory_order_relaxed)) return fail(Outcome::kStopped, 0, 0);
     const Span span = NextSpan(request, start);
     const size_t size = span.rows * span.columns;
-    const size_t element_bytes = kElementBytes[request.element];
-    kernels.expand[request.element](request.source + start * element_bytes, size, scratch);
-    Overflow overflow = {};
-    if (!MakeSpan(kernels, sha256, request, span, scratch, hashes, overflow)) {
-      return fail(Outcome::kScaleOverflow, overflow.element, overflow.target);
+    const uint8_t* source =
+        request.source + start / format.block_elements * format.block_bytes;
+    kernels.dequantize[request.format](source, size, scratch);
+    const size_t bad =
+        kernels.find_non_finite[kF32](reinterpret_cast<const uint8_t*>(scratch), size);
+    if (bad < size) return fail(Outcome::kSourceNotFinite, start + bad, 0);
+    // What is no number is the better news, so the rest is looked at even when nothing is made.
+    if (!overflowed) {
+      overflowed = !MakeSpan(kernels, sha256, request, span, scratch, hashes, overflow);
     }
     start += size;
   }
+  if (overflowed) return fail(Outcome::kScaleOverflow, overflow.element, overflow.target);
 
   reply.digests.resize(hashes.size());
   for (size_t t = 0; t < hashes.size(); ++t) {

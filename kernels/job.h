@@ -27,9 +27,9 @@ struct Target {
 
 struct QuantizeRequest {
   const uint8_t* source;
-  Element element;
+  uint32_t format;  // Of the source: index into kFormats.
   size_t rows;
-  size_t columns;  // A whole number of blocks of every target.
+  size_t columns;  // A whole number of blocks of the source and of every target.
   std::vector<Target> targets;
 };
 

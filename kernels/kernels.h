@@ -14,8 +14,9 @@ namespace quantd {
 // rows' blocks back to back. Blocks do not depend on one another.
 using QuantizeRows = void (*)(const float* values, size_t rows, size_t columns, uint8_t* into);
 
-// source: `count` little-endian elements at any alignment. Exact.
-using ExpandElements = void (*)(const uint8_t* source, size_t count, float* into);
+// blocks: whole ones, of `count` elements, at any alignment. What the elements of a source are, as
+// docs/quantization.md defines them.
+using DequantizeBlocks = void (*)(const uint8_t* blocks, size_t count, float* into);
 
 // The index of the first element that is infinite or NaN; `count` when there is none.
 using FindNonFinite = size_t (*)(const uint8_t* source, size_t count);
@@ -23,8 +24,8 @@ using FindNonFinite = size_t (*)(const uint8_t* source, size_t count);
 struct Kernels {
   const char* isa;
   QuantizeRows quantize[kFormatCount];
-  ExpandElements expand[kElementCount];
-  FindNonFinite find_non_finite[kElementCount];
+  DequantizeBlocks dequantize[kFormatCount];
+  FindNonFinite find_non_finite[kPlainCount];
 };
 
 // One namespace per instruction set: the same sources, compiled with other flags.

@@ -37,17 +37,17 @@ void QuantizeBF16(const float* values, size_t rows, size_t columns, uint8_t* int
   for (size_t i = 0; i < rows * columns; ++i) StoreU16(into + 2 * i, Bfloat16FromFloat(values[i]));
 }
 
-void ExpandF32(const uint8_t* source, size_t count, float* into) {
-  memcpy(into, source, count * sizeof(float));
+void DequantizeF32(const uint8_t* blocks, size_t count, float* into) {
+  memcpy(into, blocks, count * sizeof(float));
 }
 
-void ExpandF16(const uint8_t* source, size_t count, float* into) {
-  for (size_t i = 0; i < count; ++i) into[i] = FloatFromHalf(LoadU16(source + 2 * i));
+void DequantizeF16(const uint8_t* blocks, size_t count, float* into) {
+  for (size_t i = 0; i < count; ++i) into[i] = FloatFromHalf(LoadU16(blocks + 2 * i));
 }
 
-void ExpandBF16(const uint8_t* source, size_t count, float* into) {
+void DequantizeBF16(const uint8_t* blocks, size_t count, float* into) {
   for (size_t i = 0; i < count; ++i) {
-    into[i] = FloatOf(static_cast<uint32_t>(LoadU16(source + 2 * i)) << 16);
+    into[i] = FloatOf(static_cast<uint32_t>(LoadU16(blocks + 2 * i)) << 16);
   }
 }
 

@@ -12,7 +12,7 @@ const Kernels kKernels = {
     {QuantizeF32, QuantizeF16, QuantizeBF16, QuantizeQ4_0, QuantizeQ4_1, QuantizeQ5_0,
      QuantizeQ5_1, QuantizeQ8_0, QuantizeQ2_K, QuantizeQ3_K, QuantizeQ4_K, QuantizeQ5_K,
      QuantizeQ6_K},
-    {ExpandF32, ExpandF16, ExpandBF16},
+    {DequantizeF32, DequantizeF16, DequantizeBF16},
     {FindNonFiniteF32, FindNonFiniteF16, FindNonFiniteBF16},
 };
 
