@@ -37,9 +37,14 @@ export function metadataBytes(metadata: readonly KeyValue[]): number {
   const seen = new Set<string>();
   let bytes = 0;
   let elements = 0;
-  for (const { key, value } of metadata) {
-    checkKey(key, seen);
-    bytes += 8 + key.length + 4 + measure(key, value);
+  for (const { key, value, encoded } of metadata) {
+    const keyBytes = encoded === undefined ? checkKey(key) : utf8Bytes(key);
+    assert(keyBytes !== undefined, 'a key that was read is whole UTF-8');
+    if (seen.has(key)) {
+      throw new FaultError(ggufFaults.unwritableKey, { key, why: 'it stands twice' });
+    }
+    seen.add(key);
+    bytes += 8 + keyBytes + 4 + (encoded?.length ?? measure(key, value));
     elements += value.type === 'array' ? value.value.length : 0;
   }
   if (elements > ARRAY_ELEMENTS_MAX) {
@@ -48,14 +53,13 @@ export function metadataBytes(metadata: readonly KeyValue[]): number {
   return bytes;
 }
 
-function checkKey(key: string, seen: Set<string>): void {
+/** Bytes of a key of our own; one that was read from a file may be of another form. */
+function checkKey(key: string): number {
   // The pattern makes the key ASCII, so its characters are its bytes.
   if (key.length > KEY_BYTES_MAX || !KEY_PATTERN.test(key)) {
     throw new FaultError(ggufFaults.unwritableKey, { key: key.slice(0, 80) });
   }
-  if (seen.has(key))
-    throw new FaultError(ggufFaults.unwritableKey, { key, why: 'it stands twice' });
-  seen.add(key);
+  return key.length;
 }
 
 function measure(key: string, value: MetadataValue): number {
@@ -130,11 +134,17 @@ function checkWide(key: string, type: WideType, number: bigint): void {
 
 /** Writes what `metadataBytes` has measured. */
 export function writeMetadata(metadata: readonly KeyValue[], pen: Pen): void {
-  for (const { key, value } of metadata) {
+  for (const { key, value, encoded } of metadata) {
     writeString(pen, key);
     writeU32(pen, valueTypeIds[value.type]);
-    writeValue(pen, value);
+    if (encoded === undefined) writeValue(pen, value);
+    else writeBytes(pen, encoded);
   }
+}
+
+function writeBytes(pen: Pen, bytes: Uint8Array): void {
+  pen.bytes.set(bytes, pen.at);
+  pen.at += bytes.length;
 }
 
 function writeValue(pen: Pen, value: MetadataValue): void {

@@ -106,6 +106,11 @@ export class HeaderCursor {
     return this.#prefix.subarray(start, start + bytes);
   }
 
+  /** What has been read since `start`; the array is a view. */
+  since(start: number): Uint8Array {
+    return this.#prefix.subarray(start, this.at);
+  }
+
   /**
    * A length, u64, that must not exceed `most`. Undefined where it does: `u64At` has the number.
    * Two halves instead of a BigInt, because a tokenizer has a million of them.

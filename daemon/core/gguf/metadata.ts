@@ -26,4 +26,9 @@ export type MetadataValue = ScalarValue | ArrayValue;
 export interface KeyValue {
   readonly key: string;
   readonly value: MetadataValue;
+  /**
+   * What stands after the type in the file that the value was read from. It is written in the
+   * place of `value`, so that bytes which are no UTF-8 and the bits of a NaN come through.
+   */
+  readonly encoded?: Uint8Array;
 }

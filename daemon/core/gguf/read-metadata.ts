@@ -14,8 +14,13 @@ import type { ArrayValue, KeyValue, MetadataValue, NumberType, ScalarValue } fro
 import { hasControl, readUtf8 } from './utf8.ts';
 import { type ScalarType, valueBytes, valueTypeById } from './value-types.ts';
 
+// A value's type, and that of an array's elements, is a u32.
+const TYPE_BYTES = 4;
+
 export interface MetadataPart {
   readonly metadata: readonly KeyValue[];
+  /** Of each key in its order, what stands after the value's type; views of the prefix. */
+  readonly encoded: readonly Uint8Array[];
   /** What was repaired, for a person to read. */
   readonly notices: readonly string[];
 }
@@ -23,6 +28,7 @@ export interface MetadataPart {
 /** @throws FaultError QD-31xx with the key and the byte */
 export function readMetadata(cursor: HeaderCursor, count: number): MetadataPart {
   const metadata: KeyValue[] = [];
+  const encoded: Uint8Array[] = [];
   const notices: string[] = [];
   const seen = new Set<string>();
   const budget = { elements: ARRAY_ELEMENTS_MAX };
@@ -32,12 +38,14 @@ export function readMetadata(cursor: HeaderCursor, count: number): MetadataPart 
     if (seen.has(key)) fail(cursor, ggufFaults.duplicateKey, { key, byte: start });
     seen.add(key);
     cursor.repaired = false;
+    const typeStart = cursor.at;
     metadata.push({ key, value: readValue(cursor, key, budget) });
+    encoded.push(cursor.since(typeStart + TYPE_BYTES));
     if (cursor.repaired) {
       notices.push(`${key} holds bytes that are no UTF-8; they are shown as U+FFFD`);
     }
   }
-  return { metadata, notices };
+  return { metadata, encoded, notices };
 }
 
 function fail(cursor: HeaderCursor, kind: FaultKind, detail: FaultDetail): never {

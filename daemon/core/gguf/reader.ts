@@ -40,6 +40,8 @@ export interface GgufFile {
   readonly alignment: number;
   /** In the order of the file. */
   readonly metadata: readonly KeyValue[];
+  /** Of each key in its order, what stands after the value's type; views of the prefix. */
+  readonly encoded: readonly Uint8Array[];
   /** In the order of the file, with absolute offsets. */
   readonly tensors: readonly PlacedTensor[];
   readonly dataStart: number;
@@ -85,7 +87,7 @@ function parse(cursor: HeaderCursor): GgufFile {
   const version = readVersion(cursor);
   const tensorCount = readEntries(cursor, 'tensors', TENSORS_MAX, TENSOR_RECORD_BYTES_MIN);
   const keyCount = readEntries(cursor, 'keys', KEYS_MAX, KEY_RECORD_BYTES_MIN);
-  const { metadata, notices } = readMetadata(cursor, keyCount);
+  const { metadata, encoded, notices } = readMetadata(cursor, keyCount);
   const values = byKey(metadata);
   const alignment = readAlignment(cursor, values);
   const split = readSplit(cursor.file, values, tensorCount);
@@ -96,7 +98,7 @@ function parse(cursor: HeaderCursor): GgufFile {
   const tensors = infos.map((tensor) => ({ ...tensor, offset: dataStart + tensor.offset }));
   checkEnd(cursor, tensors, headerEnd, alignment);
   const { fileBytes } = cursor;
-  return { version, alignment, metadata, tensors, dataStart, fileBytes, split, notices };
+  return { version, alignment, metadata, encoded, tensors, dataStart, fileBytes, split, notices };
 }
 
 const MAGIC = 'GGUF';
