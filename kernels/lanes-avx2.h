@@ -42,6 +42,8 @@ QUANTD_LANE M8x operator>(F8x a, F8x b) { return {_mm256_cmp_ps(a.v, b.v, _CMP_G
 QUANTD_LANE M8x operator>=(F8x a, F8x b) { return {_mm256_cmp_ps(a.v, b.v, _CMP_GE_OQ)}; }
 QUANTD_LANE M8x operator==(F8x a, F8x b) { return {_mm256_cmp_ps(a.v, b.v, _CMP_EQ_OQ)}; }
 QUANTD_LANE F8x Sqrt(F8x a) { return {_mm256_sqrt_ps(a.v)}; }
+QUANTD_LANE F8x Min(F8x a, F8x b) { return {_mm256_min_ps(a.v, b.v)}; }
+QUANTD_LANE F8x Max(F8x a, F8x b) { return {_mm256_max_ps(a.v, b.v)}; }
 
 QUANTD_LANE I8x Bits(F8x a) { return {_mm256_castps_si256(a.v)}; }
 QUANTD_LANE F8x FromBits(I8x a) { return {_mm256_castsi256_ps(a.v)}; }

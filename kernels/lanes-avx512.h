@@ -37,6 +37,8 @@ QUANTD_LANE M16x operator>(F16x a, F16x b) { return {_mm512_cmp_ps_mask(a.v, b.v
 QUANTD_LANE M16x operator>=(F16x a, F16x b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_GE_OQ)}; }
 QUANTD_LANE M16x operator==(F16x a, F16x b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_EQ_OQ)}; }
 QUANTD_LANE F16x Sqrt(F16x a) { return {_mm512_sqrt_ps(a.v)}; }
+QUANTD_LANE F16x Min(F16x a, F16x b) { return {_mm512_min_ps(a.v, b.v)}; }
+QUANTD_LANE F16x Max(F16x a, F16x b) { return {_mm512_max_ps(a.v, b.v)}; }
 
 QUANTD_LANE I16x Bits(F16x a) { return {_mm512_castps_si512(a.v)}; }
 QUANTD_LANE F16x FromBits(I16x a) { return {_mm512_castsi512_ps(a.v)}; }

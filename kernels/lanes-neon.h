@@ -38,6 +38,9 @@ QUANTD_LANE M4x operator>(F4x a, F4x b) { return {vcgtq_f32(a.v, b.v)}; }
 QUANTD_LANE M4x operator>=(F4x a, F4x b) { return {vcgeq_f32(a.v, b.v)}; }
 QUANTD_LANE M4x operator==(F4x a, F4x b) { return {vceqq_f32(a.v, b.v)}; }
 QUANTD_LANE F4x Sqrt(F4x a) { return {vsqrtq_f32(a.v)}; }
+// Not vminq and vmaxq, which order zeros and pass NaN on.
+QUANTD_LANE F4x Min(F4x a, F4x b) { return {vbslq_f32(vcltq_f32(a.v, b.v), a.v, b.v)}; }
+QUANTD_LANE F4x Max(F4x a, F4x b) { return {vbslq_f32(vcgtq_f32(a.v, b.v), a.v, b.v)}; }
 
 QUANTD_LANE I4x Bits(F4x a) { return {vreinterpretq_s32_f32(a.v)}; }
 QUANTD_LANE F4x FromBits(I4x a) { return {vreinterpretq_f32_s32(a.v)}; }

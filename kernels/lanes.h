@@ -60,6 +60,9 @@ QUANTD_LANE Mask<1> operator>(Float<1> a, Float<1> b) { return {a.v > b.v}; }
 QUANTD_LANE Mask<1> operator>=(Float<1> a, Float<1> b) { return {a.v >= b.v}; }
 QUANTD_LANE Mask<1> operator==(Float<1> a, Float<1> b) { return {a.v == b.v}; }
 QUANTD_LANE Float<1> Sqrt(Float<1> a) { return {__builtin_sqrtf(a.v)}; }
+// a < b ? a : b and a > b ? a : b: the second where either is NaN or both are zeros.
+QUANTD_LANE Float<1> Min(Float<1> a, Float<1> b) { return a.v < b.v ? a : b; }
+QUANTD_LANE Float<1> Max(Float<1> a, Float<1> b) { return a.v > b.v ? a : b; }
 
 QUANTD_LANE Int<1> Bits(Float<1> a) { return {static_cast<int32_t>(BitsOf(a.v))}; }
 QUANTD_LANE Float<1> FromBits(Int<1> a) { return {FloatOf(static_cast<uint32_t>(a.v))}; }
