@@ -37,6 +37,11 @@ export interface QuantizeJob {
   readonly element: ElementType;
   readonly rows: number;
   readonly columns: number;
+  /**
+   * How much each column counts, the same for every row: `columns` finite numbers ≥ 0. Targets
+   * whose type ignores importance are made as without it. At most 2^20 columns.
+   */
+  readonly importance?: Float32Array;
   /** One entry per type wanted of these rows; `into` has exactly the bytes the type needs. */
   readonly targets: readonly { readonly type: number; readonly into: Uint8Array }[];
 }
@@ -47,7 +52,8 @@ export type QuantizeResult =
   /** The first row and column (within the job) that could not be stored, and in which target. */
   | {
       readonly ok: false;
-      readonly reason: 'source-not-finite' | 'scale-overflow';
+      /** `no-grid-point`: a codebook type has no entry for numbers so large (above about 1e12). */
+      readonly reason: 'source-not-finite' | 'scale-overflow' | 'no-grid-point';
       readonly row: number;
       readonly column: number;
       /** Index into `targets`; undefined where the source itself is at fault. */
@@ -60,11 +66,20 @@ export interface KernelInfo {
   /** Every one that was built and that this CPU runs. */
   readonly isas: readonly string[];
   readonly threads: number;
+  /** Every type there is a kernel for: without importance (plain), making use of it (weighted). */
+  readonly quantizers: readonly {
+    readonly type: number;
+    readonly plain: boolean;
+    readonly weighted: boolean;
+  }[];
 }
 
 export interface Kernels {
   readonly info: KernelInfo;
-  /** Runs on the addon's own threads; rejects only on a bug (wrong lengths, unknown type). */
+  /**
+   * Runs on the addon's own threads; rejects only on a bug: wrong lengths, a type without a
+   * kernel, importance missing where the type requires it.
+   */
   quantize(job: QuantizeJob): Promise<QuantizeResult>;
   /** SHA-256 on the addon's own threads. */
   sha256(bytes: Uint8Array): Promise<Uint8Array>;

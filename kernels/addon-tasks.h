@@ -6,6 +6,7 @@
 #ifndef QUANTD_ADDON_TASKS_H_
 #define QUANTD_ADDON_TASKS_H_
 
+#include <float.h>
 #include <napi.h>
 
 #include <string>
@@ -41,13 +42,15 @@ class Promised : public Task {
   // Whether every kept array still is where it was: a getter that ran later may have detached one.
   bool StillThere() const {
     for (const Kept& kept : kept_) {
-      size_t size = 0;
+      size_t length = 0;
+      napi_typedarray_type type = napi_uint8_array;
       void* data = nullptr;
       const napi_value array = kept.array.Value();
-      if (napi_get_typedarray_info(kept.array.Env(), array, nullptr, &size, &data, nullptr,
+      if (napi_get_typedarray_info(kept.array.Env(), array, &type, &length, &data, nullptr,
                                    nullptr) != napi_ok) {
         return false;
       }
+      const size_t size = length * (type == napi_float32_array ? sizeof(float) : 1);
       if (size != kept.bytes.size || (size > 0 && data != kept.bytes.data)) return false;
     }
     return true;
@@ -69,15 +72,16 @@ class Promised : public Task {
   std::vector<Kept> kept_;
 };
 
-// The memory of a Uint8Array; an empty string, or what is wrong with it.
-std::string ReadBytes(const Napi::Value& value, Bytes& bytes) {
-  if (!value.IsTypedArray()) return "is no Uint8Array";
+// The memory of a Uint8Array or Float32Array; an empty string, or what is wrong with it.
+std::string ReadMemory(const Napi::Value& value, napi_typedarray_type type, Bytes& bytes) {
+  const char* no = type == napi_float32_array ? "is no Float32Array" : "is no Uint8Array";
+  if (!value.IsTypedArray()) return no;
   const auto array = value.As<Napi::TypedArray>();
-  if (array.TypedArrayType() != napi_uint8_array) return "is no Uint8Array";
+  if (array.TypedArrayType() != type) return no;
   napi_value buffer = nullptr;
   void* data = nullptr;
-  size_t size = 0;
-  if (napi_get_typedarray_info(value.Env(), value, nullptr, &size, &data, &buffer, nullptr) !=
+  size_t length = 0;
+  if (napi_get_typedarray_info(value.Env(), value, nullptr, &length, &data, &buffer, nullptr) !=
       napi_ok) {
     return "cannot be read";
   }
@@ -91,8 +95,20 @@ std::string ReadBytes(const Napi::Value& value, Bytes& bytes) {
   }
   // A buffer that can shrink could take its pages away under a running task.
   if (Napi::Object(value.Env(), buffer).Get("resizable").ToBoolean()) return "is resizable";
-  bytes = {static_cast<uint8_t*>(data), size};
+  bytes = {static_cast<uint8_t*>(data), length * (type == napi_float32_array ? sizeof(float) : 1)};
   return "";
+}
+
+std::string ReadBytes(const Napi::Value& value, Bytes& bytes) {
+  return ReadMemory(value, napi_uint8_array, bytes);
+}
+
+// Mean squares are neither negative nor infinite, and a kernel may take that for granted.
+bool AreImportance(const float* values, size_t count) {
+  for (size_t i = 0; i < count; ++i) {
+    if (!(values[i] >= 0.0f && values[i] <= FLT_MAX)) return false;
+  }
+  return true;
 }
 
 // A whole number in [low, high].
@@ -162,11 +178,14 @@ class QuantizeTask : public Promised {
     if (source.size != blocks * format.block_bytes) return "source has not rows * columns elements";
     request_.source = source.data;
     Keep(array, source);
-    return ReadTargets(job.Get("targets"), source);
+    std::vector<Bytes> taken = {source};
+    const std::string weightless = ReadImportance(job.Get("importance"), taken);
+    if (!weightless.empty()) return "importance " + weightless;
+    return ReadTargets(job.Get("targets"), taken);
   }
 
   void Run(Worker& worker) override {
-    reply_ = RunQuantize(kernels_, sha256_, request_, worker.scratch.get(), stop);
+    reply_ = RunQuantize(kernels_, sha256_, request_, worker.scratch, stop);
   }
 
   void Settle(Napi::Env env) override {
@@ -183,22 +202,41 @@ class QuantizeTask : public Promised {
       }
       result.Set("digests", digests);
     } else {
-      const bool overflow = reply_.outcome == Outcome::kScaleOverflow;
-      result.Set("reason", overflow ? "scale-overflow" : "source-not-finite");
+      const bool of_source = reply_.outcome == Outcome::kSourceNotFinite;
+      result.Set("reason", ReasonOf(reply_.outcome));
       result.Set("row", static_cast<double>(reply_.row));
       result.Set("column", static_cast<double>(reply_.column));
-      if (overflow) result.Set("target", static_cast<double>(reply_.target));
+      if (!of_source) result.Set("target", static_cast<double>(reply_.target));
     }
     deferred.Resolve(result);
   }
 
  private:
-  std::string ReadTargets(const Napi::Value& value, const Bytes& source) {
+  static const char* ReasonOf(Outcome outcome) {
+    if (outcome == Outcome::kSourceNotFinite) return "source-not-finite";
+    return outcome == Outcome::kNoGridPoint ? "no-grid-point" : "scale-overflow";
+  }
+
+  std::string ReadImportance(const Napi::Value& value, std::vector<Bytes>& taken) {
+    if (value.IsUndefined()) return "";
+    Bytes importance = {};
+    const std::string wrong = ReadMemory(value, napi_float32_array, importance);
+    if (!wrong.empty()) return wrong;
+    if (importance.size != request_.columns * sizeof(float)) return "has not one value per column";
+    if (request_.columns > kWeightedColumnsMax) return "is too long";
+    const auto* values = reinterpret_cast<const float*>(importance.data);
+    if (!AreImportance(values, request_.columns)) return "is negative or not finite";
+    request_.importance = values;
+    taken.push_back(importance);
+    Keep(value, importance);
+    return "";
+  }
+
+  std::string ReadTargets(const Napi::Value& value, std::vector<Bytes>& taken) {
     if (!value.IsArray()) return "targets is no array";
     const auto list = value.As<Napi::Array>();
     const uint32_t count = list.Length();
     if (count < 1 || count > kTargetsMax) return "targets has a wrong length";
-    std::vector<Bytes> taken = {source};
     for (uint32_t i = 0; i < count; ++i) {
       const Napi::Value entry = list.Get(i);
       const std::string wrong = ReadTarget(entry, taken);
@@ -214,6 +252,10 @@ class QuantizeTask : public Promised {
     Target target = {};
     if (!ReadWhole(entry.Get("type"), 0, UINT32_MAX, id)) return "type is no integer";
     if (!FindFormat(id, target.format)) return "type has no kernel";
+    const bool weighted = request_.importance != nullptr;
+    if (FindQuantizer(kernels_, target.format, weighted) == nullptr) {
+      return weighted ? "type has no kernel for importance" : "type has no kernel without importance";
+    }
     Bytes into = {};
     const Napi::Value array = entry.Get("into");
     const std::string wrong = ReadBytes(array, into);

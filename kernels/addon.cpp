@@ -117,9 +117,25 @@ class Border : public Napi::ObjectWrap<Border> {
     return Napi::String::New(call.Env(), wrong);
   }
 
+  // [{type, plain, weighted}]: what can be made without importance, and what makes use of it.
+  static Napi::Array ListQuantizers(Napi::Env env, const Kernels& kernels) {
+    auto list = Napi::Array::New(env);
+    for (uint32_t format = 0; format < kFormatCount; ++format) {
+      const Quantizer& quantizer = kernels.make[format];
+      if (quantizer.plain == nullptr && quantizer.weighted == nullptr) continue;
+      auto entry = Napi::Object::New(env);
+      entry.Set("type", kFormats[format].id);
+      entry.Set("plain", quantizer.plain != nullptr);
+      entry.Set("weighted", quantizer.weighted != nullptr);
+      list.Set(list.Length(), entry);
+    }
+    return list;
+  }
+
   Napi::Value Info(const Napi::CallbackInfo& call) {
-    auto info = Napi::Object::New(call.Env());
-    auto isas = Napi::Array::New(call.Env());
+    const Napi::Env env = call.Env();
+    auto info = Napi::Object::New(env);
+    auto isas = Napi::Array::New(env);
     for (const Kernels* const* row = RunnableKernels(); *row != nullptr; ++row) {
       isas.Set(isas.Length(), (*row)->isa);
     }
@@ -127,6 +143,7 @@ class Border : public Napi::ObjectWrap<Border> {
     info.Set("isas", isas);
     info.Set("threads", threads_);
     info.Set("sha256", sha256_->name);
+    info.Set("quantizers", ListQuantizers(env, *kernels_));
     return info;
   }
 

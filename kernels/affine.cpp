@@ -241,7 +241,8 @@ void BlockQ2_K(const float* x, uint8_t* block) {
 
 }  // namespace
 
-void QuantizeQ4_1(const float* values, size_t rows, size_t columns, uint8_t* into) {
+size_t QuantizeQ4_1(const float* values, size_t rows, size_t columns, const float*,
+                    uint8_t* into) {
   for (size_t b = 0; b < rows * columns / 32; ++b) {
     uint8_t levels[32];
     uint8_t* block = into + 20 * b;
@@ -251,9 +252,11 @@ void QuantizeQ4_1(const float* values, size_t rows, size_t columns, uint8_t* int
     }
     PackNibbles(levels, block + 4);
   }
+  return rows * columns;
 }
 
-void QuantizeQ5_1(const float* values, size_t rows, size_t columns, uint8_t* into) {
+size_t QuantizeQ5_1(const float* values, size_t rows, size_t columns, const float*,
+                    uint8_t* into) {
   for (size_t b = 0; b < rows * columns / 32; ++b) {
     uint8_t levels[32];
     uint8_t* block = into + 24 * b;
@@ -261,18 +264,25 @@ void QuantizeQ5_1(const float* values, size_t rows, size_t columns, uint8_t* int
     PackFifthBits(levels, block + 4);
     PackNibbles(levels, block + 8);
   }
+  return rows * columns;
 }
 
-void QuantizeQ2_K(const float* values, size_t rows, size_t columns, uint8_t* into) {
+size_t QuantizeQ2_K(const float* values, size_t rows, size_t columns, const float*,
+                    uint8_t* into) {
   for (size_t b = 0; b < rows * columns / 256; ++b) BlockQ2_K(values + 256 * b, into + 84 * b);
+  return rows * columns;
 }
 
-void QuantizeQ4_K(const float* values, size_t rows, size_t columns, uint8_t* into) {
+size_t QuantizeQ4_K(const float* values, size_t rows, size_t columns, const float*,
+                    uint8_t* into) {
   for (size_t b = 0; b < rows * columns / 256; ++b) BlockQ4_K(values + 256 * b, into + 144 * b);
+  return rows * columns;
 }
 
-void QuantizeQ5_K(const float* values, size_t rows, size_t columns, uint8_t* into) {
+size_t QuantizeQ5_K(const float* values, size_t rows, size_t columns, const float*,
+                    uint8_t* into) {
   for (size_t b = 0; b < rows * columns / 256; ++b) BlockQ5_K(values + 256 * b, into + 176 * b);
+  return rows * columns;
 }
 
 }  // namespace quantd::QUANTD_ISA

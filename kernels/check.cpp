@@ -29,22 +29,50 @@ size_t BytesOf(uint32_t format, size_t elements) {
   return elements / kFormats[format].block_elements * kFormats[format].block_bytes;
 }
 
-// Rows of 1 to 32 blocks of every kind; exactly as large as needed, so that a sanitizer sees a
-// step beyond the end.
-void CompareWithScalar(const Kernels& kernels, uint32_t format) {
+struct Rows {
+  size_t rows;
+  size_t columns;
+  std::vector<float> values;
+  std::vector<float> importance;  // Empty where there is none.
+};
+
+// What a kernel makes of rows, cut to the blocks that it could make; exactly as large as needed,
+// so that a sanitizer sees a step beyond the end.
+std::vector<uint8_t> Make(QuantizeRows make, uint32_t format, const Rows& rows) {
+  std::vector<uint8_t> blocks(BytesOf(format, rows.values.size()));
+  const float* importance = rows.importance.empty() ? nullptr : rows.importance.data();
+  const size_t made =
+      make(rows.values.data(), rows.rows, rows.columns, importance, blocks.data());
+  if (made > rows.values.size()) Fail("makes too many elements", kFormats[format].name);
+  blocks.resize(BytesOf(format, made));
+  return blocks;
+}
+
+// Rows of 1 to 32 blocks of every kind.
+void CompareWithScalar(const Kernels& kernels, uint32_t format, bool weighted) {
+  const Quantizer& ours = kernels.make[format];
+  const Quantizer& theirs = scalar::kKernels.make[format];
+  const QuantizeRows make = weighted ? ours.weighted : ours.plain;
+  const QuantizeRows expected = weighted ? theirs.weighted : theirs.plain;
+  if ((make == nullptr) != (expected == nullptr)) Fail("is not in every set", kFormats[format].name);
+  if (make == nullptr) return;
   const FloatState controlled;
+  const uint32_t elements = kFormats[format].block_elements;
   for (uint32_t kind = 0; kind < kSampleKinds; ++kind) {
     for (size_t blocks = 1; blocks <= 32; ++blocks) {
-      const size_t rows = 1 + blocks % 3;
-      const size_t columns = blocks * (kFormats[format].block_elements < 32
-                                           ? 32 : kFormats[format].block_elements);
-      std::vector<float> values(rows * columns);
-      FillSample(kind, blocks, values.size(), values.data());
-      std::vector<uint8_t> expected(BytesOf(format, values.size()));
-      std::vector<uint8_t> made(expected.size());
-      scalar::kKernels.quantize[format](values.data(), rows, columns, expected.data());
-      kernels.quantize[format](values.data(), rows, columns, made.data());
-      if (made != expected) Fail("differs from scalar", kFormats[format].name);
+      const size_t columns = blocks * (elements < 32 ? 32 : elements);
+      Rows rows = {1 + blocks % 3, columns, {}, {}};
+      rows.values.resize(rows.rows * columns);
+      FillSample(kind, blocks, rows.values.size(), rows.values.data());
+      if (weighted) {
+        rows.importance.resize(columns);
+        FillImportance(static_cast<uint32_t>(kind + blocks), blocks, columns,
+                       rows.importance.data());
+      }
+      if (Make(make, format, rows) != Make(expected, format, rows)) {
+        Fail(weighted ? "with importance differs from scalar" : "differs from scalar",
+             kFormats[format].name);
+      }
     }
   }
 }
@@ -63,10 +91,10 @@ void CheckElements(const Kernels& kernels) {
     float value;
     uint8_t back[2];
     kernels.dequantize[kF16](source, 1, &value);
-    kernels.quantize[kF16](&value, 1, 1, back);
+    kernels.make[kF16].plain(&value, 1, 1, nullptr, back);
     if (finite_half && LoadU16(back) != bits) Fail("halves change", kernels.isa);
     kernels.dequantize[kBF16](source, 1, &value);
-    kernels.quantize[kBF16](&value, 1, 1, back);
+    kernels.make[kBF16].plain(&value, 1, 1, nullptr, back);
     if (finite_float && LoadU16(back) != bits) Fail("bfloat16s change", kernels.isa);
   }
 }
@@ -106,42 +134,49 @@ void CheckSha256() {
 }
 
 // A job with rows longer than a span, every target at once, and each way to fail.
-void CheckJobs(const Kernels& kernels) {
+void CheckJobs(const Kernels& kernels, bool weighted) {
   const size_t columns = kSpanElements + 512;
   const size_t rows = 3;
   std::vector<float> values(rows * columns);
   FillSample(0, 1, values.size(), values.data());
+  std::vector<float> importance(columns);
+  FillImportance(1, 1, columns, importance.data());
+  const float* const weights = weighted ? importance.data() : nullptr;
   size_t count = 0;
   const Sha256Code& sha256 = *RunnableSha256(&count);
-  std::vector<float> scratch(kSpanElements);
+  std::vector<float> scratch;
   std::atomic<bool> stop{false};
   std::vector<std::vector<uint8_t>> blocks(kFormatCount);
   std::vector<uint8_t> source(values.size() * 4 + 1);
   memcpy(source.data() + 1, values.data(), values.size() * 4);  // Not aligned, on purpose.
-  QuantizeRequest request = {source.data() + 1, kF32, rows, columns, {}};
+  QuantizeRequest request = {source.data() + 1, kF32, rows, columns, weights, {}};
   for (uint32_t format = 0; format < kFormatCount; ++format) {
+    if (FindQuantizer(kernels, format, weighted) == nullptr) continue;
     blocks[format].resize(BytesOf(format, values.size()));
     request.targets.push_back({format, blocks[format].data()});
   }
-  if (RunQuantize(kernels, sha256, request, scratch.data(), stop).outcome != Outcome::kDone) {
+  if (RunQuantize(kernels, sha256, request, scratch, stop).outcome != Outcome::kDone) {
     Fail("a good job fails", kernels.isa);
   }
-  for (uint32_t format = 0; format < kFormatCount; ++format) {
+  for (const auto& [format, into] : request.targets) {
     std::vector<uint8_t> expected(blocks[format].size());
-    kernels.quantize[format](values.data(), rows, columns, expected.data());
+    FindQuantizer(kernels, format, weighted)(values.data(), rows, columns, weights,
+                                             expected.data());
     if (expected != blocks[format]) Fail("the cut into spans changes bytes", kFormats[format].name);
   }
   const float huge = 3e38f;
   memcpy(source.data() + 1 + (columns + 70) * 4, &huge, 4);
-  QuantizeReply reply = RunQuantize(kernels, sha256, request, scratch.data(), stop);
-  // F16 (index 1) cannot hold the very element; blocks that hold it begin earlier, and the first
-  // column is that of the 256-element block.
-  if (reply.outcome != Outcome::kScaleOverflow || reply.row != 1 || reply.column != 0) {
+  QuantizeReply reply = RunQuantize(kernels, sha256, request, scratch, stop);
+  // F16 cannot hold the very element; larger blocks that hold it begin earlier. A codebook may
+  // have no entry for it.
+  const Format& culprit = kFormats[request.targets[reply.target].format];
+  if ((reply.outcome != Outcome::kScaleOverflow && reply.outcome != Outcome::kNoGridPoint) ||
+      reply.row != 1 || reply.column != 70 - 70 % culprit.block_elements) {
     Fail("an overflow is not found", kernels.isa);
   }
   const uint32_t nan = 0x7FC00000;
   memcpy(source.data() + 1 + (2 * columns + 5) * 4, &nan, 4);
-  reply = RunQuantize(kernels, sha256, request, scratch.data(), stop);
+  reply = RunQuantize(kernels, sha256, request, scratch, stop);
   if (reply.outcome != Outcome::kSourceNotFinite || reply.row != 2 || reply.column != 5) {
     Fail("a NaN is not found", kernels.isa);
   }
@@ -149,9 +184,15 @@ void CheckJobs(const Kernels& kernels) {
 
 void PrintHashes() {
   for (uint32_t format = 0; format < kFormatCount; ++format) {
-    char hash[2 * kSha256Bytes + 1];
-    HashKernel(scalar::kKernels, format, hash);
-    printf("    {\"%s\",\n     \"%s\"},\n", kFormats[format].name, hash);
+    const Quantizer& quantizer = scalar::kKernels.make[format];
+    for (const bool weighted : {false, true}) {
+      const QuantizeRows make = weighted ? quantizer.weighted : quantizer.plain;
+      if (make == nullptr) continue;
+      char hash[2 * kSha256Bytes + 1];
+      HashKernel(make, format, weighted, hash);
+      printf("    {\"%s\", %s,\n     \"%s\"},\n", kFormats[format].name,
+             weighted ? "true" : "false", hash);
+    }
   }
 }
 
@@ -159,12 +200,18 @@ void CheckAll() {
   CheckSha256();
   for (const Kernels* const* row = RunnableKernels(); *row != nullptr; ++row) {
     const Kernels& kernels = **row;
-    for (uint32_t format = 0; format < kFormatCount; ++format) CompareWithScalar(kernels, format);
+    uint32_t kernel_count = 0;
+    for (uint32_t format = 0; format < kFormatCount; ++format) {
+      for (const bool weighted : {false, true}) CompareWithScalar(kernels, format, weighted);
+      kernel_count += (kernels.make[format].plain != nullptr ? 1 : 0) +
+                      (kernels.make[format].weighted != nullptr ? 1 : 0);
+    }
     CheckElements(kernels);
-    CheckJobs(kernels);
+    CheckJobs(kernels, false);
+    CheckJobs(kernels, true);
     const char* wrong = RunSelfTest(kernels);
     if (wrong != nullptr) Fail("self-test", wrong);
-    printf("%s: %u formats hold\n", kernels.isa, static_cast<unsigned>(kFormatCount));
+    printf("%s: %u kernels hold\n", kernels.isa, static_cast<unsigned>(kernel_count));
   }
 }
 

@@ -5,15 +5,30 @@
 namespace quantd {
 namespace {
 
+// Whether the scale that is spread over the top nibbles of four words is infinite or no number.
+bool IsBadSpreadHalf(const uint8_t* words) {
+  uint32_t bits = 0;
+  for (int i = 0; i < 4; ++i) bits |= (LoadU16(words + 2 * i) >> 12 & 15u) << 4 * i;
+  return (bits & kHalfExponent) == kHalfExponent;
+}
+
+bool IsBadBlock(const Format& format, const uint8_t* block) {
+  const uint8_t* at = block + format.check_at[0];
+  if (format.check == Check::kFourNibbles) return IsBadSpreadHalf(at);
+  if (format.check == Check::kPowerOfTwo) return *at == 0xFF;
+  for (uint32_t i = 0; i < format.checked; ++i) {
+    if ((LoadU16(block + format.check_at[i]) & kHalfExponent) == kHalfExponent) return true;
+  }
+  return false;
+}
+
 // The index of the first block that cannot be used; `count` when all can.
 size_t FindBadBlock(const Kernels& kernels, uint32_t index, const uint8_t* blocks, size_t count) {
-  if (index < kPlainCount) return kernels.find_non_finite[index](blocks, count);
   const Format& format = kFormats[index];
+  if (format.check == Check::kNothing) return count;
+  if (format.check == Check::kElement) return kernels.find_non_finite[index](blocks, count);
   for (size_t b = 0; b < count; ++b) {
-    for (uint32_t i = 0; i < format.checked; ++i) {
-      const uint16_t bits = LoadU16(blocks + b * format.block_bytes + format.check_at[i]);
-      if ((bits & kHalfExponent) == kHalfExponent) return b;
-    }
+    if (IsBadBlock(format, blocks + b * format.block_bytes)) return b;
   }
   return count;
 }
@@ -26,16 +41,17 @@ struct Span {
   size_t columns;
 };
 
-struct Overflow {
+struct Failure {
+  Outcome outcome;
   size_t element;
   size_t target;
 };
 
-// Makes a span's blocks in every format, and finds the first element that none could store.
+// Makes a span's blocks in every format, and finds the first element that one could not store.
 // Returns false when there is one.
 bool MakeSpan(const Kernels& kernels, const Sha256Code& sha256, const QuantizeRequest& request,
               const Span& span, const float* values, std::vector<Sha256>& hashes,
-              Overflow& overflow) {
+              Failure& failure) {
   const size_t count = span.rows * span.columns;
   size_t first = count;
   for (size_t t = 0; t < request.targets.size(); ++t) {
@@ -43,22 +59,27 @@ bool MakeSpan(const Kernels& kernels, const Sha256Code& sha256, const QuantizeRe
     const Format& format = kFormats[target.format];
     uint8_t* into = target.into + span.start / format.block_elements * format.block_bytes;
     const size_t blocks = count / format.block_elements;
-    kernels.quantize[target.format](values, span.rows, span.columns, into);
+    const QuantizeRows make = FindQuantizer(kernels, target.format, request.importance != nullptr);
+    const size_t made = make(values, span.rows, span.columns, request.importance, into);
     const size_t bad =
-        FindBadBlock(kernels, target.format, into, blocks) * format.block_elements;
+        FindBadBlock(kernels, target.format, into, made / format.block_elements) *
+        format.block_elements;
     if (bad < first) {
       first = bad;
-      overflow = {span.start + bad, t};
+      const Outcome outcome = bad < made ? Outcome::kScaleOverflow : Outcome::kNoGridPoint;
+      failure = {outcome, span.start + bad, t};
     }
     Sha256Update(sha256, hashes[t], into, blocks * format.block_bytes);
   }
   return first == count;
 }
 
-// The next span from `start`: as many whole rows as fit, or a piece of a row that does not.
+// The next span from `start`: as many whole rows as fit, or a piece of a row that does not. With
+// importance a row is never cut.
 Span NextSpan(const QuantizeRequest& request, size_t start) {
   const size_t left = request.rows * request.columns - start;
   if (request.columns > kSpanElements) {
+    if (request.importance != nullptr) return {start, 1, request.columns};
     const size_t in_row = request.columns - start % request.columns;
     return {start, 1, in_row < kSpanElements ? in_row : kSpanElements};
   }
@@ -69,8 +90,13 @@ Span NextSpan(const QuantizeRequest& request, size_t start) {
 
 }  // namespace
 
+QuantizeRows FindQuantizer(const Kernels& kernels, uint32_t format, bool weighted) {
+  const bool uses = weighted && kFormats[format].importance != Importance::kIgnored;
+  return uses ? kernels.make[format].weighted : kernels.make[format].plain;
+}
+
 QuantizeReply RunQuantize(const Kernels& kernels, const Sha256Code& sha256,
-                          const QuantizeRequest& request, float* scratch,
+                          const QuantizeRequest& request, std::vector<float>& scratch,
                           const std::atomic<bool>& stop) {
   QuantizeReply reply;
   const size_t count = request.rows * request.columns;
@@ -83,8 +109,8 @@ QuantizeReply RunQuantize(const Kernels& kernels, const Sha256Code& sha256,
   };
 
   const Format& format = kFormats[request.format];
-  bool overflowed = false;
-  Overflow overflow = {};
+  bool failed = false;
+  Failure failure = {};
   std::vector<Sha256> hashes(request.targets.size());
   for (Sha256& hash : hashes) Sha256Start(hash);
   for (size_t start = 0; start < count;) {
@@ -93,17 +119,18 @@ QuantizeReply RunQuantize(const Kernels& kernels, const Sha256Code& sha256,
     const size_t size = span.rows * span.columns;
     const uint8_t* source =
         request.source + start / format.block_elements * format.block_bytes;
-    kernels.dequantize[request.format](source, size, scratch);
+    if (scratch.size() < size) scratch.resize(size);
+    kernels.dequantize[request.format](source, size, scratch.data());
     const size_t bad =
-        kernels.find_non_finite[kF32](reinterpret_cast<const uint8_t*>(scratch), size);
+        kernels.find_non_finite[kF32](reinterpret_cast<const uint8_t*>(scratch.data()), size);
     if (bad < size) return fail(Outcome::kSourceNotFinite, start + bad, 0);
     // What is no number is the better news, so the rest is looked at even when nothing is made.
-    if (!overflowed) {
-      overflowed = !MakeSpan(kernels, sha256, request, span, scratch, hashes, overflow);
+    if (!failed) {
+      failed = !MakeSpan(kernels, sha256, request, span, scratch.data(), hashes, failure);
     }
     start += size;
   }
-  if (overflowed) return fail(Outcome::kScaleOverflow, overflow.element, overflow.target);
+  if (failed) return fail(failure.outcome, failure.element, failure.target);
 
   reply.digests.resize(hashes.size());
   for (size_t t = 0; t < hashes.size(); ++t) {

@@ -1,6 +1,7 @@
 // Job: rows of a source to blocks of every wanted format, with their digests.
 //
-//   source bytes ──▶ finite? ──▶ span by span: float ──▶ blocks ──▶ valid? ──▶ SHA-256
+//   source bytes ──▶ finite? ──▶ span by span: float (and importance) ──▶ blocks ──▶ valid?
+//                                                                             ──▶ SHA-256
 //
 // Plain C++, so that the check program runs it too. Read next: addon.cpp, which checks what
 // JavaScript passes and then calls this.
@@ -20,6 +21,9 @@ namespace quantd {
 inline constexpr size_t kSpanElements = 32768;
 static_assert(kSpanElements % kBlockElementsMax == 0);
 
+// Rows with importance go through the kernels whole; this bounds the floats of one, 4 MiB.
+inline constexpr size_t kWeightedColumnsMax = 1 << 20;
+
 struct Target {
   uint32_t format;  // Index into kFormats.
   uint8_t* into;    // Exactly the bytes of the rows in this format.
@@ -30,6 +34,9 @@ struct QuantizeRequest {
   uint32_t format;  // Of the source: index into kFormats.
   size_t rows;
   size_t columns;  // A whole number of blocks of the source and of every target.
+  // (columns), or null. Where it is given, columns <= kWeightedColumnsMax.
+  const float* importance;
+  // Each has a kernel (FindQuantizer).
   std::vector<Target> targets;
 };
 
@@ -41,6 +48,7 @@ enum class Outcome {
   kDone,
   kSourceNotFinite,
   kScaleOverflow,  // A scale or a plain number became infinite: the format cannot hold the row.
+  kNoGridPoint,    // A codebook has no entry for so large a number.
   kStopped,
 };
 
@@ -54,9 +62,13 @@ struct QuantizeReply {
   std::vector<Digest> digests;  // One per target.
 };
 
-// scratch (kSpanElements). Looks at `stop` between spans.
+// The kernel for a format with or without importance at hand, null when there is none. Formats
+// that ignore importance have one kernel for both.
+QuantizeRows FindQuantizer(const Kernels& kernels, uint32_t format, bool weighted);
+
+// scratch grows to the floats of one span. Looks at `stop` between spans.
 QuantizeReply RunQuantize(const Kernels& kernels, const Sha256Code& sha256,
-                          const QuantizeRequest& request, float* scratch,
+                          const QuantizeRequest& request, std::vector<float>& scratch,
                           const std::atomic<bool>& stop);
 
 }  // namespace quantd

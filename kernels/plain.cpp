@@ -25,16 +25,22 @@ size_t FindExponent(size_t count, uint32_t exponent, At at) {
 
 }  // namespace
 
-void QuantizeF32(const float* values, size_t rows, size_t columns, uint8_t* into) {
+size_t QuantizeF32(const float* values, size_t rows, size_t columns, const float*,
+                   uint8_t* into) {
   memcpy(into, values, rows * columns * sizeof(float));
+  return rows * columns;
 }
 
-void QuantizeF16(const float* values, size_t rows, size_t columns, uint8_t* into) {
+size_t QuantizeF16(const float* values, size_t rows, size_t columns, const float*,
+                   uint8_t* into) {
   for (size_t i = 0; i < rows * columns; ++i) StoreU16(into + 2 * i, HalfFromFloat(values[i]));
+  return rows * columns;
 }
 
-void QuantizeBF16(const float* values, size_t rows, size_t columns, uint8_t* into) {
+size_t QuantizeBF16(const float* values, size_t rows, size_t columns, const float*,
+                    uint8_t* into) {
   for (size_t i = 0; i < rows * columns; ++i) StoreU16(into + 2 * i, Bfloat16FromFloat(values[i]));
+  return rows * columns;
 }
 
 void DequantizeF32(const uint8_t* blocks, size_t count, float* into) {

@@ -1,7 +1,6 @@
 #include "pool.h"
 
 #include "float-state.h"
-#include "job.h"
 
 #if defined(__linux__)
 #include <sys/resource.h>
@@ -53,7 +52,6 @@ void Pool::Stop() {
 void Pool::Work() {
   LowerPriority();
   Worker worker;
-  worker.scratch = std::make_unique<float[]>(kSpanElements);
   for (;;) {
     Task* task = nullptr;
     {

@@ -9,7 +9,6 @@
 #include <atomic>
 #include <condition_variable>
 #include <deque>
-#include <memory>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -18,7 +17,7 @@ namespace quantd {
 
 // What a thread owns and lends to the task it runs.
 struct Worker {
-  std::unique_ptr<float[]> scratch;  // (kSpanElements)
+  std::vector<float> scratch;        // The floats of a span, once a job has needed them.
   std::vector<uint8_t> read_buffer;  // Grows once, at the first file.
 };
 

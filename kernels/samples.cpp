@@ -79,11 +79,37 @@ const Make kMakers[kSampleKinds] = {
     [](Random& r, size_t) { return AnyBits(r, 255); },
 };
 
+// index: column of `count`.
+using MakeImportance = float (*)(Random& random, size_t index, size_t count);
+
+float Square(float x) { return x * x; }
+
+const MakeImportance kImportanceMakers[kImportanceKinds] = {
+    [](Random& r, size_t, size_t) { return Square(r.Bell()); },
+    // A quarter of the columns were never excited.
+    [](Random& r, size_t, size_t) { return r.Below(4) == 0 ? 0.0f : Square(r.Bell()); },
+    [](Random&, size_t, size_t) { return 1.0f; },
+    [](Random& r, size_t i, size_t count) { return i < count / 2 ? 0.0f : Square(r.Bell()); },
+    [](Random&, size_t, size_t) { return 0.0f; },
+    [](Random& r, size_t, size_t) { return Square(r.Bell()) * 1e-30f; },
+    // Every second sub-block counts for nothing.
+    [](Random& r, size_t i, size_t) { return i / 16 % 2 == 0 ? 0.0f : Square(r.Bell()); },
+    // A few columns outweigh all others.
+    [](Random& r, size_t, size_t) { return Square(r.Bell()) * (r.Below(40) == 0 ? 1e6f : 1.0f); },
+};
+
 }  // namespace
 
 void FillSample(uint32_t kind, uint64_t seed, size_t count, float* values) {
   Random random = {seed * kSampleKinds + kind};
   for (size_t i = 0; i < count; ++i) values[i] = kMakers[kind % kSampleKinds](random, i);
+}
+
+void FillImportance(uint32_t kind, uint64_t seed, size_t count, float* importance) {
+  Random random = {~(seed * kImportanceKinds + kind)};
+  for (size_t i = 0; i < count; ++i) {
+    importance[i] = kImportanceMakers[kind % kImportanceKinds](random, i, count);
+  }
 }
 
 }  // namespace quantd

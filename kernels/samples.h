@@ -15,6 +15,11 @@ inline constexpr uint32_t kSampleKinds = 22;
 // Fills values (count) with finite numbers of one kind; count is a multiple of 32.
 void FillSample(uint32_t kind, uint64_t seed, size_t count, float* values);
 
+inline constexpr uint32_t kImportanceKinds = 8;
+
+// Fills importance (count) with numbers that a sum of squares may give.
+void FillImportance(uint32_t kind, uint64_t seed, size_t count, float* importance);
+
 }  // namespace quantd
 
 #endif

@@ -2,7 +2,10 @@
 
 #include <string.h>
 
+#include <initializer_list>
+
 #include "float-state.h"
+#include "numbers.h"
 #include "samples.h"
 
 namespace quantd {
@@ -11,16 +14,26 @@ namespace {
 // One row of each kind: large enough for every path, small enough to run at each start.
 constexpr size_t kColumns = 1024;
 constexpr size_t kBytesMax = kColumns * 4;
+// With importance, each row under two kinds of it.
+constexpr uint32_t kImportancesPerRow = 2;
 
 // Made by `node kernels/build.mjs --check && build/kernels/check --hashes`. They change only when
 // samples.cpp changes; where a kernel changes them, the kernel is wrong.
 struct Stored {
   const char* format;
+  bool weighted;
   const char* hash;
 };
-const Stored kStored[kFormatCount] = {
+const Stored kStored[] = {
 #include "self-test-hashes.inc"
 };
+
+const char* FindStored(const char* format, bool weighted) {
+  for (const Stored& stored : kStored) {
+    if (stored.weighted == weighted && strcmp(stored.format, format) == 0) return stored.hash;
+  }
+  return nullptr;
+}
 
 // FIPS 180-4 example of two blocks, and the empty message.
 const char kMessage[] = "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq";
@@ -47,20 +60,37 @@ bool HashesTo(const Sha256Code& code, const char* message, const char* expected)
   return strcmp(hash, expected) == 0;
 }
 
+// Adds what the kernel makes of a row: the number of elements, then their blocks.
+void HashRow(const Sha256Code& code, Sha256& state, QuantizeRows make, uint32_t format,
+             const float* values, const float* importance) {
+  uint8_t blocks[kBytesMax];
+  const size_t made = make(values, 1, kColumns, importance, blocks);
+  // Made in full, as nearly every row is, it says nothing that the length does not.
+  if (made < kColumns) {
+    uint8_t count[2];
+    StoreU16(count, static_cast<uint16_t>(made));
+    Sha256Update(code, state, count, sizeof count);
+  }
+  const Format& row = kFormats[format];
+  Sha256Update(code, state, blocks, made / row.block_elements * row.block_bytes);
+}
+
 }  // namespace
 
-void HashKernel(const Kernels& kernels, uint32_t format, char hash[2 * kSha256Bytes + 1]) {
+void HashKernel(QuantizeRows make, uint32_t format, bool weighted,
+                char hash[2 * kSha256Bytes + 1]) {
   const FloatState controlled;
   const Sha256Code code = {"scalar", Sha256CompressScalar};
   Sha256 state;
   Sha256Start(state);
   for (uint32_t kind = 0; kind < kSampleKinds; ++kind) {
     float values[kColumns];
-    uint8_t blocks[kBytesMax];
     FillSample(kind, 1, kColumns, values);
-    kernels.quantize[format](values, 1, kColumns, blocks);
-    const Format& row = kFormats[format];
-    Sha256Update(code, state, blocks, kColumns / row.block_elements * row.block_bytes);
+    for (uint32_t i = 0; i < (weighted ? kImportancesPerRow : 1); ++i) {
+      float importance[kColumns];
+      FillImportance(kImportancesPerRow * kind + i, 1, kColumns, importance);
+      HashRow(code, state, make, format, values, weighted ? importance : nullptr);
+    }
   }
   uint8_t digest[kSha256Bytes];
   Sha256Finish(code, state, digest);
@@ -75,10 +105,15 @@ const char* RunSelfTest(const Kernels& kernels) {
     if (!HashesTo(codes[i], "", kEmptyHash)) return codes[i].name;
   }
   for (uint32_t format = 0; format < kFormatCount; ++format) {
-    char hash[2 * kSha256Bytes + 1];
-    HashKernel(kernels, format, hash);
-    const char* stored = kStored[format].hash;
-    if (stored == nullptr || strcmp(hash, stored) != 0) return kFormats[format].name;
+    const Quantizer& quantizer = kernels.make[format];
+    for (const bool weighted : {false, true}) {
+      const QuantizeRows make = weighted ? quantizer.weighted : quantizer.plain;
+      if (make == nullptr) continue;
+      char hash[2 * kSha256Bytes + 1];
+      HashKernel(make, format, weighted, hash);
+      const char* stored = FindStored(kFormats[format].name, weighted);
+      if (stored == nullptr || strcmp(hash, stored) != 0) return kFormats[format].name;
+    }
   }
   return nullptr;
 }

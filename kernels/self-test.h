@@ -8,8 +8,9 @@
 
 namespace quantd {
 
-// SHA-256 of what the kernel makes of every kind of sample, hexadecimal with a final zero.
-void HashKernel(const Kernels& kernels, uint32_t format, char hash[2 * kSha256Bytes + 1]);
+// SHA-256 of what a kernel makes of every kind of sample, hexadecimal with a final zero.
+void HashKernel(QuantizeRows make, uint32_t format, bool weighted,
+                char hash[2 * kSha256Bytes + 1]);
 
 // Null when every kernel of the table, and every SHA-256 code, gives what is stored; otherwise
 // the name of the first that does not.

@@ -153,16 +153,19 @@ void BlockQ6_K(const float* x, uint8_t* block) {
 
 }  // namespace
 
-void QuantizeQ4_0(const float* values, size_t rows, size_t columns, uint8_t* into) {
+size_t QuantizeQ4_0(const float* values, size_t rows, size_t columns, const float*,
+                    uint8_t* into) {
   for (size_t b = 0; b < rows * columns / 32; ++b) {
     uint8_t levels[32];
     uint8_t* block = into + 18 * b;
     RoundSymmetric<8>(values + 32 * b, block, levels);
     PackNibbles(levels, block + 2);
   }
+  return rows * columns;
 }
 
-void QuantizeQ5_0(const float* values, size_t rows, size_t columns, uint8_t* into) {
+size_t QuantizeQ5_0(const float* values, size_t rows, size_t columns, const float*,
+                    uint8_t* into) {
   for (size_t b = 0; b < rows * columns / 32; ++b) {
     uint8_t levels[32];
     uint8_t* block = into + 22 * b;
@@ -170,14 +173,19 @@ void QuantizeQ5_0(const float* values, size_t rows, size_t columns, uint8_t* int
     PackFifthBits(levels, block + 2);
     PackNibbles(levels, block + 6);
   }
+  return rows * columns;
 }
 
-void QuantizeQ8_0(const float* values, size_t rows, size_t columns, uint8_t* into) {
+size_t QuantizeQ8_0(const float* values, size_t rows, size_t columns, const float*,
+                    uint8_t* into) {
   for (size_t b = 0; b < rows * columns / 32; ++b) BlockQ8_0(values + 32 * b, into + 34 * b);
+  return rows * columns;
 }
 
-void QuantizeQ6_K(const float* values, size_t rows, size_t columns, uint8_t* into) {
+size_t QuantizeQ6_K(const float* values, size_t rows, size_t columns, const float*,
+                    uint8_t* into) {
   for (size_t b = 0; b < rows * columns / 256; ++b) BlockQ6_K(values + 256 * b, into + 210 * b);
+  return rows * columns;
 }
 
 }  // namespace quantd::QUANTD_ISA

@@ -1,4 +1,4 @@
-// The table of one instruction set, in the order of formats.h.
+// The table of one instruction set: one line per format, in the order of formats.h.
 #include "families.h"
 #include "kernels.h"
 
@@ -9,9 +9,37 @@ namespace quantd::QUANTD_ISA {
 
 const Kernels kKernels = {
     QUANTD_TEXT(QUANTD_ISA),
-    {QuantizeF32, QuantizeF16, QuantizeBF16, QuantizeQ4_0, QuantizeQ4_1, QuantizeQ5_0,
-     QuantizeQ5_1, QuantizeQ8_0, QuantizeQ2_K, QuantizeQ3_K, QuantizeQ4_K, QuantizeQ5_K,
-     QuantizeQ6_K},
+    {
+        // plain, weighted
+        /* F32     */ {QuantizeF32, nullptr},
+        /* F16     */ {QuantizeF16, nullptr},
+        /* BF16    */ {QuantizeBF16, nullptr},
+        /* Q4_0    */ {QuantizeQ4_0, nullptr},
+        /* Q4_1    */ {QuantizeQ4_1, nullptr},
+        /* Q5_0    */ {QuantizeQ5_0, nullptr},
+        /* Q5_1    */ {QuantizeQ5_1, nullptr},
+        /* Q8_0    */ {QuantizeQ8_0, nullptr},
+        /* Q2_K    */ {QuantizeQ2_K, nullptr},
+        /* Q3_K    */ {QuantizeQ3_K, nullptr},
+        /* Q4_K    */ {QuantizeQ4_K, nullptr},
+        /* Q5_K    */ {QuantizeQ5_K, nullptr},
+        /* Q6_K    */ {QuantizeQ6_K, nullptr},
+        /* IQ2_XXS */ {nullptr, nullptr},
+        /* IQ2_XS  */ {nullptr, nullptr},
+        /* IQ3_XXS */ {nullptr, nullptr},
+        /* IQ1_S   */ {nullptr, nullptr},
+        /* IQ4_NL  */ {nullptr, nullptr},
+        /* IQ3_S   */ {nullptr, nullptr},
+        /* IQ2_S   */ {nullptr, nullptr},
+        /* IQ4_XS  */ {nullptr, nullptr},
+        /* IQ1_M   */ {nullptr, nullptr},
+        /* TQ1_0   */ {nullptr, nullptr},
+        /* TQ2_0   */ {nullptr, nullptr},
+        /* MXFP4   */ {nullptr, nullptr},
+        /* NVFP4   */ {nullptr, nullptr},
+        /* Q1_0    */ {nullptr, nullptr},
+        /* Q2_0    */ {nullptr, nullptr},
+    },
     {DequantizeF32, DequantizeF16, DequantizeBF16},
     {FindNonFiniteF32, FindNonFiniteF16, FindNonFiniteBF16},
 };

@@ -12,7 +12,14 @@ export const kernelsDirectory = import.meta.dirname;
 export const rootDirectory = path.dirname(kernelsDirectory);
 
 /** Compiled once per instruction set, each time into another namespace. */
-const kernelSources = ['plain', 'symmetric', 'affine', 'descent', 'table'];
+const kernelSources = [
+  // One family each.
+  'plain',
+  'symmetric',
+  'affine',
+  'descent',
+  'table',
+];
 /** Compiled once, for every CPU of the architecture. */
 const commonSources = ['sha256', 'dispatch', 'samples', 'self-test', 'job'];
 const addonSources = ['pool', 'file-hash', 'addon'];
