@@ -10,8 +10,9 @@
 import { assert } from '../../../proto/assert.ts';
 import { type BlockTypeName, blockTypes, rowBytes } from '../gguf/block-types.ts';
 import type { GgufLayout } from '../gguf/layout.ts';
+import { sliceOf, type TensorImportance, usesImportance } from '../importance/importance.ts';
 import type { ModelTensor } from '../models/family.ts';
-import { cutRowGroups, type RowGroup, tensorRows } from './row-groups.ts';
+import { cutRowGroups, type RowGroup, sourceType, tensorRows } from './row-groups.ts';
 import { digestFields, type Field, type Sha256, type UnitId, unitId } from './unit-id.ts';
 
 /** What one output asks of the model's tensors. */
@@ -40,6 +41,8 @@ export interface Task {
   readonly tensor: ModelTensor;
   readonly group: RowGroup;
   readonly columns: number;
+  /** How much each column counts; only where one of the runs depends on it. */
+  readonly importance?: Float32Array;
   readonly runs: readonly BlockRun[];
   /** Source and result bytes that are in memory while the task runs. */
   readonly memoryBytes: number;
@@ -74,6 +77,8 @@ export interface PlanRequest {
   readonly outputs: readonly OutputRequest[];
   /** SHA-256 of each source file, lower-case hex. */
   readonly fileDigests: ReadonlyMap<string, string>;
+  /** By tensor name; tensors without an entry are made without importance. */
+  readonly importance?: ReadonlyMap<string, TensorImportance>;
   readonly sha256: Sha256;
 }
 
@@ -99,8 +104,16 @@ interface DraftTask extends Task {
 
 /** The task with every type that any output wants of its rows; not yet placed in the outputs. */
 function draftTask(tensor: ModelTensor, group: RowGroup, request: PlanRequest): DraftTask {
-  const { columns } = tensorRows(tensor.shape);
+  const { columns, rowsPerSlice } = tensorRows(tensor.shape);
   const inputs = inputFields(tensor, group, request);
+  // A row group lies in one slice, so it has one weight a column.
+  const slice = sliceOf(
+    request.importance?.get(tensor.name),
+    Math.floor(group.rowStart / rowsPerSlice),
+  );
+  // What is copied, or rounded without a choice, does not depend on weights: its id must not either.
+  const isWeighted = (type: BlockTypeName): boolean =>
+    slice !== undefined && usesImportance(type) && type !== sourceType(tensor);
   const types = new Set<BlockTypeName>();
   for (const output of request.outputs) {
     const type = output.types.get(tensor.name);
@@ -114,13 +127,22 @@ function draftTask(tensor: ModelTensor, group: RowGroup, request: PlanRequest): 
       columns,
       blockTypes[type].id,
       ...inputs,
+      ...(slice !== undefined && isWeighted(type) ? ['importance', slice.digest] : []),
     ]),
     type,
     bytes: group.rows * rowBytes(type, columns),
     placements: [],
   }));
   const memoryBytes = runs.reduce((sum, run) => sum + run.bytes, group.sourceBytes);
-  return { tensor, group, columns, runs, memoryBytes };
+  const importance = slice !== undefined && [...types].some(isWeighted) ? slice.weights : undefined;
+  return {
+    tensor,
+    group,
+    columns,
+    runs,
+    memoryBytes,
+    ...(importance === undefined ? {} : { importance }),
+  };
 }
 
 /** What the result depends on besides the parameters: leaves of the source, or the numbers. */
