@@ -3,7 +3,7 @@
  */
 
 import { resolve } from 'node:path';
-import { Command, CommanderError, Option } from 'commander';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { EVENT_VERSION } from '../proto/api.ts';
 import { exitCodes } from '../proto/fault.ts';
 import type { RunRequest } from '../proto/requests.ts';
@@ -28,6 +28,15 @@ interface QuantizeOptions extends Shared {
   tokenEmbeddingType?: string;
   leaveOutputTensor?: boolean;
   pure?: boolean;
+  allowRequantize?: boolean;
+  keepSplit?: boolean;
+  pruneLayers: number[];
+  imatrix?: string;
+  includeWeights: string[];
+  excludeWeights: string[];
+  overrideKv: string[];
+  dryRun?: boolean;
+  compat?: string;
 }
 interface ConvertOptions extends Shared {
   type: string;
@@ -56,6 +65,13 @@ const list = (text: string, before: string[]): string[] => [
     .map((part) => part.trim())
     .filter((part) => part !== ''),
 ];
+const layers = (text: string, before: number[]): number[] => [
+  ...before,
+  ...list(text, []).map((part) => {
+    if (/^\d{1,6}$/.test(part)) return Number(part);
+    throw new InvalidArgumentError(`${JSON.stringify(part)} is no number of a layer.`);
+  }),
+];
 const collect = (text: string, before: string[]): string[] => [...before, text];
 
 function withDaemonOptions(command: Command): Command {
@@ -70,11 +86,14 @@ function withDaemonOptions(command: Command): Command {
 withDaemonOptions(
   program
     .command('quantize')
-    .description('make a GGUF of each type from a checkpoint')
-    .argument('<source>', 'checkpoint directory')
+    .description('make a GGUF of each type from a checkpoint or another GGUF')
+    .argument('<source>', 'checkpoint directory, or a GGUF (any part of a split one)')
     .requiredOption('--type <types>', 'Q4_K_M,Q8_0,… (repeatable)', list, [])
     .requiredOption('--out <dir>', 'directory of the outputs; an unfinished one is continued')
-    .option('--name <model>', "the model's name in metadata and file names")
+    .option(
+      '--name <model>',
+      "the model's name in metadata and file names (of a GGUF: in the latter)",
+    )
     .option('--overwrite', 'replace outputs of another run')
     .option(
       '--tensor-type <pattern=type>',
@@ -85,7 +104,21 @@ withDaemonOptions(
     .option('--output-tensor-type <type>', 'type of output.weight')
     .option('--token-embedding-type <type>', 'type of token_embd.weight')
     .option('--leave-output-tensor', 'do not quantize output.weight')
-    .option('--pure', 'one type everywhere, no mixtures'),
+    .option('--pure', 'one type everywhere, no mixtures')
+    .option('--allow-requantize', 'quantize tensors of a GGUF that are quantized already')
+    .option('--keep-split', 'split each output where the GGUF is split')
+    .option('--prune-layers <numbers>', 'leave layers out, counted from 0: 20,21', layers, [])
+    .option('--imatrix <file>', 'importance matrix of llama-imatrix, .gguf or .dat')
+    .option('--include-weights <part>', 'use only its entries with this name part', collect, [])
+    .option('--exclude-weights <part>', 'use no entry with this name part', collect, [])
+    .option(
+      '--override-kv <key=type:value>',
+      'set metadata; int, float, bool or str (repeatable)',
+      collect,
+      [],
+    )
+    .option('--dry-run', 'say what would be made, and how large; make nothing')
+    .option('--compat <tool>', 'llama-quantize: the header too is what that tool writes'),
 ).action((source: string, options: QuantizeOptions) =>
   runRequest(options, {
     kind: 'quantize',
@@ -99,6 +132,18 @@ withDaemonOptions(
     tokenEmbeddingType: options.tokenEmbeddingType,
     leaveOutputTensor: options.leaveOutputTensor ?? false,
     pure: options.pure ?? false,
+    allowRequantize: options.allowRequantize ?? false,
+    keepSplit: options.keepSplit ?? false,
+    pruneLayers: options.pruneLayers,
+    imatrix:
+      options.imatrix === undefined
+        ? undefined
+        : { path: resolve(options.imatrix), given: options.imatrix },
+    includeWeights: options.includeWeights,
+    excludeWeights: options.excludeWeights,
+    overrideKv: options.overrideKv,
+    dryRun: options.dryRun ?? false,
+    compat: options.compat,
   }),
 );
 

@@ -7,9 +7,11 @@ import type { RunEvent, Status } from '../proto/api.ts';
 import type { InspectReport } from '../proto/inspect.ts';
 import type { RunRequest } from '../proto/requests.ts';
 
-/** A directory (later: a repository) that is only read. */
+/** A directory (later: a repository) or the files of one GGUF, only read. */
 export interface Source {
-  /** Every regular file below the directory, by path relative to it. */
+  /** The file that was named, relative to its directory; undefined where a directory was. */
+  readonly named?: string;
+  /** Every regular file below the directory, by path relative to it; of a GGUF its parts. */
   list(): Promise<readonly SourceEntry[]>;
   /** Fills `into` from `offset`; a file that ends early is a fault, never a short result. */
   read(file: string, offset: number, into: Uint8Array, signal?: AbortSignal): Promise<void>;

@@ -10,7 +10,7 @@ import type { RunEvent, Status } from '../proto/api.ts';
 import type { InspectReport } from '../proto/inspect.ts';
 import type { RunRequest } from '../proto/requests.ts';
 import { openOutputDirectory } from './adapters/output-files.ts';
-import { openSourceDirectory, openSourceFile } from './adapters/source-directory.ts';
+import { openSource, openSourceFile } from './adapters/source-directory.ts';
 import type { Sha256 } from './core/plan/unit-id.ts';
 import type { Kernels, LocalService } from './ports.ts';
 import { inspectFile } from './roles/inspect.ts';
@@ -46,7 +46,7 @@ export class Service implements LocalService {
       kernels.sha256File(path, signal);
     this.#ports = {
       openSource: (path) =>
-        openSourceDirectory(path, {
+        openSource(path, {
           hashFile,
           digestCache: join(settings.dataDirectory, 'source-digests.json'),
         }),

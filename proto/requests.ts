@@ -11,14 +11,22 @@ const text = z.string().min(1).max(4096);
 // There are some forty ftypes; a list of more entries names some twice.
 const TYPES_MAX = 64;
 const PATTERNS_MAX = 256;
+// Far more layers than any model has.
+const PRUNED_LAYERS_MAX = 1024;
 
 const common = {
-  /** Absolute path of the checkpoint directory. */
+  /** Absolute path of the checkpoint directory, or of a GGUF to quantize. */
   source: text,
-  /** `general.name` and the beginning of each output's name; by default the config's own. */
+  /**
+   * `general.name` and the beginning of each output's name; by default the config's own. Of a GGUF
+   * the beginning of the names alone: its metadata stays as it is.
+   */
   name: text.optional(),
   overwrite: z.boolean().default(false),
 };
+
+/** An importance matrix: where it lies, and the path as the user wrote it. */
+export const imatrixRequest = z.strictObject({ path: text, given: text });
 
 export const quantizeRequest = z.strictObject({
   ...common,
@@ -33,6 +41,22 @@ export const quantizeRequest = z.strictObject({
   tokenEmbeddingType: text.optional(),
   leaveOutputTensor: z.boolean().default(false),
   pure: z.boolean().default(false),
+  imatrix: imatrixRequest.optional(),
+  /** Parts of names of the importance matrix's entries: take only these, or all but these. */
+  includeWeights: z.array(text).max(PATTERNS_MAX).default([]),
+  excludeWeights: z.array(text).max(PATTERNS_MAX).default([]),
+  /** `KEY=TYPE:VALUE`, in the order of the command line. */
+  overrideKv: z.array(text).max(PATTERNS_MAX).default([]),
+  /** Plan and say the sizes; make nothing. */
+  dryRun: z.boolean().default(false),
+  /** A tool whose file is to be met to the last byte, header included. */
+  compat: text.optional(),
+  /** Quantized tensors of a GGUF may change their type. */
+  allowRequantize: z.boolean().default(false),
+  /** Each output is split where the GGUF is. */
+  keepSplit: z.boolean().default(false),
+  /** Numbers of the layers to leave out, from 0. */
+  pruneLayers: z.array(z.number().int().min(0)).max(PRUNED_LAYERS_MAX).default([]),
 });
 
 export const convertRequest = z.strictObject({

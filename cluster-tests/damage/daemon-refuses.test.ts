@@ -46,6 +46,9 @@ async function codeOf(source: string): Promise<string | undefined> {
     overwrite: true,
     leaveOutputTensor: false,
     pure: false,
+    allowRequantize: false,
+    keepSplit: false,
+    pruneLayers: [],
   };
   try {
     for await (const event of daemon.client.run(request)) {

@@ -1,7 +1,7 @@
 /**
- * Source directory: a checkpoint on a local disk, only ever read.
+ * Source directory: a checkpoint or the files of a GGUF on a local disk, only ever read.
  *
- *   path ──▶ openSourceDirectory ──▶ Source (ports.ts): list, read, digest, checkUnchanged
+ *   path ──▶ openSource ──▶ Source (ports.ts): list, read, digest, checkUnchanged
  *
  * Links to files are followed, because the Hugging Face cache keeps a snapshot as links into its
  * blobs; links to directories are not. What `list` saw of a file (size, mtime, inode) is compared
@@ -10,7 +10,7 @@
 
 import { type BigIntStats, constants, type Dirent } from 'node:fs';
 import { type FileHandle, open, readdir, realpath, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { FaultError, type FaultKind } from '../../proto/fault.ts';
 import type { Source, SourceEntry } from '../ports.ts';
 import { DigestCache, type FileIdentity } from './digest-cache.ts';
@@ -36,18 +36,33 @@ const READ_BYTES_MAX = 8 << 20;
 const MTIME_GRAIN_MS = 2_000;
 
 /**
+ * A directory as a checkpoint, a file as a GGUF.
+ * @param path as the user gave it
+ * @throws FaultError when it is missing or neither
+ */
+export async function openSource(path: string, options: SourceDirectoryOptions): Promise<Source> {
+  const found = await statOf(path, path, sourceFaults.sourceMissing);
+  return found.isFile() ? openParts(path, options) : openSourceDirectory(path, options);
+}
+
+/**
  * @param path as the user gave it
  * @throws FaultError when it is missing, no directory, or holds anything but files and folders
  */
 export async function openSourceDirectory(
   path: string,
-  { hashFile, digestCache }: SourceDirectoryOptions,
+  options: SourceDirectoryOptions,
 ): Promise<Source> {
   const found = await statOf(path, path, sourceFaults.sourceMissing);
-  if (!found.isDirectory()) throw await notDirectory(path, found);
+  if (!found.isDirectory()) throw new FaultError(sourceFaults.sourceNotDirectory, { file: path });
   const root = await realpath(path);
-  const cache = digestCache === undefined ? undefined : new DigestCache(digestCache);
-  return new SourceDirectory(root, await listFiles(root), hashFile, cache);
+  return new SourceDirectory(root, await listFiles(root), options);
+}
+
+async function openParts(path: string, options: SourceDirectoryOptions): Promise<Source> {
+  const root = await faultsOf(path, () => realpath(dirname(path)));
+  const named = basename(path);
+  return new SourceDirectory(root, await listParts(root, named), options, named);
 }
 
 /** One file that is only read, such as a GGUF to look into. */
@@ -72,6 +87,7 @@ export async function openSourceFile(path: string): Promise<SingleFile> {
 }
 
 class SourceDirectory implements Source {
+  readonly named?: string;
   readonly #root: string;
   readonly #files: ReadonlyMap<string, FileIdentity>;
   readonly #hashFile: SourceDirectoryOptions['hashFile'];
@@ -81,13 +97,14 @@ class SourceDirectory implements Source {
   constructor(
     root: string,
     files: ReadonlyMap<string, FileIdentity>,
-    hashFile: SourceDirectoryOptions['hashFile'],
-    cache: DigestCache | undefined,
+    { hashFile, digestCache }: SourceDirectoryOptions,
+    named?: string,
   ) {
+    if (named !== undefined) this.named = named;
     this.#root = root;
     this.#files = files;
     this.#hashFile = hashFile;
-    this.#cache = cache;
+    this.#cache = digestCache === undefined ? undefined : new DigestCache(digestCache);
     this.#open = new OpenFiles(OPEN_FILES_MAX, (file, handle) => this.#checkOpened(file, handle));
   }
 
@@ -174,6 +191,25 @@ async function listFiles(root: string): Promise<ReadonlyMap<string, FileIdentity
   return new Map(files.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
+// How llama.cpp names the parts of a split GGUF: model-00001-of-00003.gguf.
+const PART_PATTERN = /^(.*)-\d{5}-(of-\d{5}\.gguf)$/;
+
+/** The named file and, where its name is that of a part, those that are named as the others. */
+async function listParts(root: string, named: string): Promise<ReadonlyMap<string, FileIdentity>> {
+  const [, stem, ending] = PART_PATTERN.exec(named) ?? [];
+  const entries =
+    stem === undefined ? [] : await faultsOf(named, () => readdir(root, { withFileTypes: true }));
+  const parts = entries.filter(({ name }) => {
+    const [, otherStem, otherEnding] = PART_PATTERN.exec(name) ?? [];
+    return otherStem === stem && otherEnding === ending && name !== named;
+  });
+  if (parts.length > FILES_MAX) throw new FaultError(sourceFaults.tooManyFiles);
+  const first = identityOf(await statOf(join(root, named), named, sourceFaults.sourceMissing));
+  const files: [string, FileIdentity][] = [[named, first]];
+  for (const entry of parts) files.push(...(await listFile(root, entry.name, entry)));
+  return new Map(files.sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
 async function listFile(
   root: string,
   file: string,
@@ -216,22 +252,6 @@ async function readFully(
 function shorter(file: string, wanted: number, bytes: number): FaultError {
   const why = `it ends at byte ${bytes}, bytes up to ${wanted} were wanted`;
   return new FaultError(sourceFaults.fileShorter, { file, why });
-}
-
-async function notDirectory(path: string, found: BigIntStats): Promise<FaultError> {
-  const isGguf = found.isFile() && (await faultsOf(path, () => readMagic(path))) === 'GGUF';
-  const kind = isGguf ? sourceFaults.sourceIsGguf : sourceFaults.sourceNotDirectory;
-  return new FaultError(kind, { file: path });
-}
-
-async function readMagic(path: string): Promise<string> {
-  const handle = await open(path);
-  try {
-    const { buffer, bytesRead } = await handle.read(Buffer.alloc(4), 0, 4, 0);
-    return buffer.toString('latin1', 0, bytesRead);
-  } finally {
-    await handle.close();
-  }
 }
 
 /** Follows links. `absent` is what it means that nothing is there. */

@@ -12,14 +12,8 @@ export const sourceFaults = {
   sourceNotDirectory: {
     code: 'QD-6202',
     exit: exitCodes.input,
-    what: 'SOURCE is not a directory',
-    hint: 'give the directory that holds config.json and the .safetensors files',
-  },
-  sourceIsGguf: {
-    code: 'QD-6203',
-    exit: exitCodes.input,
-    what: 'SOURCE is a GGUF, which is what comes out, not what goes in',
-    hint: 'give the Hugging Face directory that the GGUF was made from',
+    what: 'SOURCE is no directory',
+    hint: 'give the directory that holds config.json and the .safetensors files, or a GGUF',
   },
   notRegular: {
     code: 'QD-6204',

@@ -1,26 +1,29 @@
 /**
- * Run: one request of the user from its checkpoint to its sealed outputs.
+ * Run: one request of the user from its source to its sealed outputs.
  *
- *   RunRequest ──▶ checkpoint ──▶ model ──▶ outputs ──▶ plan ──▶ Coordinator ──▶ RunEvents
+ *   RunRequest ──▶ source ──▶ model ──▶ outputs ──▶ plan ──▶ Coordinator ──▶ RunEvents
  */
 
 import type { OutputSummary, RunEvent } from '../../proto/api.ts';
 import { FaultError } from '../../proto/fault.ts';
 import type { RunRequest } from '../../proto/requests.ts';
-import type { Checkpoint } from '../core/checkpoint/checkpoint.ts';
-import { describeModel } from '../core/models/families.ts';
+import type { SourceFile } from '../core/checkpoint/checkpoint.ts';
 import type { Model } from '../core/models/family.ts';
-import { type OutputPlan, planConversion, planOutputs } from '../core/plan/outputs.ts';
+import {
+  type OutputOptions,
+  type OutputPlan,
+  planConversion,
+  planOutputs,
+} from '../core/plan/outputs.ts';
 import { type Plan, planRun } from '../core/plan/plan.ts';
 import type { Sha256 } from '../core/plan/unit-id.ts';
 import { parseBlockType, parseFtype } from '../core/recipe/ftypes.ts';
 import { parseTensorTypeOption } from '../core/recipe/overrides.ts';
-import type { RecipeOptions } from '../core/recipe/type-rules.ts';
 import type { Clock, Kernels, OutputDirectory, Source } from '../ports.ts';
 import { Assembler } from './assembler.ts';
 import { Coordinator, type Offer } from './coordinator.ts';
-import { outputFaults, runFaults } from './faults.ts';
-import { openCheckpoint } from './open-checkpoint.ts';
+import { describeSource } from './describe-source.ts';
+import { outputFaults } from './faults.ts';
 import { Progress } from './progress.ts';
 import { Worker } from './worker.ts';
 
@@ -51,15 +54,10 @@ export async function run(
   const progress = new Progress(ports.clock, report);
   const source = await ports.openSource(request.source);
   try {
-    const { checkpoint, notices } = await openCheckpoint(source, drain);
+    const { model, name, files, notices } = await describeSource(source, request, drain);
     for (const text of notices) report({ type: 'notice', text });
-    const name = modelName(request, checkpoint);
-    const model = describeModel(checkpoint, name);
-    for (const { count, reason } of model.leftOut) {
-      report({ type: 'notice', text: `${count} tensors left out: ${reason}` });
-    }
     const outputs = outputsOf(request, model, name, ports);
-    const fileDigests = await fingerprint(source, model, checkpoint, progress, drain);
+    const fileDigests = await fingerprint(source, model, files, progress, drain);
     const plan = planRun({ tensors: model.tensors, outputs, fileDigests, sha256: ports.sha256 });
     const worker = new Worker(source, ports.kernels);
     const made = await make({ request, plan, outputs, model, name }, worker, source, ports, {
@@ -137,10 +135,12 @@ function outputsOf(request: RunRequest, model: Model, name: string, ports: RunPo
     return [planConversion(model, ports.splitPath(request.out).file, parseFtype(request.type))];
   }
   const { outputTensorType, tokenEmbeddingType } = request;
-  const options: RecipeOptions = {
+  const options: OutputOptions = {
     tensorTypes: request.tensorTypes.map(parseTensorTypeOption),
     leaveOutputTensor: request.leaveOutputTensor,
     pure: request.pure,
+    allowRequantize: request.allowRequantize,
+    keepSplit: request.keepSplit,
     ...(outputTensorType === undefined
       ? {}
       : { outputTensorType: parseBlockType(outputTensorType) }),
@@ -155,26 +155,11 @@ function outputDirectory(request: RunRequest, { splitPath }: RunPorts): string {
   return request.kind === 'convert' ? splitPath(request.out).directory : request.out;
 }
 
-/**
- * The model's name: as asked for, else as the config says. Never the folder's name: where a
- * checkpoint lies must not change a byte of what is made of it.
- */
-function modelName(request: RunRequest, { config }: Checkpoint): string {
-  const stated = [config['_name_or_path'], config['model_type']].find(
-    (value) => typeof value === 'string' && value !== '',
-  );
-  const name = request.name ?? String(stated ?? 'model').replace(/^.*[/\\]/, '');
-  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(name)) {
-    throw new FaultError(runFaults.modelName, { why: JSON.stringify(name) });
-  }
-  return name;
-}
-
 /** The digest of every file that a wanted tensor lies in. */
 async function fingerprint(
   source: Source,
   model: Model,
-  checkpoint: Checkpoint,
+  all: readonly SourceFile[],
   progress: Progress,
   drain: AbortSignal,
 ): Promise<Map<string, string>> {
@@ -183,7 +168,7 @@ async function fingerprint(
       tensor.source.kind === 'generated' ? [] : tensor.source.parts.map(({ file }) => file),
     ),
   );
-  const files = checkpoint.files.filter(({ file }) => wanted.has(file));
+  const files = all.filter(({ file }) => wanted.has(file));
   progress.begin(
     'fingerprint',
     files.reduce((sum, { bytes }) => sum + bytes, 0),

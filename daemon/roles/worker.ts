@@ -6,13 +6,18 @@
  * A task is a function of its source bytes, so running it twice is harmless.
  */
 
-import { assert } from '../../proto/assert.ts';
 import { FaultError } from '../../proto/fault.ts';
-import { blockTypes } from '../core/gguf/block-types.ts';
-import { bytesOf, type Task } from '../core/plan/plan.ts';
+import { type BlockTypeName, blockTypes } from '../core/gguf/block-types.ts';
+import { type BlockRun, bytesOf, type Task } from '../core/plan/plan.ts';
 import { sourceType, tensorRows } from '../core/plan/row-groups.ts';
-import type { ElementType, Kernels, QuantizeResult, Source } from '../ports.ts';
+import type { Kernels, QuantizeResult, Source } from '../ports.ts';
 import { numberFaults } from './faults.ts';
+
+interface Target {
+  readonly run: BlockRun;
+  readonly index: number;
+  readonly into: Uint8Array;
+}
 
 export interface MadeRun {
   /** Index among the task's runs. */
@@ -78,15 +83,26 @@ export class Worker {
     };
     const source = take(task.group.sourceBytes);
     await this.#read(task, source, signal);
+    const copies = wanted.filter((index) => isCopy(task, index));
+    const copied = copies.length > 0 ? await this.#kernels.sha256(source) : undefined;
     const targets = wanted.flatMap((index) => {
       const run = task.runs[index];
-      return run === undefined ? [] : [{ run, index, into: take(run.bytes) }];
+      if (run === undefined || copies.includes(index)) return [];
+      return [{ run, index, into: take(run.bytes) }];
     });
+    const made = targets.length > 0 ? await this.#quantize(task, source, targets) : [];
+    return copied === undefined
+      ? made
+      : [...made, ...copies.map((run) => ({ run, bytes: source, digest: copied }))];
+  }
+
+  async #quantize(task: Task, source: Uint8Array, targets: readonly Target[]): Promise<MadeRun[]> {
     const result = await this.#kernels.quantize({
       source,
-      element: elementOf(task),
+      element: sourceType(task.tensor),
       rows: task.group.rows,
       columns: task.columns,
+      ...(task.importance === undefined ? {} : { importance: task.importance }),
       targets: targets.map(({ run, into }) => ({ type: blockTypes[run.type].id, into })),
     });
     if (!result.ok) throw numberFault(task, result, targets[result.target ?? -1]?.run.type);
@@ -116,11 +132,17 @@ export class Worker {
   }
 }
 
-function elementOf({ tensor }: Task): ElementType {
+/**
+ * Whether a run is the source's own bytes. Plain numbers go through the kernel all the same, which
+ * looks whether each of them is one.
+ */
+function isCopy({ tensor, runs }: Task, index: number): boolean {
   const type = sourceType(tensor);
-  const plain = type === 'F32' || type === 'F16' || type === 'BF16';
-  assert(plain, `${tensor.name} is ${type}, which no kernel reads`);
-  return type;
+  return runs[index]?.type === type && !isPlainNumber(type);
+}
+
+function isPlainNumber(type: BlockTypeName): boolean {
+  return type === 'F32' || type === 'F16' || type === 'BF16';
 }
 
 function numberFault(

@@ -37,6 +37,8 @@ export type TensorSource =
 /** A tensor as it stands in the GGUF. */
 export interface ModelTensor {
   readonly name: string;
+  /** The name before layers were dropped, by which an importance matrix knows it. */
+  readonly originalName?: string;
   /** Elements per dimension, fastest first, 1 to 4 of them, without trailing ones. */
   readonly shape: readonly number[];
   /** True where a converted file holds F32 whatever its type (norms, router, scales). */
@@ -64,6 +66,10 @@ export interface Model {
   readonly parameters: readonly KeyValue[];
   /** `tokenizer.*`. */
   readonly vocabulary: readonly KeyValue[];
+  /** Set after everything else, each in the place of a key of the same name. */
+  readonly overrides?: readonly KeyValue[];
+  /** Files of the GGUF it was read from; undefined for a checkpoint. */
+  readonly shards?: number;
   /** Groups of source tensors that no output takes, with the reason, for the user to read. */
   readonly leftOut: readonly { readonly count: number; readonly reason: string }[];
 }

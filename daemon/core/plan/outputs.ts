@@ -6,15 +6,20 @@
 
 import { FaultError } from '../../../proto/fault.ts';
 import { type BlockTypeName, blockTypes } from '../gguf/block-types.ts';
-import { layoutGguf, quantizedOrder } from '../gguf/layout.ts';
+import { layoutGguf, mergeMetadata, quantizedOrder } from '../gguf/layout.ts';
+import { ALIGNMENT_DEFAULT } from '../gguf/limits.ts';
 import type { KeyValue } from '../gguf/metadata.ts';
+import { checkSizes, type Importance } from '../importance/importance.ts';
+import { type Compat, importanceKeys } from '../importance/importance-keys.ts';
 import type { Model, ModelTensor } from '../models/family.ts';
+import { checkSources } from '../models/gguf-source.ts';
 import { estimateData } from '../recipe/estimate.ts';
 import type { Ftype } from '../recipe/ftypes.ts';
-import { checkImportance, checkMakeable } from '../recipe/requirements.ts';
+import { checkImportance, checkMakeable, missingImportance } from '../recipe/requirements.ts';
 import { assignTypes, type RecipeOptions, type TypeAssignment } from '../recipe/type-rules.ts';
 import { planFaults } from './faults.ts';
 import type { OutputRequest } from './plan.ts';
+import { cutShards } from './shards.ts';
 
 export interface OutputPlan extends OutputRequest {
   readonly ftype: Ftype;
@@ -22,6 +27,21 @@ export interface OutputPlan extends OutputRequest {
   readonly bitsPerWeight: number;
   /** Tensors whose rows are no whole blocks of the wanted type. */
   readonly fallbacks: number;
+  /** What the user should know of it, one sentence each. */
+  readonly notices: readonly string[];
+}
+
+export interface OutputOptions extends RecipeOptions {
+  /** `--allow-requantize`: tensors that are quantized already may change their type. */
+  readonly allowRequantize: boolean;
+  /** `--keep-split`: an output is split where its source is. */
+  readonly keepSplit: boolean;
+  /** `--override-kv`, in the order they were given. */
+  readonly overrides: readonly KeyValue[];
+  readonly importance: Importance | undefined;
+  readonly compat: Compat;
+  /** `--dry-run`: an output that lacks importance is told of and not refused. */
+  readonly dryRun: boolean;
 }
 
 // The version of the block layouts, as llama.cpp counts them.
@@ -36,38 +56,56 @@ export function planOutputs(
   model: Model,
   modelName: string,
   ftypes: readonly Ftype[],
-  options: RecipeOptions,
+  options: OutputOptions,
 ): OutputPlan[] {
+  const { keepSplit, importance } = options;
+  if (keepSplit && model.shards === undefined) throw new FaultError(planFaults.nothingSplit);
   const names = new Set<string>();
   for (const { name } of ftypes) {
     if (names.has(name)) throw new FaultError(planFaults.typeTwice, { why: name });
     names.add(name);
   }
   const native = nativeType(model.tensors);
-  const tensors = quantizedOrder(model.tensors);
+  const tensors = keepSplit ? model.tensors : quantizedOrder(model.tensors);
   const recipeTensors = tensors.map((tensor) => ({
     name: tensor.name,
     shape: tensor.shape,
-    sourceType: tensor.keepF32 ? 'F32' : native,
+    sourceType: storedType(tensor, native),
   }));
-  return ftypes.map((ftype) => {
+  const importanceText =
+    importance === undefined ? [] : importanceKeys(importance, options.compat);
+  return ftypes.flatMap((ftype) => {
     const assignments = assignTypes({
       shape: model.shape,
       tensors: recipeTensors,
       ftype,
       options,
-      hasImportance: false,
+      hasImportance: importance !== undefined,
     });
-    checkMakeable(assignments, tensors, ftype);
-    checkImportance(assignments, tensors, ftype, new Set());
-    const metadata = [
-      ...model.general,
-      ...model.parameters,
-      ...model.vocabulary,
-      quantizationVersion,
-      fileType(ftype),
-    ];
-    return outputPlan(`${modelName}-${ftype.name}.gguf`, ftype, tensors, assignments, metadata);
+    const changes = checkSources(assignments, recipeTensors, options.allowRequantize);
+    checkMakeable(changes, tensors, ftype);
+    if (importance !== undefined) checkSizes(importance, recipeTensors, changes);
+    const measured = new Set(importance?.tensors.keys());
+    const missing = missingImportance(changes, tensors, ftype, measured);
+    if (!options.dryRun) checkImportance(changes, tensors, ftype, measured);
+    const notices = missing === undefined ? [] : [`${missing.why}, which need importance`];
+    const metadata = mergeMetadata(
+      [
+        ...model.general,
+        ...model.parameters,
+        ...model.vocabulary,
+        quantizationVersion,
+        fileType(ftype),
+      ],
+      [...options.overrides, ...importanceText, ...(model.overrides ?? [])],
+    );
+    const stem = `${modelName}-${ftype.name}`;
+    return cutShards(stem, tensors, metadata, keepSplit ? model.shards : undefined).map(
+      (shard) => ({
+        ...outputPlan(shard.file, ftype, shard.tensors, shard.pick(assignments), shard.metadata),
+        notices,
+      }),
+    );
   });
 }
 
@@ -93,11 +131,17 @@ export function planConversion(model: Model, file: string, ftype: Ftype): Output
   return outputPlan(file, ftype, model.tensors, assignments, metadata);
 }
 
+/** What a tensor has in a file that loses nothing: in a GGUF what it is. */
+function storedType({ source, keepF32 }: ModelTensor, native: BlockTypeName): BlockTypeName {
+  if (source.kind === 'gguf') return source.dtype;
+  return keepF32 ? 'F32' : native;
+}
+
 /** The type the model's matrices have in a conversion that loses nothing. */
 function nativeType(tensors: readonly ModelTensor[]): BlockTypeName {
   const dtypes = new Set(
     tensors.flatMap(({ keepF32, source }) =>
-      keepF32 || source.kind === 'generated' ? [] : [source.dtype],
+      keepF32 || source.kind !== 'checkpoint' ? [] : [source.dtype],
     ),
   );
   const [only] = dtypes;
@@ -111,6 +155,12 @@ const quantizationVersion: KeyValue = {
 
 function fileType({ id }: Ftype): KeyValue {
   return { key: 'general.file_type', value: { type: 'u32', value: id } };
+}
+
+/** That of the key, as a GGUF that was read states it; the default where there is none. */
+function alignmentOf(metadata: readonly KeyValue[]): number {
+  const stated = metadata.find(({ key }) => key === 'general.alignment')?.value;
+  return stated?.type === 'u32' ? stated.value : ALIGNMENT_DEFAULT;
 }
 
 function outputPlan(
@@ -130,8 +180,9 @@ function outputPlan(
     file,
     ftype,
     types,
-    layout: layoutGguf({ metadata, tensors: placed }),
+    layout: layoutGguf({ metadata, tensors: placed, alignment: alignmentOf(metadata) }),
     bitsPerWeight: estimateData(tensors, assignments).bitsPerWeight,
     fallbacks: assignments.filter(({ reason }) => reason === 'fallback').length,
+    notices: [],
   };
 }
