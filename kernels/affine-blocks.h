@@ -1,0 +1,184 @@
+// Affine blocks: Q4_1 and Q5_1, 32 values with a scale and a minimum of their own.
+//
+//   rows ──▶ QuantizeAffineBlocks ──▶ blocks   (read next: affine-fit.h)
+//
+// The layout is drawn in docs/quantization.md.
+#ifndef QUANTD_AFFINE_BLOCKS_H_
+#define QUANTD_AFFINE_BLOCKS_H_
+
+#include "affine-refine.h"
+#include "packing.h"
+
+namespace quantd {
+namespace {
+
+// Levels (32) to the words of nibbles, before them one of fifth bits in Q5_1.
+template <int kLevels, int W>
+QUANTD_LANE void PackBlock(const Int<W>* levels, Int<W>* words) {
+  const Int<W> nibble = Int<W>::Set(15);
+  if constexpr (kLevels == 31) {
+    *words = Int<W>::Set(0);
+    for (int i = 31; i >= 0; --i) {
+      *words = ShiftLeft<1>(*words) | (ShiftRight<4>(levels[i]) & Int<W>::Set(1));
+    }
+    ++words;
+  }
+  for (int word = 0; word < 4; ++word) {
+    words[word] = Int<W>::Set(0);
+    for (int byte = 3; byte >= 0; --byte) {
+      const Int<W> low = levels[4 * word + byte];
+      const Int<W> high = levels[16 + 4 * word + byte];
+      words[word] = ShiftLeft<8>(words[word]) | (low & nibble) | ShiftLeft<4>(high & nibble);
+    }
+  }
+}
+
+template <int kLevels>
+constexpr int kWordsOfBlock = kLevels == 31 ? 6 : 5;
+
+// kSide * W blocks: lane l of side s is block s * W + l of the arrays.
+template <int kLevels, int kSide, int W>
+__attribute__((noinline)) uint32_t FitBlocks(const float* const* values,
+                                             const float* const* importance, const float* sigma2,
+                                             int count, uint8_t* const* into) {
+  Float<W> x[32 * kSide];
+  Float<W> w[32 * kSide];
+  for (int s = 0; s < kSide; ++s) {
+    LoadTiles<32>(values + s * W, 0, x + 32 * s);
+    WeighByImportance<32>(x + 32 * s, importance + s * W, 0, Float<W>::Load(sigma2 + s * W),
+                          w + 32 * s);
+  }
+  AffineFit<W> fits[kSide];
+  const uint32_t out_of_reach =
+      FitAffine<32, kLevels, false, kSide>(x, w, kSearchImportance, fits);
+  for (int s = 0; s < kSide && s * W < count; ++s) {
+    Int<W> levels[32];
+    for (int i = 0; i < 32; ++i) {
+      levels[i] = Truncate(
+          AffineLevel<kLevels>(fits[s].inverse * (x[32 * s + i] - fits[s].origin)));
+    }
+    Int<W> words[kWordsOfBlock<kLevels>];
+    words[0] = HalfBits(fits[s].scale) | ShiftLeft<16>(HalfBits(fits[s].low));
+    PackBlock<kLevels>(levels, words + 1);
+    StoreWords<kWordsOfBlock<kLevels>>(words, count - s * W < W ? count - s * W : W, into + s * W);
+  }
+  return out_of_reach;
+}
+
+// Rows whose sums of squares stand on the stack at once.
+constexpr size_t kRowsAtOnce = 64;
+
+// The mean square of each row, in sequence along the row: sigma2 (rows, at most kRowsAtOnce).
+template <int W>
+__attribute__((noinline)) void MeanSquares(const float* values, size_t rows, size_t columns,
+                                           float* sigma2) {
+  for (size_t first = 0; first < rows; first += W) {
+    const float* lanes[W];
+    for (size_t l = 0; l < W; ++l) {
+      lanes[l] = values + columns * (first + l < rows ? first + l : rows - 1);
+    }
+    Float<W> sum = Float<W>::Set(0.0f);
+    for (size_t c = 0; c < columns; c += 32) {
+      Float<W> tile[32];
+      LoadTiles<32>(lanes, 0, tile);
+      for (int i = 0; i < 32; ++i) sum = sum + tile[i] * tile[i];
+      for (int l = 0; l < W; ++l) lanes[l] += 32;
+    }
+    alignas(64) float means[W];
+    (sum / Float<W>::Set(static_cast<float>(columns))).Store(means);
+    for (size_t l = 0; l < W && first + l < rows; ++l) sigma2[first + l] = means[l];
+  }
+}
+
+// rows, at most kRowsAtOnce.
+template <int kLevels>
+void QuantizeByImportance(const float* values, size_t rows, size_t columns,
+                          const float* importance, uint8_t* into) {
+  constexpr int kSide = kSideOf<kWidth>;
+  constexpr int kBlocks = kSide * kWidth;
+  float row_sigma2[kRowsAtOnce];
+  MeanSquares<kWidth>(values, rows, columns, row_sigma2);
+  const size_t total = rows * columns / 32;
+  size_t row = 0;
+  size_t column = 0;
+  for (size_t first = 0; first < total; first += kBlocks) {
+    const float* block_values[kBlocks];
+    const float* block_importance[kBlocks];
+    float sigma2[kBlocks];
+    uint8_t* block_into[kBlocks];
+    const int count = static_cast<int>(total - first < kBlocks ? total - first : kBlocks);
+    for (int b = 0; b < kBlocks; ++b) {
+      const size_t block = first + static_cast<size_t>(b < count ? b : count - 1);
+      block_values[b] = values + 32 * block;
+      block_into[b] = into + 4 * kWordsOfBlock<kLevels> * block;
+      block_importance[b] = b < count ? importance + column : block_importance[b - 1];
+      sigma2[b] = b < count ? row_sigma2[row] : sigma2[b - 1];
+      if (b >= count) continue;
+      column += 32;
+      if (column == columns) {
+        column = 0;
+        ++row;
+      }
+    }
+    const uint32_t out_of_reach =
+        FitBlocks<kLevels, kSide, kWidth>(block_values, block_importance, sigma2, count,
+                                          block_into);
+    for (int b = 0; kWidth > 1 && b < count; ++b) {
+      if ((out_of_reach >> (b % kWidth) & 1u) == 0) continue;
+      FitBlocks<kLevels, 1, 1>(block_values + b, block_importance + b, sigma2 + b, 1,
+                               block_into + b);
+    }
+  }
+}
+
+// Plain: the range of 32 values in N steps, with the unrounded scale. levels (32).
+template <int kLevels>
+inline void RoundAffine(const float* x, uint8_t* scales_into, uint8_t* levels) {
+  float low = 0x1.fffffep127f;
+  float high = -0x1.fffffep127f;
+  for (int i = 0; i < 32; ++i) {
+    if (x[i] < low) low = x[i];
+    if (x[i] > high) high = x[i];
+  }
+  const float scale = (high - low) / static_cast<float>(kLevels);
+  const float inverse = scale != 0.0f ? 1.0f / scale : 0.0f;
+  StoreU16(scales_into, HalfFromFloat(scale));
+  StoreU16(scales_into + 2, HalfFromFloat(low));
+  for (int i = 0; i < 32; ++i) {
+    levels[i] = static_cast<uint8_t>(TruncateToInt8((x[i] - low) * inverse + 0.5f));
+  }
+}
+
+template <int kLevels>
+size_t QuantizeAffineBlocks(const float* values, size_t rows, size_t columns, const float* importance,
+                      uint8_t* into) {
+  constexpr size_t kBytes = 4 * kWordsOfBlock<kLevels>;
+  if (importance != nullptr) {
+    for (size_t r = 0; r < rows; r += kRowsAtOnce) {
+      const size_t count = rows - r < kRowsAtOnce ? rows - r : kRowsAtOnce;
+      QuantizeByImportance<kLevels>(values + r * columns, count, columns, importance,
+                                    into + r * (columns / 32) * kBytes);
+    }
+    return rows * columns;
+  }
+  for (size_t b = 0; b < rows * columns / 32; ++b) {
+    uint8_t levels[32];
+    uint8_t* block = into + kBytes * b;
+    RoundAffine<kLevels>(values + 32 * b, block, levels);
+    if constexpr (kLevels == 31) {
+      PackFifthBits(levels, block + 4);
+      PackNibbles(levels, block + 8);
+    } else {
+      for (int i = 0; i < 32; ++i) {
+        if (static_cast<int8_t>(levels[i]) > 15) levels[i] = 15;
+      }
+      PackNibbles(levels, block + 4);
+    }
+  }
+  return rows * columns;
+}
+
+}  // namespace
+}  // namespace quantd
+
+#endif
