@@ -3,6 +3,7 @@
 //
 //   check            aborts at the first difference; prints what held
 //   check --hashes   prints self-test-hashes.inc, made by the scalar kernels
+//   check --float-hashes   prints self-test-float-hashes.inc, made by them too
 //
 // Built with the address and undefined-behaviour sanitizers by `build.mjs --check --sanitize`.
 #include <stdio.h>
@@ -73,6 +74,27 @@ void CompareWithScalar(const Kernels& kernels, uint32_t format, bool weighted) {
         Fail(weighted ? "with importance differs from scalar" : "differs from scalar",
              kFormats[format].name);
       }
+    }
+  }
+}
+
+// Blocks of random bytes; 1 to 32 of them, so that leftovers of every length are seen.
+void CompareDequantizers(const Kernels& kernels, uint32_t format) {
+  const DequantizeBlocks ours = kernels.dequantize[format];
+  const DequantizeBlocks theirs = scalar::kKernels.dequantize[format];
+  if ((ours == nullptr) != (theirs == nullptr)) Fail("is not in every set", kFormats[format].name);
+  if (ours == nullptr) return;
+  const FloatState controlled;
+  for (size_t count = 1; count <= 32; ++count) {
+    const size_t elements = count * kFormats[format].block_elements;
+    std::vector<uint8_t> blocks(BytesOf(format, elements));
+    FillBlocks(format, count, count, blocks.data());
+    std::vector<float> values(elements);
+    std::vector<float> expected(elements);
+    ours(blocks.data(), elements, values.data());
+    theirs(blocks.data(), elements, expected.data());
+    if (memcmp(values.data(), expected.data(), elements * sizeof(float)) != 0) {
+      Fail("is dequantized otherwise than by scalar", kFormats[format].name);
     }
   }
 }
@@ -196,6 +218,15 @@ void PrintHashes() {
   }
 }
 
+void PrintFloatHashes() {
+  for (uint32_t format = 0; format < kFormatCount; ++format) {
+    if (scalar::kKernels.dequantize[format] == nullptr) continue;
+    char hash[2 * kSha256Bytes + 1];
+    HashDequantizer(scalar::kKernels.dequantize[format], format, hash);
+    printf("    {\"%s\",\n     \"%s\"},\n", kFormats[format].name, hash);
+  }
+}
+
 void CheckAll() {
   CheckSha256();
   for (const Kernels* const* row = RunnableKernels(); *row != nullptr; ++row) {
@@ -206,6 +237,7 @@ void CheckAll() {
       kernel_count += (kernels.make[format].plain != nullptr ? 1 : 0) +
                       (kernels.make[format].weighted != nullptr ? 1 : 0);
     }
+    for (uint32_t format = 0; format < kFormatCount; ++format) CompareDequantizers(kernels, format);
     CheckElements(kernels);
     CheckJobs(kernels, false);
     CheckJobs(kernels, true);
@@ -221,6 +253,8 @@ void CheckAll() {
 int main(int argc, char** argv) {
   if (argc > 1 && strcmp(argv[1], "--hashes") == 0) {
     quantd::PrintHashes();
+  } else if (argc > 1 && strcmp(argv[1], "--float-hashes") == 0) {
+    quantd::PrintFloatHashes();
   } else {
     quantd::CheckAll();
   }

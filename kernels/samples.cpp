@@ -1,5 +1,6 @@
 #include "samples.h"
 
+#include "formats.h"
 #include "numbers.h"
 
 namespace quantd {
@@ -98,6 +99,31 @@ const MakeImportance kImportanceMakers[kImportanceKinds] = {
     [](Random& r, size_t, size_t) { return Square(r.Bell()) * (r.Below(40) == 0 ? 1e6f : 1.0f); },
 };
 
+// Takes the highest bit of its exponent from a half.
+void MakeHalfFinite(uint8_t* half) {
+  StoreU16(half, static_cast<uint16_t>(LoadU16(half) & ~0x4000u));
+}
+
+void MakeFinite(const Format& format, uint8_t* block) {
+  uint8_t* const at = block + format.check_at[0];
+  switch (format.check) {
+    case Check::kNothing:
+      return;
+    case Check::kElement:
+      block[format.block_bytes - 1] &= 0xBF;
+      return;
+    case Check::kHalves:
+      for (uint32_t i = 0; i < format.checked; ++i) MakeHalfFinite(block + format.check_at[i]);
+      return;
+    case Check::kFourNibbles:
+      MakeHalfFinite(at + 6);
+      return;
+    case Check::kPowerOfTwo:
+      // The largest level, 12, times a larger power is infinite.
+      if (*at > 252) *at = 252;
+  }
+}
+
 }  // namespace
 
 void FillSample(uint32_t kind, uint64_t seed, size_t count, float* values) {
@@ -110,6 +136,15 @@ void FillImportance(uint32_t kind, uint64_t seed, size_t count, float* importanc
   for (size_t i = 0; i < count; ++i) {
     importance[i] = kImportanceMakers[kind % kImportanceKinds](random, i, count);
   }
+}
+
+void FillBlocks(uint32_t format, uint64_t seed, size_t count, uint8_t* blocks) {
+  const Format& row = kFormats[format];
+  Random random = {seed * kFormatCount + format};
+  for (size_t i = 0; i < count * row.block_bytes; ++i) {
+    blocks[i] = static_cast<uint8_t>(random.Next() >> 56);
+  }
+  for (size_t b = 0; b < count; ++b) MakeFinite(row, blocks + b * row.block_bytes);
 }
 
 }  // namespace quantd

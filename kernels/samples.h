@@ -20,6 +20,9 @@ inline constexpr uint32_t kImportanceKinds = 8;
 // Fills importance (count) with numbers that a sum of squares may give.
 void FillImportance(uint32_t kind, uint64_t seed, size_t count, float* importance);
 
+// Fills `count` blocks of a format with random bytes whose elements are finite numbers.
+void FillBlocks(uint32_t format, uint64_t seed, size_t count, uint8_t* blocks);
+
 }  // namespace quantd
 
 #endif

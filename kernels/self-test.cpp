@@ -17,8 +17,9 @@ constexpr size_t kBytesMax = kColumns * 4;
 // With importance, each row under two kinds of it.
 constexpr uint32_t kImportancesPerRow = 2;
 
-// Made by `node kernels/build.mjs --check && build/kernels/check --hashes`. They change only when
-// samples.cpp changes; where a kernel changes them, the kernel is wrong.
+// Made by `node kernels/build.mjs --check && build/kernels/check --hashes`; the floats that blocks
+// stand for, by `check --float-hashes`. They change only when samples.cpp changes; where a kernel
+// changes them, the kernel is wrong.
 struct Stored {
   const char* format;
   bool weighted;
@@ -28,11 +29,28 @@ const Stored kStored[] = {
 #include "self-test-hashes.inc"
 };
 
-const char* FindStored(const char* format, bool weighted) {
+struct StoredFloats {
+  const char* format;
+  const char* hash;
+};
+const StoredFloats kStoredFloats[] = {
+#include "self-test-float-hashes.inc"
+};
+
+bool IsStored(const char* format, bool weighted, const char* hash) {
   for (const Stored& stored : kStored) {
-    if (stored.weighted == weighted && strcmp(stored.format, format) == 0) return stored.hash;
+    if (stored.weighted == weighted && strcmp(stored.format, format) == 0) {
+      return strcmp(stored.hash, hash) == 0;
+    }
   }
-  return nullptr;
+  return false;
+}
+
+bool AreStoredFloats(const char* format, const char* hash) {
+  for (const StoredFloats& stored : kStoredFloats) {
+    if (strcmp(stored.format, format) == 0) return strcmp(stored.hash, hash) == 0;
+  }
+  return false;
 }
 
 // FIPS 180-4 example of two blocks, and the empty message.
@@ -97,6 +115,22 @@ void HashKernel(QuantizeRows make, uint32_t format, bool weighted,
   WriteHex(digest, hash);
 }
 
+void HashDequantizer(DequantizeBlocks dequantize, uint32_t format,
+                     char hash[2 * kSha256Bytes + 1]) {
+  const FloatState controlled;
+  uint8_t blocks[kBytesMax];
+  float values[kColumns];
+  FillBlocks(format, 1, kColumns / kFormats[format].block_elements, blocks);
+  dequantize(blocks, kColumns, values);
+  Sha256 state;
+  Sha256Start(state);
+  const Sha256Code code = {"scalar", Sha256CompressScalar};
+  Sha256Update(code, state, reinterpret_cast<const uint8_t*>(values), sizeof values);
+  uint8_t digest[kSha256Bytes];
+  Sha256Finish(code, state, digest);
+  WriteHex(digest, hash);
+}
+
 const char* RunSelfTest(const Kernels& kernels) {
   size_t count = 0;
   const Sha256Code* codes = RunnableSha256(&count);
@@ -111,9 +145,14 @@ const char* RunSelfTest(const Kernels& kernels) {
       if (make == nullptr) continue;
       char hash[2 * kSha256Bytes + 1];
       HashKernel(make, format, weighted, hash);
-      const char* stored = FindStored(kFormats[format].name, weighted);
-      if (stored == nullptr || strcmp(hash, stored) != 0) return kFormats[format].name;
+      if (!IsStored(kFormats[format].name, weighted, hash)) return kFormats[format].name;
     }
+  }
+  for (uint32_t format = 0; format < kFormatCount; ++format) {
+    if (kernels.dequantize[format] == nullptr) continue;
+    char hash[2 * kSha256Bytes + 1];
+    HashDequantizer(kernels.dequantize[format], format, hash);
+    if (!AreStoredFloats(kFormats[format].name, hash)) return kFormats[format].name;
   }
   return nullptr;
 }

@@ -12,6 +12,10 @@ namespace quantd {
 void HashKernel(QuantizeRows make, uint32_t format, bool weighted,
                 char hash[2 * kSha256Bytes + 1]);
 
+// SHA-256 of the floats that random blocks of a format stand for.
+void HashDequantizer(DequantizeBlocks dequantize, uint32_t format,
+                     char hash[2 * kSha256Bytes + 1]);
+
 // Null when every kernel of the table, and every SHA-256 code, gives what is stored; otherwise
 // the name of the first that does not.
 const char* RunSelfTest(const Kernels& kernels);

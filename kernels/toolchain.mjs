@@ -18,6 +18,9 @@ const kernelSources = [
   'symmetric',
   'affine',
   'descent',
+  // The other way round.
+  'dequantize',
+  'dequantize-super-blocks',
   'table',
 ];
 /** Compiled once, for every CPU of the architecture. */
