@@ -1,190 +1,255 @@
 // Symmetric: blocks with a scale and no minimum. Levels run from -N to N - 1.
 //
 // The order of the float operations is the promise (docs/quantization.md): one binary32 rounding
-// per written operation, sums from +0 in ascending order.
+// per written operation, sums from +0 in ascending order. Every lane is another block; the search
+// for a scale is in fit-symmetric.h.
 #include "families.h"
-#include "numbers.h"
-#include "packing.h"
+#include "fit-symmetric.h"
 
 namespace quantd::QUANTD_ISA {
 namespace {
 
-// Below this a block counts as zero.
-constexpr float kTiny = 1e-15f;
+// ---- Q4_0, Q5_0, Q8_0 ----
 
-// The value with the largest magnitude, with its sign; the first of equals.
-template <int kCount>
-inline float Extreme(const float* x) {
-  float most = 0.0f;
-  float value = 0.0f;
-  for (int i = 0; i < kCount; ++i) {
-    if (Magnitude(x[i]) > most) {
-      most = Magnitude(x[i]);
-      value = x[i];
-    }
-  }
-  return value;
-}
-
-struct Projection {
-  float with_values = 0.0f;  // Sum of weight * x * level.
-  float with_levels = 0.0f;  // Sum of weight * level * level.
-};
-
-// How well the levels of `inverse_scale` explain x, weighted by x * x.
-template <int kCount, int kLevels>
-inline Projection Project(const float* x, float inverse_scale) {
-  Projection sums;
-  for (int i = 0; i < kCount; ++i) {
-    const int level = Clamp(Nearest(inverse_scale * x[i]), -kLevels, kLevels - 1);
-    const float w = x[i] * x[i];
-    sums.with_values += w * x[i] * static_cast<float>(level);
-    sums.with_levels += w * static_cast<float>(level) * static_cast<float>(level);
-  }
-  return sums;
-}
-
-template <int kCount, int kLevels>
-inline void StoreLevels(const float* x, float inverse_scale, uint8_t* levels) {
-  for (int i = 0; i < kCount; ++i) {
-    const int level = Clamp(Nearest(inverse_scale * x[i]), -kLevels, kLevels - 1);
-    levels[i] = static_cast<uint8_t>(kLevels + level);
-  }
-}
-
-// Tries 19 scales around the one that maps the extreme to -N and keeps the first best.
-// levels (kCount), offset by N; returns the scale, which may be negative.
-template <int kCount, int kLevels>
-float FitSymmetric(const float* x, uint8_t* levels) {
-  const float extreme = Extreme<kCount>(x);
-  if (Magnitude(extreme) < kTiny) {
-    memset(levels, 0, kCount);
-    return 0.0f;
-  }
-  float chosen = static_cast<float>(-kLevels) / extreme;
-  const Projection first = Project<kCount, kLevels>(x, chosen);
-  float scale = first.with_levels != 0.0f ? first.with_values / first.with_levels : 0.0f;
-  float best = scale * first.with_values;
-  for (int k = -9; k <= 9; ++k) {
-    if (k == 0) continue;
-    const float inverse = -(static_cast<float>(kLevels) + 0.1f * static_cast<float>(k)) / extreme;
-    const Projection sums = Project<kCount, kLevels>(x, inverse);
-    if (sums.with_levels > 0.0f &&
-        sums.with_values * sums.with_values > best * sums.with_levels) {
-      chosen = inverse;
-      scale = sums.with_values / sums.with_levels;
-      best = scale * sums.with_values;
-    }
-  }
-  StoreLevels<kCount, kLevels>(x, chosen, levels);
-  return scale;
-}
-
-// Q4_0 and Q5_0: the extreme maps to -N with the unrounded scale. levels (32), 0..2N-1.
+// N = 8: d, nibbles. N = 16: d, fifth bits, nibbles.
 template <int kLevels>
-inline void RoundSymmetric(const float* x, uint8_t* scale_into, uint8_t* levels) {
+constexpr int kBytesOf = kLevels == 8 ? 18 : 22;
+
+template <int W, int kLevels>
+QUANTD_LANE void StoreSymmetric(Float<W> scale, const Int<W>* levels, uint8_t* const* into) {
+  Int<W> words[5];
+  words[0] = FifthBits(levels);
+  PackNibbleWords(levels, words + 1);
+  StoreHalves(HalfBits(scale), 0, into);
+  uint8_t* after[W];
+  for (int l = 0; l < W; ++l) after[l] = into[l] + 2;
+  if constexpr (kLevels == 8) {
+    StoreWords(words + 1, 4, after);
+  } else {
+    StoreWords(words, 5, after);
+  }
+}
+
+// The extreme maps to -N with the unrounded scale.
+template <int W, int kLevels>
+QUANTD_LANE void RoundSymmetric(const float* const* lanes, uint8_t* const* into) {
+  Float<W> x[32];
+  LoadElements<W>(lanes, 0, 32, x);
   // A block of zeros has the scale 0 / -N = -0, which is stored as such.
-  const float scale = Extreme<32>(x) / static_cast<float>(-kLevels);
-  const float inverse = scale != 0.0f ? 1.0f / scale : 0.0f;
-  StoreU16(scale_into, HalfFromFloat(scale));
-  const float middle = static_cast<float>(kLevels) + 0.5f;
+  const Float<W> scale =
+      ExtremeFinite<W, 32>(x).value / Float<W>::Set(static_cast<float>(-kLevels));
+  const Float<W> nought = Float<W>::Set(0.0f);
+  const Float<W> inverse = Select(scale == nought, nought, Float<W>::Set(1.0f) / scale);
+  const Float<W> middle = Float<W>::Set(static_cast<float>(kLevels) + 0.5f);
+  Int<W> words[8];
+  for (int i = 0; i < 8; ++i) {
+    Int<W> levels[4];
+    for (int k = 0; k < 4; ++k) {
+      // What does not fit 32 bits (the inverse of a subnormal scale is infinite) becomes 0.
+      const Int<W> level = Truncate(x[4 * i + k] * inverse + middle) & Int<W>::Set(0xFF);
+      levels[k] = Min(level, Int<W>::Set(2 * kLevels - 1));
+    }
+    words[i] = WordOf(levels);
+  }
+  StoreSymmetric<W, kLevels>(scale, words, into);
+}
+
+template <int W, int kLevels>
+QUANTD_LANE void FitSymmetricBlock(const float* const* lanes, const float* const* importance,
+                                   Float<W> mean_square, uint8_t* const* into) {
+  Float<W> x[32];
+  Float<W> w[32];
+  Float<W> wx[32];
+  LoadElements<W>(lanes, 0, 32, x);
+  LoadElements<W>(importance, 0, 32, w);
   for (int i = 0; i < 32; ++i) {
-    const int level = TruncateToInt8(x[i] * inverse + middle);
-    levels[i] = static_cast<uint8_t>(level < 2 * kLevels - 1 ? level : 2 * kLevels - 1);
+    w[i] = Weight(w[i], mean_square, x[i]);
+    wx[i] = w[i] * x[i];
+  }
+  const SymmetricFit<W> fit = FitSymmetric<W, 32, kLevels, true>(x, w, wx);
+  Int<W> words[8];
+  for (int i = 0; i < 8; ++i) {
+    Int<W> levels[4];
+    for (int k = 0; k < 4; ++k) levels[k] = StoredLevel<W, kLevels>(x[4 * i + k], fit);
+    words[i] = WordOf(levels);
+  }
+  StoreSymmetric<W, kLevels>(fit.scale, words, into);
+}
+
+// The mean of the squares of each of W rows, in one sum that runs along the row.
+template <int W>
+QUANTD_LANE void MeanSquares(const float* values, size_t rows, size_t columns, float* into) {
+  const float* lanes[W];
+  for (int l = 0; l < W; ++l) {
+    const size_t row = static_cast<size_t>(l) < rows ? static_cast<size_t>(l) : rows - 1;
+    lanes[l] = values + row * columns;
+  }
+  Float<W> sum = Float<W>::Set(0.0f);
+  for (size_t column = 0; column < columns; column += 4) {
+    Float<W> x[4];
+    LoadFour<W>(lanes, 0, x);
+    for (int i = 0; i < 4; ++i) sum = sum + x[i] * x[i];
+    for (int l = 0; l < W; ++l) lanes[l] += 4;
+  }
+  (sum / Float<W>::Set(static_cast<float>(columns))).Store(into);
+}
+
+// W rows at a time: a block's weights depend on its whole row.
+template <int W, int kLevels>
+QUANTD_LANE void FitRows(const float* values, size_t rows, size_t columns,
+                         const float* importance, uint8_t* into) {
+  const size_t per_row = columns / 32;
+  for (size_t row = 0; row < rows; row += W) {
+    const size_t count = rows - row < W ? rows - row : W;
+    const float* group = values + row * columns;
+    uint8_t* out = into + row * per_row * kBytesOf<kLevels>;
+    alignas(64) float means[W];
+    MeanSquares<W>(group, count, columns, means);
+    const size_t blocks = count * per_row;
+    for (size_t first = 0; first < blocks; first += W) {
+      const BlockLanes<W, 32, kBytesOf<kLevels>> at(group, importance, columns, first, blocks,
+                                                    out);
+      alignas(64) float mean_squares[W];
+      for (int l = 0; l < W; ++l) mean_squares[l] = means[at.row[l]];
+      FitSymmetricBlock<W, kLevels>(at.values, at.importance, Float<W>::Load(mean_squares),
+                                    at.into);
+    }
   }
 }
 
-void BlockQ8_0(const float* x, uint8_t* block) {
-  float most = 0.0f;
-  for (int i = 0; i < 32; ++i) most = most > Magnitude(x[i]) ? most : Magnitude(x[i]);
-  const float scale = most / 127.0f;
-  const float inverse = scale != 0.0f ? 1.0f / scale : 0.0f;
-  StoreU16(block, HalfFromFloat(scale));
-  for (int i = 0; i < 32; ++i) {
-    block[2 + i] = static_cast<uint8_t>(RoundAwayToInt8(x[i] * inverse));
+template <int W, int kLevels>
+QUANTD_LANE void SymmetricRows(const float* values, size_t rows, size_t columns,
+                               const float* importance, uint8_t* into) {
+  if (importance != nullptr) return FitRows<W, kLevels>(values, rows, columns, importance, into);
+  const size_t blocks = rows * columns / 32;
+  for (size_t first = 0; first < blocks; first += W) {
+    const BlockLanes<W, 32, kBytesOf<kLevels>> at(values, nullptr, columns, first, blocks, into);
+    RoundSymmetric<W, kLevels>(at.values, at.into);
   }
 }
 
-// 6-bit levels: low nibbles in 128 bytes, high pairs in 64; in each run of 128, elements l, l + 32,
+// The nearest integer, halves away from zero: just less than a half away, then cut. The sum is
+// rounded too, and that is what makes exactly a half go up (tested with every float there is).
+template <int W>
+QUANTD_LANE Int<W> RoundAway(Float<W> value) {
+  const Int<W> sign = Bits(value) & Int<W>::Set(INT32_MIN);
+  return Truncate(value + FromBits(sign | Int<W>::Set(0x3EFFFFFF)));
+}
+
+template <int W>
+QUANTD_LANE void BlocksQ8_0(const float* const* lanes, uint8_t* const* into) {
+  Float<W> x[32];
+  LoadElements<W>(lanes, 0, 32, x);
+  Float<W> most[2] = {Magnitude(x[0]), Magnitude(x[1])};
+  for (int i = 2; i < 32; ++i) most[i & 1] = Max(most[i & 1], Magnitude(x[i]));
+  const Float<W> scale = Max(most[0], most[1]) / Float<W>::Set(127.0f);
+  const Float<W> nought = Float<W>::Set(0.0f);
+  const Float<W> inverse = Select(scale == nought, nought, Float<W>::Set(1.0f) / scale);
+  Int<W> words[8];
+  for (int i = 0; i < 8; ++i) {
+    Int<W> levels[4];
+    for (int k = 0; k < 4; ++k) {
+      levels[k] = RoundAway(x[4 * i + k] * inverse) & Int<W>::Set(0xFF);
+    }
+    words[i] = WordOf(levels);
+  }
+  uint8_t* after[W];
+  for (int l = 0; l < W; ++l) after[l] = into[l] + 2;
+  StoreHalves(HalfBits(scale), 0, into);
+  StoreWords(words, 8, after);
+}
+
+// ---- Q6_K ----
+
+// 6-bit levels: low nibbles in 32 words, high pairs in 16; in each run of 128, elements l, l + 32,
 // l + 64 and l + 96 share bytes.
-void PackSixBitLevels(const uint8_t* levels, uint8_t* low, uint8_t* high) {
+template <int W>
+QUANTD_LANE void PackSixBitLevels(const Int<W>* levels, Int<W>* low, Int<W>* high) {
+  const Int<W> pair = Int<W>::Set(0x03030303);
   for (int half = 0; half < 2; ++half) {
-    for (int l = 0; l < 32; ++l) {
-      const uint8_t* e = levels + 128 * half + l;
-      low[64 * half + l] = static_cast<uint8_t>((e[0] & 15) | (e[64] & 15) << 4);
-      low[64 * half + 32 + l] = static_cast<uint8_t>((e[32] & 15) | (e[96] & 15) << 4);
-      high[32 * half + l] = static_cast<uint8_t>((e[0] >> 4) | (e[32] >> 4) << 2 |
-                                                 (e[64] >> 4) << 4 | (e[96] >> 4) << 6);
+    for (int l = 0; l < 8; ++l) {
+      const Int<W>* e = levels + 32 * half + l;
+      low[16 * half + l] = Nibbles(e[0], e[16]);
+      low[16 * half + 8 + l] = Nibbles(e[8], e[24]);
+      high[8 * half + l] =
+          ((ShiftRight<4>(e[0]) & pair) | ShiftLeft<2>(ShiftRight<4>(e[8]) & pair)) |
+          (ShiftLeft<4>(ShiftRight<4>(e[16]) & pair) | ShiftLeft<6>(ShiftRight<4>(e[24]) & pair));
     }
   }
 }
 
-// Levels again, from the scales as they are stored; a sub-block whose scale is 0 keeps its fit.
-void RefineQ6_K(const float* x, float block_scale, const int8_t* scales, uint8_t* levels) {
+template <int W>
+QUANTD_LANE void BlocksQ6_K(const float* const* lanes, const float* const* importance,
+                            uint8_t* const* into) {
+  Float<W> x[256];
+  Float<W> scales[16];
+  Int<W> levels[64];
   for (int j = 0; j < 16; ++j) {
-    const float scale = block_scale * static_cast<float>(scales[j]);
-    if (scale == 0.0f) continue;
-    for (int i = 16 * j; i < 16 * j + 16; ++i) {
-      levels[i] = static_cast<uint8_t>(Clamp(Nearest(x[i] / scale), -32, 31) + 32);
+    Float<W> w[16];
+    Float<W> wx[16];
+    LoadElements<W>(lanes, 16 * j, 16, x + 16 * j);
+    if (importance != nullptr) LoadElements<W>(importance, 16 * j, 16, w);
+    for (int i = 0; i < 16; ++i) {
+      if (importance == nullptr) w[i] = x[16 * j + i] * x[16 * j + i];
+      wx[i] = w[i] * x[16 * j + i];
     }
+    const SymmetricFit<W> fit = FitSymmetric<W, 16, 32, true>(x + 16 * j, w, wx);
+    scales[j] = fit.scale;
+    StoredLevels<W, 32>(x + 16 * j, fit, levels + 4 * j);
   }
-}
-
-void BlockQ6_K(const float* x, uint8_t* block) {
-  uint8_t levels[256];
-  float fits[16];
-  for (int j = 0; j < 16; ++j) fits[j] = FitSymmetric<16, 32>(x + 16 * j, levels + 16 * j);
-  const float extreme = Extreme<16>(fits);
-  if (Magnitude(extreme) < kTiny) {
-    memset(block, 0, 210);
-    return;
-  }
-  const float inverse = -128.0f / extreme;
-  const float block_scale = StoreHalf(block + 208, 1.0f / inverse);
-  int8_t scales[16];
+  const ExtremeOf<W> extreme = Extreme<W>(scales, 16);
+  const Float<W> inverse = Float<W>::Set(-128.0f) / extreme.value;
+  const Int<W> half = HalfBits(Float<W>::Set(1.0f) / inverse);
+  const Float<W> block_scale = FloatOfHalf(half);
+  Int<W> codes[16];
   for (int j = 0; j < 16; ++j) {
-    const int scale = Nearest(inverse * fits[j]);
-    scales[j] = static_cast<int8_t>(scale < 127 ? scale : 127);
+    const Int<W> code =
+        WrapToInt8(Min(Nearest(inverse * scales[j]), Int<W>::Set(127)));
+    codes[j] = code & Int<W>::Set(0xFF);
+    RefineLevels<W, 32>(x + 16 * j, block_scale * ToFloat(code), levels + 4 * j);
   }
-  memcpy(block + 192, scales, 16);
-  RefineQ6_K(x, block_scale, scales, levels);
-  PackSixBitLevels(levels, block, block + 128);
+  Int<W> words[52];
+  PackSixBitLevels(levels, words, words + 32);
+  for (int i = 0; i < 4; ++i) words[48 + i] = WordOf(codes + 4 * i);
+  StoreWords(words, 52, into);
+  StoreHalves(half, 208, into);
+  const uint32_t zero = LaneBits(extreme.magnitude < Float<W>::Set(kTiny));
+  for (int l = 0; zero >> l != 0; ++l) {
+    if ((zero >> l & 1) != 0) memset(into[l], 0, 210);
+  }
 }
 
 }  // namespace
 
-size_t QuantizeQ4_0(const float* values, size_t rows, size_t columns, const float*,
+size_t QuantizeQ4_0(const float* values, size_t rows, size_t columns, const float* importance,
                     uint8_t* into) {
-  for (size_t b = 0; b < rows * columns / 32; ++b) {
-    uint8_t levels[32];
-    uint8_t* block = into + 18 * b;
-    RoundSymmetric<8>(values + 32 * b, block, levels);
-    PackNibbles(levels, block + 2);
-  }
+  SymmetricRows<kWidth, 8>(values, rows, columns, importance, into);
   return rows * columns;
 }
 
-size_t QuantizeQ5_0(const float* values, size_t rows, size_t columns, const float*,
+size_t QuantizeQ5_0(const float* values, size_t rows, size_t columns, const float* importance,
                     uint8_t* into) {
-  for (size_t b = 0; b < rows * columns / 32; ++b) {
-    uint8_t levels[32];
-    uint8_t* block = into + 22 * b;
-    RoundSymmetric<16>(values + 32 * b, block, levels);
-    PackFifthBits(levels, block + 2);
-    PackNibbles(levels, block + 6);
-  }
+  SymmetricRows<kWidth, 16>(values, rows, columns, importance, into);
   return rows * columns;
 }
 
 size_t QuantizeQ8_0(const float* values, size_t rows, size_t columns, const float*,
                     uint8_t* into) {
-  for (size_t b = 0; b < rows * columns / 32; ++b) BlockQ8_0(values + 32 * b, into + 34 * b);
+  const size_t blocks = rows * columns / 32;
+  for (size_t first = 0; first < blocks; first += kWidth) {
+    const BlockLanes<kWidth, 32, 34> at(values, nullptr, columns, first, blocks, into);
+    BlocksQ8_0<kWidth>(at.values, at.into);
+  }
   return rows * columns;
 }
 
-size_t QuantizeQ6_K(const float* values, size_t rows, size_t columns, const float*,
+size_t QuantizeQ6_K(const float* values, size_t rows, size_t columns, const float* importance,
                     uint8_t* into) {
-  for (size_t b = 0; b < rows * columns / 256; ++b) BlockQ6_K(values + 256 * b, into + 210 * b);
+  const size_t blocks = rows * columns / 256;
+  for (size_t first = 0; first < blocks; first += kWidth) {
+    const BlockLanes<kWidth, 256, 210> at(values, importance, columns, first, blocks, into);
+    BlocksQ6_K<kWidth>(at.values, importance == nullptr ? nullptr : at.importance, at.into);
+  }
   return rows * columns;
 }
 
