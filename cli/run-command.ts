@@ -101,7 +101,8 @@ class TextView implements View {
         this.#outputs.push(event);
         break;
       case 'done':
-        this.#lines(['', ...renderOutputs(this.#inOrder()), '', renderDone(event)]);
+        if (event.outputs === 0) this.#lines(['dry run: nothing was made']);
+        else this.#lines(['', ...renderOutputs(this.#inOrder()), '', renderDone(event)]);
         break;
       case 'fault':
         this.#bar?.clear();

@@ -50,6 +50,7 @@ export class Service implements LocalService {
           hashFile,
           digestCache: join(settings.dataDirectory, 'source-digests.json'),
         }),
+      openFile: openSourceFile,
       openOutputs: (directory) => openOutputDirectory(directory, hashFile),
       kernels,
       sha256,

@@ -49,6 +49,10 @@ async function codeOf(source: string): Promise<string | undefined> {
     allowRequantize: false,
     keepSplit: false,
     pruneLayers: [],
+    includeWeights: [],
+    excludeWeights: [],
+    overrideKv: [],
+    dryRun: false,
   };
   try {
     for await (const event of daemon.client.run(request)) {

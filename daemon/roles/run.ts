@@ -5,10 +5,15 @@
  */
 
 import type { OutputSummary, RunEvent } from '../../proto/api.ts';
+import { assert } from '../../proto/assert.ts';
 import { FaultError } from '../../proto/fault.ts';
-import type { RunRequest } from '../../proto/requests.ts';
+import type { QuantizeRequest, RunRequest } from '../../proto/requests.ts';
 import type { SourceFile } from '../core/checkpoint/checkpoint.ts';
+import { importanceFaults } from '../core/importance/faults.ts';
+import { coverageNotices, type Importance } from '../core/importance/importance.ts';
+import { parseCompat } from '../core/importance/importance-keys.ts';
 import type { Model } from '../core/models/family.ts';
+import { parseKeyOverride } from '../core/plan/key-overrides.ts';
 import {
   type OutputOptions,
   type OutputPlan,
@@ -24,11 +29,14 @@ import { Assembler } from './assembler.ts';
 import { Coordinator, type Offer } from './coordinator.ts';
 import { describeSource } from './describe-source.ts';
 import { outputFaults } from './faults.ts';
+import { type ImportancePorts, openImatrix } from './open-imatrix.ts';
 import { Progress } from './progress.ts';
 import { Worker } from './worker.ts';
 
 export interface RunPorts {
   readonly openSource: (path: string) => Promise<Source>;
+  /** Any one file, such as an importance matrix. */
+  readonly openFile: ImportancePorts['openFile'];
   readonly openOutputs: (directory: string) => Promise<OutputDirectory>;
   readonly kernels: Kernels;
   readonly clock: Clock;
@@ -52,26 +60,41 @@ export async function run(
 ): Promise<void> {
   const startMs = ports.clock.now();
   const progress = new Progress(ports.clock, report);
+  // Before anything is read: what is wrong with the options is wrong with any source.
+  const options = request.kind === 'quantize' ? optionsOf(request) : undefined;
   const source = await ports.openSource(request.source);
   try {
     const { model, name, files, notices } = await describeSource(source, request, drain);
     for (const text of notices) report({ type: 'notice', text });
-    const outputs = outputsOf(request, model, name, ports);
-    const fileDigests = await fingerprint(source, model, files, progress, drain);
-    const plan = planRun({ tensors: model.tensors, outputs, fileDigests, sha256: ports.sha256 });
-    const worker = new Worker(source, ports.kernels);
-    const made = await make({ request, plan, outputs, model, name }, worker, source, ports, {
-      report,
-      progress,
-      drain,
+    const importance = await importanceOf(request, model, ports);
+    const outputs = outputsOf(request, model, name, ports, options && { ...options, importance });
+    for (const text of new Set(outputNotices(importance, model, outputs))) {
+      report({ type: 'notice', text });
+    }
+    const isDryRun = options?.dryRun ?? false;
+    const fileDigests = isDryRun
+      ? new Map(files.map(({ file }) => [file, 'not read']))
+      : await fingerprint(source, model, files, progress, drain);
+    const plan = planRun({
+      tensors: model.tensors,
+      outputs,
+      fileDigests,
+      sha256: ports.sha256,
+      ...(importance === undefined ? {} : { importance: importance.tensors }),
     });
+    const worker = new Worker(source, ports.kernels);
+    const planned: Planned = { request, plan, outputs, model, name };
+    if (isDryRun) report(planEvent(planned, [], ports));
+    const made = isDryRun
+      ? 0
+      : await make(planned, worker, source, ports, { report, progress, drain });
     report({
       type: 'done',
       seconds: (ports.clock.now() - startMs) / 1000,
       sourceBytes: plan.sourceBytes,
       sourceBytesRead: worker.sourceBytesRead,
       unitsMade: made,
-      outputs: outputs.length,
+      outputs: isDryRun ? 0 : outputs.length,
     });
   } finally {
     await source.close();
@@ -130,17 +153,24 @@ async function make(
   }
 }
 
-function outputsOf(request: RunRequest, model: Model, name: string, ports: RunPorts): OutputPlan[] {
-  if (request.kind === 'convert') {
-    return [planConversion(model, ports.splitPath(request.out).file, parseFtype(request.type))];
+type Wishes = Omit<OutputOptions, 'importance'>;
+
+/** What the options ask for; importance is still to be read. */
+function optionsOf(request: QuantizeRequest): Wishes {
+  const { outputTensorType, tokenEmbeddingType, imatrix } = request;
+  const filters = [...request.includeWeights, ...request.excludeWeights];
+  if (imatrix === undefined && filters.length > 0) {
+    throw new FaultError(importanceFaults.filterAlone);
   }
-  const { outputTensorType, tokenEmbeddingType } = request;
-  const options: OutputOptions = {
+  return {
     tensorTypes: request.tensorTypes.map(parseTensorTypeOption),
     leaveOutputTensor: request.leaveOutputTensor,
     pure: request.pure,
     allowRequantize: request.allowRequantize,
     keepSplit: request.keepSplit,
+    overrides: request.overrideKv.map(parseKeyOverride),
+    compat: parseCompat(request.compat),
+    dryRun: request.dryRun,
     ...(outputTensorType === undefined
       ? {}
       : { outputTensorType: parseBlockType(outputTensorType) }),
@@ -148,7 +178,42 @@ function outputsOf(request: RunRequest, model: Model, name: string, ports: RunPo
       ? {}
       : { tokenEmbeddingType: parseBlockType(tokenEmbeddingType) }),
   };
-  return planOutputs(model, name, request.types.map(parseFtype), options);
+}
+
+async function importanceOf(
+  request: RunRequest,
+  model: Model,
+  ports: RunPorts,
+): Promise<Importance | undefined> {
+  if (request.kind !== 'quantize' || request.imatrix === undefined) return undefined;
+  const filters = { include: request.includeWeights, exclude: request.excludeWeights };
+  return await openImatrix({ ...request.imatrix, filters }, model.tensors, ports);
+}
+
+function outputsOf(
+  request: RunRequest,
+  model: Model,
+  name: string,
+  ports: RunPorts,
+  options: OutputOptions | undefined,
+): OutputPlan[] {
+  if (request.kind === 'quantize' && options !== undefined) {
+    return planOutputs(model, name, request.types.map(parseFtype), options);
+  }
+  assert(request.kind === 'convert', 'a quantization has its options');
+  return [planConversion(model, ports.splitPath(request.out).file, parseFtype(request.type))];
+}
+
+function outputNotices(
+  importance: Importance | undefined,
+  model: Model,
+  outputs: readonly OutputPlan[],
+): string[] {
+  return [
+    ...(importance?.notices ?? []),
+    ...(importance === undefined ? [] : coverageNotices(importance, model.tensors, outputs)),
+    ...outputs.flatMap(({ notices }) => notices),
+  ];
 }
 
 function outputDirectory(request: RunRequest, { splitPath }: RunPorts): string {

@@ -10,6 +10,8 @@
 import { assert } from '../../../proto/assert.ts';
 import { FaultError } from '../../../proto/fault.ts';
 import { type BlockTypeName, blockTypes } from '../gguf/block-types.ts';
+import type { ModelTensor } from '../models/family.ts';
+import { sourceType } from '../plan/row-groups.ts';
 import { categoryOf } from '../recipe/categories.ts';
 import type { TypeAssignment } from '../recipe/type-rules.ts';
 import { importanceFaults } from './faults.ts';
@@ -108,11 +110,14 @@ export function checkSizes(
 /** What the outputs make of the importance matrix and a user may not expect, a sentence each. */
 export function coverageNotices(
   { tensors: covered, misfits }: Importance,
+  tensors: readonly ModelTensor[],
   outputs: readonly { readonly types: ReadonlyMap<string, BlockTypeName> }[],
 ): string[] {
+  // What stays what it is in its source is copied.
+  const stored = new Map(tensors.map((tensor) => [tensor.name, sourceType(tensor)]));
   const weighted = new Set<string>();
-  for (const { types } of outputs) {
-    for (const [name, type] of types) if (usesImportance(type)) weighted.add(name);
+  for (const [name, type] of outputs.flatMap(({ types }) => [...types])) {
+    if (usesImportance(type) && stored.get(name) !== type) weighted.add(name);
   }
   const missing = [...weighted].filter((name) => !covered.has(name) && !misfits.has(name));
   const unused = [...misfits]

@@ -72,8 +72,7 @@ export function planOutputs(
     shape: tensor.shape,
     sourceType: storedType(tensor, native),
   }));
-  const importanceText =
-    importance === undefined ? [] : importanceKeys(importance, options.compat);
+  const importanceText = importance === undefined ? [] : importanceKeys(importance, options.compat);
   return ftypes.flatMap((ftype) => {
     const assignments = assignTypes({
       shape: model.shape,

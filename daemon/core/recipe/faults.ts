@@ -43,7 +43,7 @@ export const recipeFaults = {
     code: 'QD-4107',
     exit: exitCodes.usage,
     what: 'a type that needs an importance matrix is wanted where there is none',
-    hint: 'choose an ftype that needs none, such as Q4_K_M',
+    hint: 'give one that covers these tensors: --imatrix FILE, or choose an ftype such as Q4_K_M',
   },
   kernelMissing: {
     code: 'QD-4108',

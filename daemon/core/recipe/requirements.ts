@@ -61,13 +61,24 @@ export function checkImportance(
   ftype: Ftype,
   measured: ReadonlySet<string>,
 ): void {
+  const missing = missingImportance(assignments, tensors, ftype, measured);
+  if (missing === undefined) return;
+  throw new FaultError(recipeFaults.importanceMissing, missing);
+}
+
+/** The first tensor that `checkImportance` would refuse, and a sentence that names some more. */
+export function missingImportance(
+  assignments: readonly TypeAssignment[],
+  tensors: readonly { readonly name: string }[],
+  ftype: Ftype,
+  measured: ReadonlySet<string>,
+): { readonly tensor: string; readonly why: string } | undefined {
   const missing = pairs(assignments, tensors).filter(
     ({ name, assignment }) => needsImportance(name, assignment, ftype) && !measured.has(name),
   );
   const first = missing[0];
-  if (first === undefined) return;
-  const why = `ftype ${ftype.name} wants ${named(missing)}`;
-  throw new FaultError(recipeFaults.importanceMissing, { tensor: first.name, why });
+  if (first === undefined) return undefined;
+  return { tensor: first.name, why: `ftype ${ftype.name} wants ${named(missing)}` };
 }
 
 /** Whether a tensor cannot get its type without an importance matrix. */
