@@ -28,6 +28,11 @@ koffi.struct('Batch', {
   wanted: 'int8 *',
 });
 const TensorType = koffi.struct('TensorType', { pattern: 'const char *', type: 'int32' });
+const Importance = koffi.struct('Importance', {
+  name: 'const char *',
+  data: 'float *',
+  count: 'size_t',
+});
 koffi.struct('QuantizeParams', {
   threads: 'int32',
   ftype: 'int32',
@@ -148,6 +153,36 @@ function quantize({ input, output, ftype, options: { prunedLayers, ...options } 
   }
   const code = llama.quantize(input, output, params);
   if (code !== 0) throw new Error(`llama_model_quantize returned ${code}`);
+}
+
+/** The weights as an array that ends with a null name. */
+function placeImportance(importance, kept) {
+  const list = importance.map(({ name, weights }) => {
+    const data = koffi.alloc('float', weights.length);
+    koffi.encode(data, koffi.array('float', weights.length), weights);
+    kept.push(data);
+    return { name, data, count: weights.length };
+  });
+  list.push({ name: null, data: null, count: 0 });
+  const place = koffi.alloc(Importance, list.length);
+  koffi.encode(place, koffi.array(Importance, list.length), list);
+  kept.push(place);
+  return place;
+}
+
+const overrideTags = { int: 0, float: 1, bool: 2, str: 3 };
+
+/** A tag, a key of 128 bytes, and a union of i64, f64, bool and a text of 128 bytes. */
+function encodeOverride({ key, type, value }) {
+  const bytes = Buffer.alloc(264);
+  bytes.writeInt32LE(overrideTags[type], 0);
+  bytes.write(key, 4, 127);
+  const at = 136;
+  if (type === 'int') bytes.writeBigInt64LE(BigInt(value), at);
+  else if (type === 'float') bytes.writeDoubleLE(value, at);
+  else if (type === 'bool') bytes[at] = value ? 1 : 0;
+  else bytes.write(value, at, 127);
+  return bytes;
 }
 
 function withModel(file, use) {

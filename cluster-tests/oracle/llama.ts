@@ -58,12 +58,23 @@ export interface QuantizeOptions {
   readonly outputType?: number;
   readonly embeddingType?: number;
   readonly tensorTypes?: readonly { readonly pattern: string; readonly type: number }[];
+  /** Finished weights by tensor, as the llama-quantize tool makes them of its file. */
+  readonly importance?: readonly { readonly name: string; readonly weights: Float32Array }[];
+  /** Metadata to set, in this order; an integer becomes a u32 of its absolute value. */
+  readonly overrides?: readonly KeyOverride[];
+}
+
+export interface KeyOverride {
+  readonly key: string;
+  readonly type: 'int' | 'float' | 'bool' | 'str';
+  readonly value: number | boolean | string;
 }
 
 export interface QuantizeRequest extends QuantizeOptions {
   readonly input: string;
   readonly output: string;
-  readonly ftype: Ftype;
+  /** A name, or the number of an ftype that has none here. */
+  readonly ftype: Ftype | number;
 }
 
 export interface TokenizeOptions {
@@ -113,7 +124,8 @@ export function openOracle({ threads = 2 }: { readonly threads?: number } = {}):
   };
   return {
     async quantize({ input, output, ftype, ...options }) {
-      await call('quantize', { input, output, ftype: ftypes[ftype], options });
+      const id = typeof ftype === 'number' ? ftype : ftypes[ftype];
+      await call('quantize', { input, output, ftype: id, options });
     },
     async tokenize(model, texts, { parseSpecial = true, addBos = true } = {}) {
       const lists = await call('tokenize', { model, texts, parseSpecial, addBos });
