@@ -3,102 +3,10 @@
 //   rows, importance ──▶ codebook-fit.h ──▶ blocks   (layouts and arithmetic: docs/codebooks.md)
 #include "codebook-families.h"
 #include "codebook-fit.h"
+#include "positive.h"
 
 namespace quantd::QUANTD_ISA {
 namespace {
-
-constexpr int kLevelsPositive = 4;
-constexpr int kSweepsMax = 5;
-
-// Levels 0..4 for 32 elements by weighted least squares and coordinate descent; gives the scale.
-// Levels are kept in 8 bits: an element that parity put below zero wraps.
-template <int W>
-struct PositiveFit {
-  using F = Float<W>;
-  using I = Int<W>;
-  static constexpr int kCount = 32;
-
-  const F* x;
-  const F* weights;
-  const F* products;  // weights * x
-  I levels[kCount];
-
-  QUANTD_LANE static I Round(F value) { return Min(Nearest(value), I::Set(kLevelsPositive)); }
-
-  inline F Error(F inverse) const {
-    const F scale = F::Set(1.0f) / inverse;
-    F sum = F::Set(0.0f);
-    for (int i = 0; i < kCount; ++i) {
-      const F difference = x[i] - scale * ToFloat(Round(inverse * x[i]));
-      sum = sum + weights[i] * difference * difference;
-    }
-    return sum;
-  }
-
-  // The first candidate's levels are not limited above, but wrap below.
-  inline F FirstError(F inverse) const {
-    const F scale = F::Set(1.0f) / inverse;
-    F sum = F::Set(0.0f);
-    for (int i = 0; i < kCount; ++i) {
-      const F difference = x[i] - scale * ToFloat(Nearest(inverse * x[i]) & I::Set(255));
-      sum = sum + weights[i] * difference * difference;
-    }
-    return sum;
-  }
-
-  inline F BestInverse(F largest) const {
-    F inverse = F::Set(static_cast<float>(kLevelsPositive)) / largest;
-    F least = FirstError(inverse);
-    for (int k = -4; k <= 4; ++k) {
-      if (k == 0) continue;
-      const float numerator = 0.1f * static_cast<float>(k) + static_cast<float>(kLevelsPositive);
-      const F candidate = F::Set(numerator) / largest;
-      const F error = Error(candidate);
-      const Mask<W> better = error < least;
-      least = Select(better, error, least);
-      inverse = Select(better, candidate, inverse);
-    }
-    return inverse;
-  }
-
-  // Gives every element in turn its best level while the others stand still.
-  inline bool Sweep(F& xl, F& ll) {
-    const F zero = F::Set(0.0f);
-    bool changed = false;
-    for (int i = 0; i < kCount; ++i) {
-      const F level = ToFloat(levels[i]);
-      F next_xl = xl - products[i] * level;
-      F next_ll = ll - weights[i] * level * level;
-      const I next = Round(x[i] * next_ll / next_xl);
-      Mask<W> better = (next_xl > zero) & (next_ll > zero) & ~(next == levels[i]);
-      next_xl = next_xl + products[i] * ToFloat(next);
-      next_ll = next_ll + weights[i] * ToFloat(next) * ToFloat(next);
-      better = better & (next_xl * next_xl * ll > xl * xl * next_ll);
-      xl = Select(better, next_xl, xl);
-      ll = Select(better, next_ll, ll);
-      levels[i] = Select(better, next & I::Set(255), levels[i]);
-      changed = changed || Any(better);
-    }
-    return changed;
-  }
-
-  inline F Scale(F largest) {
-    const F zero = F::Set(0.0f);
-    const F inverse = BestInverse(largest);
-    F xl = zero;
-    F ll = zero;
-    for (int i = 0; i < kCount; ++i) {
-      const I level = Round(inverse * x[i]);
-      levels[i] = level & I::Set(255);
-      xl = xl + products[i] * ToFloat(level);
-      ll = ll + weights[i] * ToFloat(level) * ToFloat(level);
-    }
-    for (int sweep = 0; sweep < kSweepsMax; ++sweep) {
-      if (!Sweep(xl, ll)) break;
-    }
-    return Select(ll > zero, xl / ll, zero);
-  }
-};
 
 template <int W>
 QUANTD_LANE Mask<W> AtLeast(Float<W> largest, float limit) {
@@ -133,12 +41,10 @@ struct TypeXxs : Iq2 {
 
   template <class AnyPanel, int W>
   static void Start(const AnyPanel& panel, Mask<W>& active, Float<W>& scale, Float<W>& span) {
-    const Float<W> largest = panel.Largest();
-    active = AtLeast(largest, 1e-15f);
-    PositiveFit<W> fit = {panel.x, panel.weights, panel.products, {}};
-    scale = fit.Scale(largest);
+    Int<W> levels[kElements];  // Only the scale is of use.
+    scale = FitPositive<kElements, 4>(panel.x, panel.weights, levels);
     span = scale * Float<W>::Set(3.0f);
-    active = active & ~(span <= Float<W>::Set(0.0f));
+    active = ~(span <= Float<W>::Set(0.0f));
   }
 
   static void Store(const Codebook& book, const Magnitudes& block, const Fit* fits,
@@ -243,13 +149,11 @@ struct TypeS : Blocks16 {
 
 size_t QuantizeIQ2_XXS(const float* values, size_t rows, size_t columns, const float* importance,
                        uint8_t* into) {
-  if (importance == nullptr) return 0;
   return QuantizeRowsOf<TypeXxs>(Iq2XxsCodebook(), values, rows, columns, importance, into);
 }
 
 size_t QuantizeIQ2_XS(const float* values, size_t rows, size_t columns, const float* importance,
                       uint8_t* into) {
-  if (importance == nullptr) return 0;
   return QuantizeRowsOf<TypeXs>(Iq2XsCodebook(), values, rows, columns, importance, into);
 }
 
