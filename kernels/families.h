@@ -23,6 +23,7 @@ using FindFunction = size_t(const uint8_t* source, size_t count);
 }  // namespace quantd::QUANTD_ISA
 
 #include "affine.h"
+#include "codebook-families.h"
 #include "dequantize.h"
 #include "descent.h"
 #include "plain.h"

@@ -18,13 +18,16 @@ const kernelSources = [
   'symmetric',
   'affine',
   'descent',
+  'codebook-iq1',
+  'codebook-iq2',
+  'codebook-iq3',
   // The other way round.
   'dequantize',
   'dequantize-super-blocks',
   'table',
 ];
 /** Compiled once, for every CPU of the architecture. */
-const commonSources = ['sha256', 'dispatch', 'samples', 'self-test', 'job'];
+const commonSources = ['codebooks', 'sha256', 'dispatch', 'samples', 'self-test', 'job'];
 const addonSources = ['pool', 'file-hash', 'addon'];
 export const programs = { check: ['check'], bench: ['bench'] };
 
