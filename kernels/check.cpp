@@ -82,8 +82,6 @@ void CompareWithScalar(const Kernels& kernels, uint32_t format, bool weighted) {
 void CompareDequantizers(const Kernels& kernels, uint32_t format) {
   const DequantizeBlocks ours = kernels.dequantize[format];
   const DequantizeBlocks theirs = scalar::kKernels.dequantize[format];
-  if ((ours == nullptr) != (theirs == nullptr)) Fail("is not in every set", kFormats[format].name);
-  if (ours == nullptr) return;
   const FloatState controlled;
   for (size_t count = 1; count <= 32; ++count) {
     const size_t elements = count * kFormats[format].block_elements;
@@ -221,7 +219,6 @@ void PrintHashes() {
 
 void PrintFloatHashes() {
   for (uint32_t format = 0; format < kFormatCount; ++format) {
-    if (scalar::kKernels.dequantize[format] == nullptr) continue;
     char hash[2 * kSha256Bytes + 1];
     HashDequantizer(scalar::kKernels.dequantize[format], format, hash);
     printf("    {\"%s\",\n     \"%s\"},\n", kFormats[format].name, hash);

@@ -23,6 +23,7 @@ const kernelSources = [
   'codebook-iq3',
   // The other way round.
   'dequantize',
+  'dequantize-codebooks',
   'dequantize-super-blocks',
   'table',
 ];
