@@ -3,8 +3,8 @@
  *
  *   floats, type id ──▶ ggml_quantize_chunk of the pinned release ──▶ the bytes to be equal to
  *
- * The types of this version never abort on finite input, so no child process is needed. The
- * signatures hold for the version of the package in package.json. For models: llama.ts.
+ * It aborts the process where a codebook has no entry: keep magnitudes below ORACLE_CODEBOOK_MAX. The
+ * first call of a codebook type builds its tables, which takes up to 8 s. The signatures hold for the version of the package in package.json. For models: llama.ts.
  */
 
 import { existsSync } from 'node:fs';
@@ -19,14 +19,19 @@ const library = fileURLToPath(
   ),
 );
 
-/** Fills `into` with the rows' blocks; both are back to back. */
-export type QuantizeRows = (
-  type: number,
-  values: Float32Array,
-  rows: number,
-  columns: number,
-  into: Uint8Array,
-) => void;
+/** Rows back to back, and how much each column counts. */
+export interface OracleRows {
+  readonly values: Float32Array;
+  readonly rows: number;
+  readonly columns: number;
+  readonly importance?: Float32Array | undefined;
+}
+
+/** Fills `into` with the rows' blocks. */
+export type QuantizeRows = (type: number, rows: OracleRows, into: Uint8Array) => void;
+
+/** Codebook types of the oracle are only asked of numbers up to this. */
+export const ORACLE_CODEBOOK_MAX = 1e10;
 
 /** Why there is no oracle here; undefined when there is. Under CI its absence is a failure. */
 export function whyNoGgml(): string | undefined {
@@ -50,11 +55,12 @@ export function openGgml(): QuantizeRows {
   );
   assert(typeof initialize === 'function' && typeof quantize === 'function', 'koffi binds');
   const initialized = new Set<number>();
-  return (type, values, rows, columns, into) => {
+  return (type, { values, rows, columns, importance }, into) => {
     assert(values.length === rows * columns, 'rows * columns values');
+    assert(importance === undefined || importance.length === columns, 'a weight per column');
     if (!initialized.has(type)) initialize(type);
     initialized.add(type);
-    const bytes: unknown = quantize(type, values, into, 0, rows, columns, null);
+    const bytes: unknown = quantize(type, values, into, 0, rows, columns, importance ?? null);
     assert(Number(bytes) === into.length, `the oracle wrote ${bytes} of ${into.length} bytes`);
   };
 }

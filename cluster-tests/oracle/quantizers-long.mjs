@@ -1,7 +1,9 @@
 /**
- * The long comparison of the quantizers with llama.cpp: at least 50 million weights per type.
+ * The long comparison of the quantizers with llama.cpp: at least 50 million weights per type,
+ * without importance and with it.
  *
- *   node cluster-tests/oracle/quantizers-long.mjs [--write] [--isa=scalar] [--weights=50000000]
+ *   node cluster-tests/oracle/quantizers-long.mjs [--write] [--isa=scalar] [--types=Q4_K,…]
+ *       [--weights=50000000]
  *
  * Prints a table; --write also puts it into docs/quantizers-result.md. Bundles quantizers-long.ts,
  * which is the comparison itself, because Node 20 does not read TypeScript.

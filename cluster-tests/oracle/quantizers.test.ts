@@ -1,137 +1,90 @@
-import { createHash } from 'node:crypto';
-import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
-import { loadKernels } from '../../daemon/adapters/kernels.ts';
-import type { ElementType, Kernels } from '../../daemon/ports.ts';
-import { openGgml, whyNoGgml } from './ggml.ts';
+import { blockTypes } from '../../daemon/core/gguf/block-types.ts';
+import type { Kernels } from '../../daemon/ports.ts';
+import { Comparison, difference } from './compare-quantizers.ts';
+import { whyNoGgml } from './ggml.ts';
 import {
-  bytesOf,
-  firstOverflow,
-  type QuantizerType,
-  quantizerTypes,
-  typesFor,
-} from './quantizer-types.ts';
-import { bf16ToFloats, fillRows, Random, readTensors, rowKindNames } from './sample-rows.ts';
+  bytesOfFloats,
+  everyKindOfRow,
+  kernelInfo,
+  makeTargets,
+  openKernels,
+  SPAN_ELEMENTS,
+  withImportance,
+} from './quantizer-samples.ts';
+import { type QuantizerType, quantizerTypes, typesFor } from './quantizer-types.ts';
+import { bf16ToFloats, fillImportance, fillRows, Random, readTensors } from './sample-rows.ts';
 
-const addonPath = fileURLToPath(new URL('../../build/kernels/quantd.node', import.meta.url));
-const fixture = fileURLToPath(new URL('../../fixtures/tiny-gemma4', import.meta.url));
-
-const { isas } = withKernels(1, undefined);
-const opened: Kernels[] = [];
+const fixture = new URL('../../fixtures/tiny-gemma4', import.meta.url).pathname;
+const info = kernelInfo();
+const { isas } = info;
+const opened: { close(): void }[] = [];
 afterAll(() => {
-  for (const kernels of opened) kernels.close();
+  for (const one of opened) one.close();
 });
 
-function withKernels(threads: number, isa: string | undefined): Kernels['info'] {
-  const kernels = loadKernels({ addonPath, threads, ...(isa === undefined ? {} : { isa }) });
-  const { info } = kernels;
-  kernels.close();
-  return info;
-}
-
 function open(threads: number, isa?: string): Kernels {
-  const kernels = loadKernels({ addonPath, threads, ...(isa === undefined ? {} : { isa }) });
+  const kernels = openKernels(threads, isa);
   opened.push(kernels);
   return kernels;
-}
-
-const bytesOfFloats = (values: Float32Array): Uint8Array =>
-  new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-
-interface Rows {
-  readonly source: Uint8Array;
-  readonly element: ElementType;
-  readonly rows: number;
-  readonly columns: number;
-}
-
-const makeTargets = (types: readonly QuantizerType[], { rows, columns }: Rows) =>
-  types.map((type) => ({ type: type.id, into: new Uint8Array(bytesOf(type, rows * columns)) }));
-
-/** Where two byte strings differ first, or undefined. Much cheaper than a matcher. */
-function difference(a: Uint8Array, b: Uint8Array): string | undefined {
-  if (Buffer.compare(a, b) === 0) return undefined;
-  const at = a.findIndex((byte, index) => byte !== b[index]);
-  return `byte ${at}: ${a[at]} is not ${b[at]}`;
 }
 
 const why = whyNoGgml();
 if (why !== undefined) console.warn(`The comparison with llama.cpp is left out: ${why}.`);
 
+// The codebook types, for which the oracle needs seconds to begin, have processes of their own:
+// quantizers-iq1.test.ts and quantizers-iq2-iq3.test.ts.
 describe.skipIf(why !== undefined)('against ggml_quantize_chunk', () => {
-  const oracle = why === undefined ? openGgml() : () => {};
-
-  /** Runs one job of at most one span, in every type, and compares all of it. */
-  async function compare(kernels: Kernels, rows: Rows, values: Float32Array, label: string) {
-    const types = typesFor(rows.columns);
-    const targets = makeTargets(types, rows);
-    const result = await kernels.quantize({ ...rows, targets });
-    const overflows: { element: number; target: number }[] = [];
-    for (const [index, type] of types.entries()) {
-      const made = targets[index]?.into ?? new Uint8Array();
-      const expected = new Uint8Array(made.length);
-      oracle(type.id, values, rows.rows, rows.columns, expected);
-      expect(difference(made, expected), `${label}, ${type.name}`).toBeUndefined();
-      const element = firstOverflow(type, expected);
-      if (element !== undefined) overflows.push({ element, target: index });
-      if (result.ok) {
-        const digest = createHash('sha256').update(expected).digest();
-        expect(Buffer.compare(result.digests[index] ?? digest.subarray(1), digest)).toBe(0);
-      }
-    }
-    const [first] = overflows.sort((a, b) => a.element - b.element || a.target - b.target);
-    if (first === undefined) {
-      expect(result.ok, label).toBe(true);
-      return;
-    }
-    expect(result, label).toEqual({
-      ok: false,
-      reason: 'scale-overflow',
-      row: Math.floor(first.element / rows.columns),
-      column: first.element % rows.columns,
-      target: first.target,
-    });
+  function compareIn(sets: readonly string[]): Comparison {
+    const comparison = new Comparison(sets, ({ codebook }) => !codebook);
+    opened.push(comparison);
+    return comparison;
   }
 
   // Goal: the bytes of every type are those of llama.cpp on the rows where a wrong rounding, tie
-  // or order shows, at every row length from 1 to 32 blocks, and an overflow is reported where
-  // its validation would find it. Method: all types of one row in one job, against the oracle.
-  test.each(isas)('every kind of row, %s', async (isa) => {
-    const kernels = open(2, isa);
-    const weights = new Map<string, number>(quantizerTypes.map(({ name }) => [name, 0]));
-    const count = async (rows: Rows, values: Float32Array, label: string) => {
-      await compare(kernels, rows, values, label);
-      for (const { name } of typesFor(rows.columns)) {
-        weights.set(name, (weights.get(name) ?? 0) + values.length);
-      }
-    };
-    for (const [index, kind] of rowKindNames.entries()) {
-      for (let blocks = 1 + (index % 4); blocks <= 32; blocks += 4) {
-        const label = `${kind}, ${blocks} blocks`;
-        const long = new Float32Array(blocks * 256);
-        fillRows(kind, blocks, long);
-        const source = bytesOfFloats(long);
-        await count({ source, element: 'F32', rows: 1, columns: long.length }, long, label);
-        const short = new Float32Array(3 * blocks * 32);
-        fillRows(kind, blocks + 100, short);
-        const rows = { element: 'F32', rows: 3, columns: blocks * 32 } as const;
-        await count({ ...rows, source: bytesOfFloats(short) }, short, `${label} of 32`);
-      }
+  // or order shows, at every row length from 1 to 32 blocks, with and without importance, and an
+  // overflow is reported where its validation would find it. Method: all types of some rows in
+  // one job of each instruction set, against the oracle.
+  test('every kind of row, in every instruction set', async () => {
+    const comparison = compareIn(isas);
+    let seed = 0;
+    for (const sample of everyKindOfRow(4)) {
+      await comparison.add(sample);
+      await comparison.add(withImportance(sample, ++seed));
     }
-    expect(Math.min(...weights.values())).toBeGreaterThan(1_000_000);
+    expect(Math.min(...comparison.plainWeights.values())).toBeGreaterThan(1_000_000);
+    expect(Math.min(...comparison.weightedWeights.values())).toBeGreaterThan(1_000_000);
+  });
+
+  // Goal: importance may look at a whole row, however long. Method: rows longer than a span.
+  test('rows longer than a span', async () => {
+    const comparison = compareIn(isas);
+    const [rows, columns] = [2, SPAN_ELEMENTS + 2816];
+    const values = new Float32Array(rows * columns);
+    fillRows('bell', 7, values);
+    const source = bytesOfFloats(values);
+    const sample = { label: 'long', source, element: 'F32', rows, columns, values } as const;
+    await comparison.add(sample);
+    await comparison.add(withImportance(sample, 1));
   });
 
   // Goal: the same on the weights of a model. Method: the first span of every bf16 tensor of the
   // fixture, from its own bytes; the long command takes all of them.
   test('tensors of a checkpoint', async () => {
-    const kernels = open(2);
+    const comparison = compareIn([info.isa]);
+    let seed = 0;
     let weights = 0;
     for (const { name, columns, bytes } of readTensors(fixture)) {
       if (columns % 32 !== 0) continue;
-      const source = bytes.subarray(0, Math.max(1, Math.floor(32768 / columns)) * columns * 2);
+      const source = bytes.subarray(
+        0,
+        Math.max(1, Math.floor(SPAN_ELEMENTS / columns)) * columns * 2,
+      );
       const rows = { source, element: 'BF16', rows: source.length / 2 / columns, columns } as const;
-      await compare(kernels, rows, bf16ToFloats(source), name);
+      const sample = { ...rows, label: name, values: bf16ToFloats(source) };
+      await comparison.add(sample);
+      await comparison.add(withImportance(sample, ++seed));
       weights += source.length / 2;
     }
     expect(weights).toBeGreaterThan(1_000_000);
@@ -150,52 +103,77 @@ describe.skipIf(why !== undefined)('against ggml_quantize_chunk', () => {
         exponent === 0 ? mantissa * 2 ** -24 : (1024 + mantissa) * 2 ** (exponent - 25);
       return bits & 0x8000 ? -magnitude : magnitude;
     };
-    const kernels = open(1);
+    const comparison = compareIn([info.isa]);
     for (let start = 0; start < finite.length; start += 256) {
       const bits = finite.slice(start, start + 256);
       const source = new Uint8Array(new Uint16Array(bits).buffer);
       const rows = { source, element: 'F16', rows: 1, columns: 256 } as const;
-      await compare(kernels, rows, new Float32Array(bits.map(value)), `halves from ${start}`);
+      const values = new Float32Array(bits.map(value));
+      await comparison.add({ ...rows, label: `halves from ${start}`, values });
     }
   });
 });
 
+// Goal: what the recipe may plan is what the kernels make, and every type has its row in this
+// comparison. Method: three tables of block types against what the addon lists.
+test.each(isas)('every makeable block type has its kernels, %s', (isa) => {
+  const { quantizers } = open(1, isa).info;
+  for (const { id, name, makeable } of Object.values(blockTypes)) {
+    const listed = quantizers.find(({ type }) => type === id);
+    expect(listed !== undefined, name).toBe(makeable);
+    if (listed === undefined) continue;
+    const { importance } = find(name);
+    expect(listed.plain, name).toBe(importance !== 'required');
+  }
+});
+
 // Goal: rows are independent of the job, the thread and the instruction set they are made in.
 // Method: one block of rows, longer than a span, as one job on one thread of the scalar kernels;
-// then cut anywhere, on four threads, with each set.
-test('any cut on any number of threads gives the same bytes', async () => {
+// then some types of it cut anywhere, on four threads, with each set.
+test.each([false, true])('any cut on any number of threads, importance %s', async (weighted) => {
   const columns = 2816;
   const rowCount = 30;
   const values = new Float32Array(rowCount * columns);
   fillRows('bell', 1, values);
-  const source = bytesOfFloats(values);
-  const whole: Rows = { source, element: 'F32', rows: rowCount, columns };
-  const types = typesFor(columns);
+  const importance = new Float32Array(columns);
+  fillImportance('unexcited', 1, importance);
+  const whole = {
+    ...{ source: bytesOfFloats(values), element: 'F32', rows: rowCount, columns },
+    ...(weighted ? { importance } : {}),
+  };
+  const types = typesFor(info, columns, weighted);
   const expected = makeTargets(types, whole);
   expect((await open(1, 'scalar').quantize({ ...whole, targets: expected })).ok).toBe(true);
 
   const makers = [open(1), ...isas.map((isa) => open(4, isa))];
   const anyCuts = fc.uniqueArray(fc.integer({ min: 1, max: rowCount - 1 }), { maxLength: 8 });
+  const anyTypes = fc.subarray(
+    types.map((_, index) => index),
+    { minLength: 1, maxLength: Math.min(6, types.length) },
+  );
   await fc.assert(
-    fc.asyncProperty(anyCuts, fc.constantFrom(...makers), async (cuts, kernels) => {
+    fc.asyncProperty(anyCuts, anyTypes, fc.constantFrom(...makers), async (cuts, some, kernels) => {
       const edges = [0, ...cuts.sort((a, b) => a - b), rowCount];
-      const made = makeTargets(types, whole);
+      const made = makeTargets(
+        some.flatMap((index) => types[index] ?? []),
+        whole,
+      );
       const jobs = edges.slice(1).map((end, index) => {
         const start = edges[index] ?? 0;
-        const part = { element: 'F32', rows: end - start, columns } as const;
         const targets = made.map(({ type, into }) => {
           const rowBytes = into.length / rowCount;
           return { type, into: into.subarray(start * rowBytes, end * rowBytes) };
         });
-        const bytes = source.subarray(start * columns * 4, end * columns * 4);
-        return kernels.quantize({ ...part, source: bytes, targets });
+        const source = whole.source.subarray(start * columns * 4, end * columns * 4);
+        return kernels.quantize({ ...whole, source, rows: end - start, targets });
       });
       for (const result of await Promise.all(jobs)) expect(result.ok).toBe(true);
       for (const [index, { into }] of made.entries()) {
-        expect(difference(into, expected[index]?.into ?? into.subarray(1))).toBeUndefined();
+        const { into: wanted = new Uint8Array() } = expected[some[index] ?? 0] ?? {};
+        expect(difference(into, wanted)).toBeUndefined();
       }
     }),
-    { numRuns: 30 },
+    { numRuns: 40 },
   );
 });
 
@@ -252,7 +230,7 @@ test('an overflow is reported at its row, the start of its block and its target'
       for (let i = 0; i < values.length; i++) values[i] = random.uniform();
       // Not so large that its cube, which Q6_K sums, is infinite too.
       values[at] = 1e9;
-      const job: Rows = { source: bytesOfFloats(values), element: 'F32', rows, columns };
+      const job = { source: bytesOfFloats(values), element: 'F32', rows, columns };
       const result = await kernels.quantize({ ...job, targets: makeTargets(wanted, job) });
       const starts = wanted.map(({ name, elements }) =>
         name === 'BF16' ? Number.POSITIVE_INFINITY : at - (at % elements),

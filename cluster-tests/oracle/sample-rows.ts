@@ -121,6 +121,33 @@ export function fillRows(kind: RowKind, seed: number, values: Float32Array): voi
   for (let i = 0; i < values.length; i++) values[i] = make(random, i & 255);
 }
 
+/** One kind of importance each; `part` is the place in the row, in [0, 1). */
+const importanceKinds = {
+  squares: (random) => random.bell() ** 2,
+  unexcited: (random) => (random.below(4) === 0 ? 0 : random.bell() ** 2),
+  ones: () => 1,
+  halfRow: (random, _index, part) => (part < 0.5 ? 0 : random.bell() ** 2),
+  zeros: () => 0,
+  tiny: (random) => random.bell() ** 2 * 1e-30,
+  everySecondSubBlock: (random, index) => ((index >> 4) % 2 === 0 ? 0 : random.bell() ** 2),
+  everySecondBlock: (random, index) => ((index >> 5) % 2 === 0 ? random.bell() ** 2 : 0),
+  oneColumn: (random, index) => (index % 32 === 9 ? random.bell() ** 2 : 0),
+  outweighed: (random) => random.bell() ** 2 * (random.below(40) === 0 ? 1e6 : 1),
+  large: (random) => random.bell() ** 2 * 1e12,
+  anyFinite: (random) => Math.abs(anyBits(random, 160)),
+} as const satisfies Record<string, (random: Random, index: number, part: number) => number>;
+export type ImportanceKind = keyof typeof importanceKinds;
+export const importanceKindNames = Object.keys(importanceKinds) as readonly ImportanceKind[];
+
+/** Overwrites `importance` (columns) with numbers ≥ 0. */
+export function fillImportance(kind: ImportanceKind, seed: number, importance: Float32Array): void {
+  const random = new Random(Math.imul(seed, 0x01000193) ^ ~importanceKindNames.indexOf(kind));
+  const make: (random: Random, index: number, part: number) => number = importanceKinds[kind];
+  for (let i = 0; i < importance.length; i++) {
+    importance[i] = make(random, i, i / importance.length);
+  }
+}
+
 export interface Bf16Tensor {
   readonly name: string;
   readonly columns: number;

@@ -79,6 +79,7 @@ test('a job with a wrong argument is rejected with a TypeError', async () => {
   const resizable = Reflect.construct(ArrayBuffer, [512, { maxByteLength: 1024 }]);
   const into = new Uint8Array(4 * 34);
   const shared = new Uint8Array(600);
+  const floats = new Float32Array(64);
   const wrong: Record<string, unknown>[] = [
     { source: undefined },
     { source: new Float32Array(128) },
@@ -103,6 +104,15 @@ test('a job with a wrong argument is rejected with a TypeError', async () => {
     { targets: new Array(65).fill({ type: Q8_0, into }) },
     { targets: [null] },
     { targets: [{ type: 8.5, into }] },
+    { importance: null },
+    { importance: new Float64Array(64) },
+    { importance: new Float32Array(63) },
+    { importance: new Float32Array(65) },
+    { importance: new Float32Array(64).fill(1, 0, 63).fill(-1e-30, 63) },
+    { importance: new Float32Array(64).fill(Number.NaN, 63) },
+    { importance: new Float32Array(64).fill(Number.POSITIVE_INFINITY, 0, 1) },
+    { importance: new Float32Array(new SharedArrayBuffer(256)) },
+    { importance: floats, targets: [{ type: Q8_0, into: new Uint8Array(floats.buffer, 0, 136) }] },
     { targets: [{ type: 9, into }] },
     { targets: [{ type: 2 ** 33, into }] },
     { targets: [{ type: Q8_0 }] },
@@ -129,6 +139,37 @@ test('a job with a wrong argument is rejected with a TypeError', async () => {
     .catch(() => {});
   await expect(kernels.sha256File(wrongly(7))).rejects.toThrow(TypeError);
   await expect(kernels.sha256File('a\0b')).rejects.toThrow(TypeError);
+});
+
+// Goal: what a type needs of importance is enforced, and rows with it are bounded. Method: a type
+// that ignores it gets the bytes it has without; one that requires it is refused without; a row
+// beyond the bound is refused before memory is taken for it.
+test('importance is ignored, required or too long', async () => {
+  const made = async (importance: { importance?: Float32Array }) => {
+    const job = anyJob();
+    new Float32Array(job.source.buffer).forEach((_, i, floats) => {
+      floats[i] = Math.sin(i);
+    });
+    expect((await kernels.quantize({ ...job, ...importance })).ok).toBe(true);
+    return job.targets[0]?.into ?? new Uint8Array();
+  };
+  const importance = new Float32Array(64).map((_, i) => i % 3);
+  expect(Buffer.compare(await made({ importance }), await made({}))).toBe(0);
+
+  const [IQ2_XS, columns] = [17, 256];
+  const source = new Uint8Array(columns * 4);
+  const job = { source, element: 'F32', rows: 1, columns };
+  const targets = [{ type: IQ2_XS, into: new Uint8Array(74) }];
+  await expect(kernels.quantize({ ...job, targets })).rejects.toThrow('without importance');
+
+  const long = 2 ** 20 + 32;
+  const longJob = {
+    ...{ source: new Uint8Array(long * 4), element: 'F32', rows: 1, columns: long },
+    targets: [{ type: Q8_0, into: new Uint8Array((long / 32) * 34) }],
+  };
+  expect((await kernels.quantize(longJob)).ok).toBe(true);
+  const importanceTooLong = { ...longJob, importance: new Float32Array(long) };
+  await expect(kernels.quantize(importanceTooLong)).rejects.toThrow('too long');
 });
 
 // Goal: a job cannot be changed under the check. Method: a getter that runs last takes away the

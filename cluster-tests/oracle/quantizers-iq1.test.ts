@@ -1,0 +1,26 @@
+import { afterAll, describe, expect, test } from 'vitest';
+import { Comparison } from './compare-quantizers.ts';
+import { whyNoGgml } from './ggml.ts';
+import { everyKindOfRow, kernelInfo, withImportance } from './quantizer-samples.ts';
+
+const why = whyNoGgml();
+if (why !== undefined) console.warn(`The comparison with llama.cpp is left out: ${why}.`);
+
+describe.skipIf(why !== undefined)('against ggml_quantize_chunk', () => {
+  let comparison: Comparison | undefined;
+  afterAll(() => comparison?.close());
+
+  // Goal and method of quantizers.test.ts, in a process of its own: the oracle first builds its
+  // tables for seconds. Rows so large that it would abort are left out.
+  test('every kind of row, IQ1', async () => {
+    comparison = new Comparison(kernelInfo().isas, ({ name }) => /^IQ1/.test(name));
+    let seed = 0;
+    for (const sample of everyKindOfRow(5)) {
+      await comparison.add(sample);
+      await comparison.add(withImportance(sample, ++seed));
+    }
+    for (const counts of [comparison.plainWeights, comparison.weightedWeights]) {
+      expect(Math.min(...counts.values())).toBeGreaterThan(1_000_000);
+    }
+  });
+});
