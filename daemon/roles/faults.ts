@@ -6,8 +6,8 @@ export const numberFaults = {
   notFinite: {
     code: 'QD-5201',
     exit: exitCodes.input,
-    what: 'the checkpoint holds a number that is not finite',
-    hint: 'the checkpoint is damaged or was saved from a diverged training run; download it again',
+    what: 'SOURCE holds a number that is not finite',
+    hint: 'it is damaged or was saved from a diverged training run; download it again',
   },
   scaleOverflow: {
     code: 'QD-5202',

@@ -7,6 +7,7 @@
  */
 
 import { FaultError } from '../../proto/fault.ts';
+import { firstBadBlock } from '../core/gguf/block-scales.ts';
 import { type BlockTypeName, blockTypes } from '../core/gguf/block-types.ts';
 import { type BlockRun, bytesOf, type Task } from '../core/plan/plan.ts';
 import { sourceType, tensorRows } from '../core/plan/row-groups.ts';
@@ -84,7 +85,7 @@ export class Worker {
     const source = take(task.group.sourceBytes);
     await this.#read(task, source, signal);
     const copies = wanted.filter((index) => isCopy(task, index));
-    const copied = copies.length > 0 ? await this.#kernels.sha256(source) : undefined;
+    const copied = copies.length > 0 ? await this.#digestCopy(task, source) : undefined;
     const targets = wanted.flatMap((index) => {
       const run = task.runs[index];
       if (run === undefined || copies.includes(index)) return [];
@@ -94,6 +95,19 @@ export class Worker {
     return copied === undefined
       ? made
       : [...made, ...copies.map((run) => ({ run, bytes: source, digest: copied }))];
+  }
+
+  /** The digest of blocks that stay as they are, once their scales have been looked at. */
+  async #digestCopy(task: Task, source: Uint8Array): Promise<Uint8Array> {
+    const type = sourceType(task.tensor);
+    const block = firstBadBlock(type, source);
+    if (block !== undefined) {
+      const element = block * blockTypes[type].blockElements;
+      const row = Math.floor(element / task.columns);
+      const place = { row, column: element % task.columns };
+      throw numberFault(task, { ok: false, reason: 'source-not-finite', ...place }, type);
+    }
+    return this.#kernels.sha256(source);
   }
 
   async #quantize(task: Task, source: Uint8Array, targets: readonly Target[]): Promise<MadeRun[]> {
