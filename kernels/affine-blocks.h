@@ -42,20 +42,21 @@ __attribute__((noinline)) uint32_t FitBlocks(const float* const* values,
                                              const float* const* importance, const float* sigma2,
                                              int count, uint8_t* const* into) {
   Float<W> x[32 * kSide];
-  Float<W> w[32 * kSide];
+  Float<W> weights[32 * kSide];
+  Float<W> means[kSide];
   for (int s = 0; s < kSide; ++s) {
     LoadTiles<32>(values + s * W, 0, x + 32 * s);
-    WeighByImportance<32>(x + 32 * s, importance + s * W, 0, Float<W>::Load(sigma2 + s * W),
-                          w + 32 * s);
+    LoadTiles<32>(importance + s * W, 0, weights + 32 * s);
+    means[s] = Float<W>::Load(sigma2 + s * W);
   }
   AffineFit<W> fits[kSide];
-  const uint32_t out_of_reach =
-      FitAffine<32, kLevels, false, kSide>(x, w, kSearchImportance, fits);
+  const uint32_t out_of_reach = FitAffine<32, kLevels, false, kSide, kSide>(
+      x, WeighByImportance<32, W>{weights, means}, kSearchImportance, fits);
   for (int s = 0; s < kSide && s * W < count; ++s) {
     Int<W> levels[32];
     for (int i = 0; i < 32; ++i) {
       levels[i] = Truncate(
-          AffineLevel<kLevels>(fits[s].inverse * (x[32 * s + i] - fits[s].origin)));
+          AffineLevel<kLevels, true, true>(fits[s].inverse * (x[32 * s + i] - fits[s].origin)));
     }
     Int<W> words[kWordsOfBlock<kLevels>];
     words[0] = HalfBits(fits[s].scale) | ShiftLeft<16>(HalfBits(fits[s].low));

@@ -1,6 +1,6 @@
 // Affine fit: scale and minimum of sub-blocks by weighted least squares, and the search for them.
 //
-//   values and weights of kSide sub-blocks in every lane ──▶ FitAffine ──▶ AffineFit[kSide]
+//   values of kSide sub-blocks in every lane, how they weigh ──▶ FitAffine ──▶ AffineFit[kSide]
 //
 // An accepted candidate moves the minimum that the later candidates start from, so the search is
 // sequential; what runs beside it are other lanes and, to fill the pipes, kSide sub-blocks of
@@ -28,27 +28,29 @@ struct AffineFit {
   Float<W> weight;   // The sum of the weights.
   Float<W> inverse;  // Level i is AffineLevel(inverse * (x[i] - origin)).
   Float<W> origin;
+  Float<W> bottom;  // The lowest and the highest value.
+  Float<W> high;
 };
 
 constexpr float kRoundingBias = 12582912.0f;  // 1.5 * 2^23
 
-// A level 0..kLevels as a float. In several lanes the value must be within AffineReach: there the
-// sum with the bias still counts in ones, so clamping the sum is clamping its rounding, in one
-// type. A single lane takes the way of Nearest, which is right for every value.
-template <int kLevels, int W>
+// A level 0..kLevels as a float. In several lanes the value must be within InverseScale's reach:
+// there the sum with the bias still counts in ones, so clamping the sum is clamping its rounding,
+// in one type. A single lane takes the way of Nearest, which is right for every value. Without
+// kFloored the caller knows that no value rounds to less than 0, without kCapped to more than
+// kLevels.
+template <int kLevels, bool kFloored, bool kCapped, int W>
 QUANTD_LANE Float<W> AffineLevel(Float<W> value) {
   if constexpr (W == 1) {
     return ToFloat(Clamp(Nearest(value), 0, kLevels));
   } else {
     const Float<W> bottom = Float<W>::Set(kRoundingBias);
     const Float<W> top = Float<W>::Set(kRoundingBias + static_cast<float>(kLevels));
-    return Max(Min(value + bottom, top), bottom) - bottom;
+    Float<W> biased = value + bottom;
+    if constexpr (kCapped) biased = Min(biased, top);
+    if constexpr (kFloored) biased = Max(biased, bottom);
+    return biased - bottom;
   }
-}
-
-template <int W>
-QUANTD_LANE Mask<W> InReach(Float<W> value) {
-  return Magnitude(value) < Float<W>::Set(4000000.0f);
 }
 
 template <bool kAbsolute, int W>
@@ -67,131 +69,203 @@ struct AffineState {
   Float<W> sum_x;
   Float<W> scale;
   Float<W> error;
+  Float<W> inverse;  // Of the candidate, as all that follows.
+  Float<W> try_scale;
+  Float<W> try_low;
   Float<W> best_inverse;
   Float<W> best_origin;
   Mask<W> live;      // Not all values are equal.
   Mask<W> in_reach;  // So far.
+  Mask<W> sinks;     // The candidate rounds its lowest value to less than 0.
+  Mask<W> usable;    // The candidate.
 };
 
 template <int kCount, int W>
-QUANTD_LANE void MeasureSubBlock(const Float<W>* x, const Float<W>* w, AffineState<W>& state) {
+QUANTD_LANE void FindBounds(const Float<W>* x, AffineState<W>& my) {
   const Float<W> zero = Float<W>::Set(0.0f);
   Float<W> low = x[0];
   Float<W> high = x[0];
-  Float<W> sum_w = w[0];
-  Float<W> sum_x = sum_w * x[0];
   for (int i = 1; i < kCount; ++i) {
     low = Min(x[i], low);
     high = Max(x[i], high);
-    sum_w = sum_w + w[i];
-    sum_x = sum_x + w[i] * x[i];
   }
-  state.bottom = low;
-  state.low = Select(low > zero, zero, low);
-  state.high = high;
-  state.sum_w = sum_w;
-  state.sum_x = sum_x;
-  state.live = high > state.low;
+  my.bottom = low;
+  my.low = Select(low > zero, zero, low);
+  my.high = high;
+  my.live = my.in_reach = high > my.low;
 }
 
-// The scale to multiply with at numerator / range, noting whether it keeps every value in reach:
-// rounding is monotone, so the lowest and the highest speak for all.
+// The scale to multiply with, numerator / range, noting whether it is positive and keeps every
+// value in reach of the quick rounding, 2^22: products are monotone, so the lowest and the
+// highest value speak for all.
 template <int W>
-QUANTD_LANE Float<W> InverseScale(float numerator, AffineState<W>& state) {
-  const Float<W> range = state.high - state.low;
-  const Float<W> inverse = Float<W>::Set(numerator) / range;
-  state.in_reach = state.in_reach & InReach(inverse * range) &
-                   InReach(inverse * (state.bottom - state.low));
-  return inverse;
+QUANTD_LANE void InverseScale(float numerator, AffineState<W>& my) {
+  const Float<W> range = my.high - my.low;
+  my.inverse = Float<W>::Set(numerator) / range;
+  const Float<W> reach = Float<W>::Set(4000000.0f);
+  const Float<W> lowest = my.inverse * (my.bottom - my.low);
+  my.in_reach = my.in_reach & (my.inverse > Float<W>::Set(0.0f)) & (my.inverse * range < reach) &
+                (Magnitude(lowest) < reach);
+  my.sinks = lowest < Float<W>::Set(-0.5f);
 }
 
-// x, w (kSide * kCount), fits (kSide). Bit l of the answer: lane l holds a value out of reach
-// (subnormal ranges), its fits are worthless and a single lane has to make them.
-template <int kCount, int kLevels, bool kAbsolute, int kSide, int W>
+// The weights, the levels of the range itself and their error. One loop, so that the roots of
+// the weights come while the rest is counted. x, w (kCount).
+template <int kCount, int kLevels, bool kAbsolute, class Weigh, int W>
+QUANTD_LANE void GuessScale(const Float<W>* x, const Weigh& weigh, int at, Float<W>* w,
+                            AffineState<W>& my) {
+  InverseScale(static_cast<float>(kLevels), my);
+  const Float<W> low = my.low;
+  const Float<W> inverse = my.inverse;
+  const Float<W> scale = Float<W>::Set(1.0f) / inverse;
+  Float<W> error = Float<W>::Set(0.0f);
+  Float<W> sum_w = error;
+  Float<W> sum_x = error;
+  for (int i = 0; i < kCount; ++i) {
+    const Float<W> weight = weigh(at + i, x[i]);
+    w[i] = weight;
+    const Float<W> wx = weight * x[i];
+    // The sums begin with their first terms, which may be -0.
+    sum_w = i == 0 ? weight : sum_w + weight;
+    sum_x = i == 0 ? wx : sum_x + wx;
+    // From 0 to kLevels without a clamp: the lowest value is at least `low` here.
+    const Float<W> level = AffineLevel<kLevels, false, false>(inverse * (x[i] - low));
+    error = error + weight * Cost<kAbsolute>(scale * level + low - x[i]);
+  }
+  my.sum_w = sum_w;
+  my.sum_x = sum_x;
+  my.scale = scale;
+  my.error = error;
+  my.best_inverse = Select(my.live, inverse, Float<W>::Set(0.0f));
+  my.best_origin = low;
+}
+
+// The candidate's levels and its least squares. x, w, levels (kGroup * kCount), states (kGroup).
+template <int kCount, int kLevels, bool kFloored, bool kCapped, int kGroup, int W>
+QUANTD_LANE void TryLevels(const Float<W>* x, const Float<W>* w, AffineState<W>* states,
+                           Float<W>* levels) {
+  const Float<W> zero = Float<W>::Set(0.0f);
+  Float<W> inverse[kGroup], low[kGroup], sum_l[kGroup], sum_l2[kGroup], sum_xl[kGroup];
+  for (int s = 0; s < kGroup; ++s) {
+    inverse[s] = states[s].inverse;
+    low[s] = states[s].low;
+    sum_l[s] = sum_l2[s] = sum_xl[s] = zero;
+  }
+  for (int i = 0; i < kCount; ++i) {
+    for (int s = 0; s < kGroup; ++s) {
+      const Float<W> value = x[s * kCount + i];
+      const Float<W> level =
+          AffineLevel<kLevels, kFloored, kCapped>(inverse[s] * (value - low[s]));
+      levels[s * kCount + i] = level;
+      const Float<W> wl = w[s * kCount + i] * level;
+      sum_l[s] = sum_l[s] + wl;
+      sum_l2[s] = sum_l2[s] + wl * level;
+      sum_xl[s] = sum_xl[s] + wl * value;
+    }
+  }
+  for (int s = 0; s < kGroup; ++s) {
+    AffineState<W>& my = states[s];
+    const Float<W> determinant = my.sum_w * sum_l2[s] - sum_l[s] * sum_l[s];
+    my.usable = my.live & (determinant > zero);
+    my.try_scale = (my.sum_w * sum_xl[s] - my.sum_x * sum_l[s]) / determinant;
+    my.try_low = (sum_l2[s] * my.sum_x - sum_l[s] * sum_xl[s]) / determinant;
+    const Mask<W> above = my.try_low > zero;
+    if (!Any(above)) continue;
+    my.try_low = Select(above, zero, my.try_low);
+    my.try_scale = Select(above, sum_xl[s] / sum_l2[s], my.try_scale);
+  }
+}
+
+// The candidate's error; where it is lower, the candidate is taken. Then the next one is begun.
+template <int kCount, bool kAbsolute, int kGroup, int W>
+QUANTD_LANE void TryError(const Float<W>* x, const Float<W>* w, const Float<W>* levels,
+                          float next_numerator, AffineState<W>* states) {
+  Float<W> scale[kGroup], low[kGroup], error[kGroup];
+  for (int s = 0; s < kGroup; ++s) {
+    scale[s] = states[s].try_scale;
+    low[s] = states[s].try_low;
+    error[s] = Float<W>::Set(0.0f);
+  }
+  for (int i = 0; i < kCount; ++i) {
+    for (int s = 0; s < kGroup; ++s) {
+      const Float<W> at = scale[s] * levels[s * kCount + i] + low[s];
+      error[s] = error[s] + w[s * kCount + i] * Cost<kAbsolute>(at - x[s * kCount + i]);
+    }
+  }
+  for (int s = 0; s < kGroup; ++s) {
+    AffineState<W>& my = states[s];
+    const Mask<W> better = my.usable & (error[s] < my.error);
+    my.error = Select(better, error[s], my.error);
+    my.scale = Select(better, scale[s], my.scale);
+    my.best_inverse = Select(better, my.inverse, my.best_inverse);
+    my.best_origin = Select(better, my.low, my.best_origin);
+    my.low = Select(better, low[s], my.low);
+    InverseScale(next_numerator, my);
+  }
+}
+
+template <int kLevels>
+QUANTD_LANE float Numerator(const AffineSearch& search, int k) {
+  return search.first + search.step * static_cast<float>(k) + static_cast<float>(kLevels);
+}
+
+// TryLevels with the clamps that the group needs.
+template <int kCount, int kLevels, int kGroup, int W>
+QUANTD_LANE void TryGroup(const Float<W>* x, const Float<W>* w, bool capped,
+                          AffineState<W>* states, Float<W>* levels) {
+  Mask<W> sinks = states[0].sinks;
+  for (int s = 1; s < kGroup; ++s) sinks = sinks | states[s].sinks;
+  if (capped) {
+    TryLevels<kCount, kLevels, true, true, kGroup>(x, w, states, levels);
+  } else if (Any(sinks)) {
+    TryLevels<kCount, kLevels, true, false, kGroup>(x, w, states, levels);
+  } else {
+    TryLevels<kCount, kLevels, false, false, kGroup>(x, w, states, levels);
+  }
+}
+
+// x (kSide * kCount), fits (kSide); weigh(i, x[i]) is the weight of element i. Bit l of the
+// answer: lane l holds a value out of reach (subnormal ranges), its fits are worthless and a
+// single lane has to make them. kGroup sub-blocks go side by side through each loop.
+template <int kCount, int kLevels, bool kAbsolute, int kSide, int kGroup, class Weigh, int W>
 [[maybe_unused]] __attribute__((noinline)) uint32_t FitAffine(const Float<W>* x,
-                                                              const Float<W>* w,
+                                                              const Weigh& weigh,
                                                               const AffineSearch& search,
                                                               AffineFit<W>* fits) {
-  using F = Float<W>;
-  const F zero = F::Set(0.0f);
-  F levels[kSide][kCount];
-  AffineState<W> state[kSide];
+  static_assert(kSide % kGroup == 0);
+  constexpr int kStride = kGroup * kCount;
+  Float<W> w[kSide * kCount];
+  Float<W> levels[kSide * kCount];
+  AffineState<W> states[kSide];
   for (int s = 0; s < kSide; ++s) {
-    AffineState<W>& my = state[s];
-    MeasureSubBlock<kCount>(x + s * kCount, w + s * kCount, my);
-    my.in_reach = my.live;
-    const F inverse = InverseScale(static_cast<float>(kLevels), my);
-    my.scale = F::Set(1.0f) / inverse;
-    my.error = zero;
-    for (int i = 0; i < kCount; ++i) {
-      const F value = x[s * kCount + i];
-      const F level = AffineLevel<kLevels>(inverse * (value - my.low));
-      my.error = my.error + w[s * kCount + i] *
-                                Cost<kAbsolute>(my.scale * level + my.low - value);
-    }
-    my.best_inverse = Select(my.live, inverse, zero);
-    my.best_origin = my.low;
+    const int at = s * kCount;
+    FindBounds<kCount>(x + at, states[s]);
+    GuessScale<kCount, kLevels, kAbsolute>(x + at, weigh, at, w + at, states[s]);
+    InverseScale(Numerator<kLevels>(search, 0), states[s]);
   }
-
   for (int k = 0; k <= search.steps; ++k) {
-    const float numerator =
-        search.first + search.step * static_cast<float>(k) + static_cast<float>(kLevels);
-    F inverse[kSide], sum_l[kSide], sum_l2[kSide], sum_xl[kSide];
-    for (int s = 0; s < kSide; ++s) {
-      inverse[s] = InverseScale(numerator, state[s]);
-      sum_l[s] = sum_l2[s] = sum_xl[s] = zero;
-    }
-    for (int i = 0; i < kCount; ++i) {
-      for (int s = 0; s < kSide; ++s) {
-        const F value = x[s * kCount + i];
-        const F level = AffineLevel<kLevels>(inverse[s] * (value - state[s].low));
-        levels[s][i] = level;
-        const F wl = w[s * kCount + i] * level;
-        sum_l[s] = sum_l[s] + wl;
-        sum_l2[s] = sum_l2[s] + wl * level;
-        sum_xl[s] = sum_xl[s] + wl * value;
-      }
-    }
-    F try_scale[kSide], try_low[kSide], try_error[kSide];
-    Mask<W> usable[kSide];
-    for (int s = 0; s < kSide; ++s) {
-      const AffineState<W>& my = state[s];
-      const F determinant = my.sum_w * sum_l2[s] - sum_l[s] * sum_l[s];
-      usable[s] = my.live & (determinant > zero);
-      try_scale[s] = (my.sum_w * sum_xl[s] - my.sum_x * sum_l[s]) / determinant;
-      try_low[s] = (sum_l2[s] * my.sum_x - sum_l[s] * sum_xl[s]) / determinant;
-      const Mask<W> above = try_low[s] > zero;
-      if (Any(above)) {
-        try_low[s] = Select(above, zero, try_low[s]);
-        try_scale[s] = Select(above, sum_xl[s] / sum_l2[s], try_scale[s]);
-      }
-      try_error[s] = zero;
-    }
-    for (int i = 0; i < kCount; ++i) {
-      for (int s = 0; s < kSide; ++s) {
-        const F difference = try_scale[s] * levels[s][i] + try_low[s] - x[s * kCount + i];
-        try_error[s] = try_error[s] + w[s * kCount + i] * Cost<kAbsolute>(difference);
-      }
-    }
-    for (int s = 0; s < kSide; ++s) {
-      AffineState<W>& my = state[s];
-      const Mask<W> better = usable[s] & (try_error[s] < my.error);
-      my.error = Select(better, try_error[s], my.error);
-      my.scale = Select(better, try_scale[s], my.scale);
-      my.best_inverse = Select(better, inverse[s], my.best_inverse);
-      my.best_origin = Select(better, my.low, my.best_origin);
-      my.low = Select(better, try_low[s], my.low);
+    // The highest value comes to the numerator, but for the last bits of two roundings.
+    const bool capped = Numerator<kLevels>(search, k) > static_cast<float>(kLevels) + 0.49f;
+    // After the last candidate it is begun once more: another reach of it changes nothing that
+    // matters, for a lane made alone is right as well.
+    const float next = Numerator<kLevels>(search, k < search.steps ? k + 1 : k);
+    for (int at = 0; at < kSide * kCount; at += kStride) {
+      AffineState<W>* group = states + at / kCount;
+      TryGroup<kCount, kLevels, kGroup>(x + at, w + at, capped, group, levels + at);
+      TryError<kCount, kAbsolute, kGroup>(x + at, w + at, levels + at, next, group);
     }
   }
 
   uint32_t out_of_reach = 0;
   for (int s = 0; s < kSide; ++s) {
-    const AffineState<W>& my = state[s];
-    fits[s].scale = Select(my.live, my.scale, zero);
+    const AffineState<W>& my = states[s];
+    fits[s].scale = Select(my.live, my.scale, Float<W>::Set(0.0f));
     fits[s].low = my.low;
     fits[s].weight = my.sum_w;
     fits[s].inverse = my.best_inverse;
     fits[s].origin = my.best_origin;
+    fits[s].bottom = my.bottom;
+    fits[s].high = my.high;
     out_of_reach |= LaneBits(my.live & ~my.in_reach);
   }
   return out_of_reach;

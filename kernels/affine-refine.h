@@ -13,12 +13,15 @@ namespace quantd {
 namespace {
 
 #ifndef QUANTD_SIDE
-#define QUANTD_SIDE 2
+#define QUANTD_SIDE 4
+#define QUANTD_GROUP 4
 #endif
 // Sub-blocks that are fitted together in each lane: enough independent sums to hide the latency
 // of one addition, few enough for the registers.
 template <int W>
 constexpr int kSideOf = W == 1 ? 1 : QUANTD_SIDE;
+template <int W>
+constexpr int kGroupOf = W == 1 ? 1 : QUANTD_GROUP;
 
 constexpr AffineSearch kSearchImportance = {-0.9f, 0.05f, 36};
 
@@ -41,34 +44,70 @@ QUANTD_LANE Float<W> Largest(const Float<W>* values, int count) {
 // Levels again, from scale and minimum as they are stored; a sub-block whose scale is 0 keeps
 // the levels of its fit. x, levels (kCount).
 template <int kCount, int kLevels, int W>
-QUANTD_LANE void Refine(const Float<W>* x, Float<W> scale, Float<W> minimum,
-                        const AffineFit<W>& fit, Int<W>* levels) {
+QUANTD_LANE void RefineByDivision(const Float<W>* x, Float<W> scale, Float<W> minimum,
+                                  const AffineFit<W>& fit, Int<W>* levels) {
   for (int i = 0; i < kCount; ++i) {
     levels[i] = Clamp(Nearest((x[i] + minimum) / scale), 0, kLevels);
   }
   const Mask<W> stale = scale == Float<W>::Set(0.0f);
   if (!Any(stale)) return;
   for (int i = 0; i < kCount; ++i) {
-    const Float<W> level = AffineLevel<kLevels>(fit.inverse * (x[i] - fit.origin));
+    const Float<W> level = AffineLevel<kLevels, true, true>(fit.inverse * (x[i] - fit.origin));
     levels[i] = Select(stale, Truncate(level), levels[i]);
   }
 }
 
-// The square of a root mean square that importance is multiplied with.
-template <int W>
-QUANTD_LANE Float<W> SumOfSquares(const Float<W>* x, int count) {
+// The same by one reciprocal instead of kCount divisions. A quotient below 64 is then off by
+// less than 64 * 4 * 2^-24 < 0.00002, so the level is the same unless the quotient lies that
+// near to a half: whoever does sends the sub-block through the divisions, and so does a scale
+// whose reciprocal is not an ordinary number.
+template <int kCount, int kLevels, int W>
+QUANTD_LANE void Refine(const Float<W>* x, Float<W> scale, Float<W> minimum,
+                        const AffineFit<W>& fit, Int<W>* levels) {
+  using F = Float<W>;
+  if constexpr (W > 1) {
+    const F inverse = F::Set(1.0f) / scale;
+    const F bias = F::Set(kRoundingBias);
+    const F top = F::Set(kRoundingBias + static_cast<float>(kLevels));
+    F worst = F::Set(0.0f);
+    for (int i = 0; i < kCount; ++i) {
+      const F quotient = (x[i] + minimum) * inverse;
+      const F biased = quotient + bias;
+      worst = Max(Magnitude(quotient - (biased - bias)), worst);
+      levels[i] = Bits(Max(Min(biased, top), bias)) & Int<W>::Set(63);
+    }
+    const F end = F::Set(64.0f);
+    const Mask<W> settled = (scale > F::Set(1e-30f)) & (scale < F::Set(1e30f)) &
+                            (worst < F::Set(0.49998f)) &
+                            (Magnitude((fit.bottom + minimum) * inverse) < end) &
+                            (Magnitude((fit.high + minimum) * inverse) < end);
+    if (!Any(~settled)) return;
+  }
+  RefineByDivision<kCount, kLevels>(x, scale, minimum, fit, levels);
+}
+
+// into (kCount) = lanes[l][at + i], and the sum of its squares, in sequence: the additions wait
+// for each other, and tiles come in meanwhile.
+template <int kCount, int W>
+QUANTD_LANE Float<W> LoadAndSquare(const float* const* lanes, Float<W>* into) {
   Float<W> sum = Float<W>::Set(0.0f);
-  for (int i = 0; i < count; ++i) sum = sum + x[i] * x[i];
+  for (int tile = 0; tile < kCount; tile += W) {
+    LoadTile(lanes, tile, into + tile);
+    for (int i = tile; i < tile + W; ++i) sum = sum + into[i] * into[i];
+  }
   return sum;
 }
 
-// w[i] = importance[at + i] * sqrt(sigma2 + x[i]^2); x, w (kCount).
-template <int kCount, int W>
-QUANTD_LANE void WeighByImportance(const Float<W>* x, const float* const* importance, int at,
-                                   Float<W> sigma2, Float<W>* w) {
-  LoadTiles<kCount>(importance, at, w);
-  for (int i = 0; i < kCount; ++i) w[i] = w[i] * Sqrt(sigma2 + x[i] * x[i]);
-}
+// The weights of importance: importance * sqrt(sigma2 + x^2), element by element. kTerms
+// elements belong to each sigma2.
+template <int kTerms, int W>
+struct WeighByImportance {
+  const Float<W>* importance;
+  const Float<W>* sigma2;
+  QUANTD_LANE Float<W> operator()(int i, Float<W> x) const {
+    return importance[i] * Sqrt(sigma2[i / kTerms] + x * x);
+  }
+};
 
 }  // namespace
 }  // namespace quantd

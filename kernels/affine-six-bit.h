@@ -12,11 +12,24 @@
 namespace quantd {
 namespace {
 
-// The weights of a sub-block: its root mean square plus each magnitude.
+// The plain weights: the root mean square of the sub-block plus the magnitude. means (a
+// sub-block each).
 template <int W>
-QUANTD_LANE void WeighSubBlock(const Float<W>* x, Float<W>* w) {
-  const Float<W> mean = Sqrt(SumOfSquares(x, 32) / Float<W>::Set(32.0f));
-  for (int i = 0; i < 32; ++i) w[i] = mean + Magnitude(x[i]);
+struct WeighByMean {
+  const Float<W>* means;
+  QUANTD_LANE Float<W> operator()(int i, Float<W> x) const {
+    return means[i / 32] + Magnitude(x);
+  }
+};
+
+// x (kSide * 32), means (kSide). The sums of the sub-blocks run beside one another.
+template <int kSide, int W>
+QUANTD_LANE void FindMeans(const Float<W>* x, Float<W>* means) {
+  for (int s = 0; s < kSide; ++s) means[s] = Float<W>::Set(0.0f);
+  for (int i = 0; i < 32; ++i) {
+    for (int s = 0; s < kSide; ++s) means[s] = means[s] + x[32 * s + i] * x[32 * s + i];
+  }
+  for (int s = 0; s < kSide; ++s) means[s] = Sqrt(means[s] * Float<W>::Set(0x1p-5f));
 }
 
 // 6-bit codes of eight scales or minima, of which the largest becomes 63. Returns the step
@@ -95,26 +108,26 @@ QUANTD_LANE void PackPair(const Int<W>* levels, Int<W>* nibbles, Int<W>* fifths)
 
 // Fits the sub-blocks of W super-blocks. x (256), fits (8).
 template <int kLevels, int W>
-QUANTD_LANE uint32_t FitSixBit(const Float<W>* x, const Lanes<W>& lanes, AffineFit<W>* fits) {
+QUANTD_LANE uint32_t FitSixBit(const Float<W>* x, Float<W> squares, const Lanes<W>& lanes,
+                               AffineFit<W>* fits) {
   constexpr int kSide = kSideOf<W>;
+  constexpr int kGroup = kGroupOf<W>;
   const bool plain = lanes.importance[0] == nullptr;
-  Float<W> sigma2 = Float<W>::Set(0.0f);
-  if (!plain) {
-    sigma2 = Float<W>::Set(2.0f) * SumOfSquares(x, 256) * Float<W>::Set(0x1p-8f);
-  }
-  const AffineSearch& search = plain ? kSearchSixBit<kLevels> : kSearchImportance;
+  const Float<W> sigma2 = Float<W>::Set(2.0f) * squares * Float<W>::Set(0x1p-8f);
   uint32_t out_of_reach = 0;
   for (int j = 0; j < 8; j += kSide) {
-    Float<W> w[32 * kSide];
-    for (int s = 0; s < kSide; ++s) {
-      const Float<W>* values = x + 32 * (j + s);
-      if (plain) {
-        WeighSubBlock(values, w + 32 * s);
-      } else {
-        WeighByImportance<32>(values, lanes.importance, 32 * (j + s), sigma2, w + 32 * s);
-      }
+    const Float<W>* values = x + 32 * j;
+    if (plain) {
+      Float<W> means[kSide];
+      FindMeans<kSide>(values, means);
+      out_of_reach |= FitAffine<32, kLevels, false, kSide, kGroup>(
+          values, WeighByMean<W>{means}, kSearchSixBit<kLevels>, fits + j);
+    } else {
+      Float<W> importance[32 * kSide];
+      LoadTiles<32 * kSide>(lanes.importance, 32 * j, importance);
+      out_of_reach |= FitAffine<32, kLevels, false, kSide, kGroup>(
+          values, WeighByImportance<256, W>{importance, &sigma2}, kSearchImportance, fits + j);
     }
-    out_of_reach |= FitAffine<32, kLevels, false, kSide>(x + 32 * j, w, search, fits + j);
   }
   return out_of_reach;
 }
@@ -128,9 +141,9 @@ struct SixBitType {
   template <int W>
   static __attribute__((noinline)) uint32_t Make(const Lanes<W>& lanes) {
     Float<W> x[256];
-    LoadTiles<256>(lanes.values, 0, x);
+    const Float<W> squares = LoadAndSquare<256>(lanes.values, x);
     AffineFit<W> fits[8];
-    const uint32_t out_of_reach = FitSixBit<kLevels>(x, lanes, fits);
+    const uint32_t out_of_reach = FitSixBit<kLevels>(x, squares, lanes, fits);
 
     Float<W> scales[8];
     Float<W> minima[8];

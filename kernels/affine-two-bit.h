@@ -29,25 +29,34 @@ QUANTD_LANE Float<W> EncodeFourBits(const Float<W>* fits, Int<W>* codes) {
   return Select(some, largest / most, zero);
 }
 
+struct WeighByMagnitude {
+  template <int W>
+  QUANTD_LANE Float<W> operator()(int, Float<W> x) const {
+    return Magnitude(x);
+  }
+};
+
 struct TwoBitType {
   static constexpr int kWords = 21;
 
   template <int W>
-  QUANTD_LANE static uint32_t Fit(const Float<W>* x, const Lanes<W>& lanes, AffineFit<W>* fits) {
+  QUANTD_LANE static uint32_t Fit(const Float<W>* x, Float<W> squares, const Lanes<W>& lanes,
+                                  AffineFit<W>* fits) {
     constexpr int kSide = kSideOf<W>;
+    constexpr int kGroup = kGroupOf<W>;
     const bool plain = lanes.importance[0] == nullptr;
-    Float<W> sigma2 = Float<W>::Set(0.0f);
-    if (!plain) sigma2 = SumOfSquares(x, 256) * Float<W>::Set(0x1p-8f);
+    const Float<W> sigma2 = squares * Float<W>::Set(0x1p-8f);
     uint32_t out_of_reach = 0;
     for (int j = 0; j < 16; j += kSide) {
       const Float<W>* values = x + 16 * j;
-      Float<W> w[16 * kSide];
       if (plain) {
-        for (int i = 0; i < 16 * kSide; ++i) w[i] = Magnitude(values[i]);
-        out_of_reach |= FitAffine<16, 3, true, kSide>(values, w, kSearchQ2_K, fits + j);
+        out_of_reach |= FitAffine<16, 3, true, kSide, kGroup>(values, WeighByMagnitude{},
+                                                              kSearchQ2_K, fits + j);
       } else {
-        WeighByImportance<16 * kSide>(values, lanes.importance, 16 * j, sigma2, w);
-        out_of_reach |= FitAffine<16, 3, false, kSide>(values, w, kSearchImportance, fits + j);
+        Float<W> importance[16 * kSide];
+        LoadTiles<16 * kSide>(lanes.importance, 16 * j, importance);
+        out_of_reach |= FitAffine<16, 3, false, kSide, kGroup>(
+            values, WeighByImportance<256, W>{importance, &sigma2}, kSearchImportance, fits + j);
       }
     }
     return out_of_reach;
@@ -56,9 +65,9 @@ struct TwoBitType {
   template <int W>
   static __attribute__((noinline)) uint32_t Make(const Lanes<W>& lanes) {
     Float<W> x[256];
-    LoadTiles<256>(lanes.values, 0, x);
+    const Float<W> squares = LoadAndSquare<256>(lanes.values, x);
     AffineFit<W> fits[16];
-    const uint32_t out_of_reach = Fit(x, lanes, fits);
+    const uint32_t out_of_reach = Fit(x, squares, lanes, fits);
 
     Float<W> scales[16];
     Float<W> minima[16];
