@@ -26,6 +26,7 @@ using FindFunction = size_t(const uint8_t* source, size_t count);
 #include "codebook-families.h"
 #include "dequantize.h"
 #include "descent.h"
+#include "nonlinear.h"
 #include "plain.h"
 #include "symmetric.h"
 

@@ -18,6 +18,7 @@ const kernelSources = [
   'symmetric',
   'affine',
   'descent',
+  'nonlinear',
   'codebook-iq1',
   'codebook-iq2',
   'codebook-iq3',
