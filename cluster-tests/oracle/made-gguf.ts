@@ -7,11 +7,10 @@
  */
 
 import { writeFile } from 'node:fs/promises';
+import { type BlockTypeName, blockTypes } from '../../daemon/core/gguf/block-types.ts';
 import { layoutGguf } from '../../daemon/core/gguf/layout.ts';
 import type { KeyValue, MetadataValue } from '../../daemon/core/gguf/metadata.ts';
 import { type Random, seededRandom } from '../checkpoints/random.ts';
-
-export type PlainType = 'F32' | 'F16' | 'BF16';
 
 export interface MadeTensor {
   readonly name: string;
@@ -221,7 +220,7 @@ export const madeModels: readonly MadeModel[] = [
 ];
 
 /** As `llama-quantize` would find it: vectors are F32 and matrices of one type. */
-function typed({ tensors }: MadeModel, type: PlainType) {
+function typed({ tensors }: MadeModel, type: BlockTypeName) {
   return tensors.map(({ name, shape }) => ({
     name,
     shape,
@@ -232,16 +231,19 @@ function typed({ tensors }: MadeModel, type: PlainType) {
 export async function writeMadeGguf(
   file: string,
   model: MadeModel,
-  type: PlainType,
+  type: BlockTypeName,
 ): Promise<void> {
-  await writeLayout(file, layoutGguf({ metadata: model.metadata, tensors: typed(model, type) }));
+  const { metadata } = model;
+  const stated = metadata.find(({ key }) => key === 'general.alignment')?.value;
+  const alignment = stated?.type === 'u32' ? { alignment: stated.value } : {};
+  await writeLayout(file, layoutGguf({ metadata, tensors: typed(model, type), ...alignment }));
 }
 
 /** Writes the model in as many files as there are `sizes`, each of so many tensors; returns them. */
 export async function writeMadeParts(
   stem: string,
   model: MadeModel,
-  type: PlainType,
+  type: BlockTypeName,
   sizes: readonly number[],
 ): Promise<string[]> {
   const tensors = typed(model, type);
@@ -278,7 +280,11 @@ async function writeLayout(file: string, layout: ReturnType<typeof layoutGguf>):
   await writeFile(file, bytes);
 }
 
-function fill(into: Buffer, type: string, random: Random): void {
+function fill(into: Buffer, type: BlockTypeName, random: Random): void {
+  if (blockTypes[type].quantized) {
+    fillBlocks(into, type, random);
+    return;
+  }
   const width = type === 'F32' ? 4 : 2;
   const single = Buffer.alloc(4);
   for (let at = 0; at < into.length; at += width) {
@@ -292,4 +298,12 @@ function fill(into: Buffer, type: string, random: Random): void {
     if (type === 'F16')
       into.writeUInt16LE((random.below(2) << 15) | (0x1400 + random.below(0x2000)), at);
   }
+}
+
+/** Any bytes are blocks, as long as the scales are finite: without bit 6 no exponent is full. */
+function fillBlocks(into: Buffer, type: BlockTypeName, random: Random): void {
+  for (let at = 0; at < into.length; at++) into[at] = random.below(256) & ~0x40;
+  if (type !== 'MXFP4') return;
+  // Its exponent has 8 bits: these make numbers near 1.
+  for (let at = 0; at < into.length; at += 17) into[at] = 120 + random.below(8);
 }

@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { blockTypes } from '../../daemon/core/gguf/block-types.ts';
+import { type BlockTypeName, blockTypes } from '../../daemon/core/gguf/block-types.ts';
+import { isReadable } from '../../daemon/core/models/gguf-source.ts';
 import { type Ftype, ftypes } from '../../daemon/core/recipe/ftypes.ts';
 import { requirementsOf } from '../../daemon/core/recipe/requirements.ts';
 import { connectQuantd, makeScratch, mustRunQuantd } from '../quantd.ts';
@@ -197,6 +198,46 @@ describe.skipIf(whyNoOracle() !== undefined)('the bytes of llama.cpp, from a GGU
       await oracle.quantize({ input: source, output: input, ftype: made });
       expect(await compareTypes(input, { types: named(wanted) }), made).toEqual([]);
     }
+  });
+
+  // Goal: an alignment is kept to where llama.cpp states it and does not. Method: the same tensors
+  // byte for byte, in a file that our strict reader takes.
+  test.each([8, 64, 4096])('general.alignment %i', async (alignment) => {
+    const { metadata, ...rest } = modelNamed('tied rows of 160');
+    const key = 'general.alignment';
+    const stated = { key, value: { type: 'u32' as const, value: alignment } };
+    const input = place('aligned.gguf');
+    await writeMadeGguf(input, { ...rest, metadata: [...metadata, stated] }, 'F16');
+    const out = place('out');
+    const ask = ['quantize', input, '--type', 'Q4_K_M', '--out', out, '--name', 'ours'];
+    await mustRunQuantd(ask, { data: data() });
+    const usual = place('usual.gguf');
+    await writeMadeGguf(usual, { ...rest, metadata }, 'F16');
+    const theirs = place('theirs');
+    await oracle.quantize({ input: usual, output: theirs, ftype: 'Q4_K_M' });
+    const ours = await readGguf(join(out, 'ours-Q4_K_M.gguf'));
+    const tensorsOf = ({ tensors }: Awaited<ReturnType<typeof readGguf>>) =>
+      tensors.map(({ name, type, bytes }) => ({ name, type, bytes }));
+    expect(tensorsOf(ours)).toEqual(tensorsOf(await readGguf(theirs)));
+    const kept = alignment < 32 ? [] : [alignment];
+    expect(ours.metadata.filter((entry) => entry.key === key).map(({ value }) => value)).toEqual(
+      kept,
+    );
+    await mustRunQuantd(['inspect', join(out, 'ours-Q4_K_M.gguf')], { data: data() });
+  });
+
+  const readable = (Object.keys(blockTypes) as BlockTypeName[]).filter(
+    (name) => blockTypes[name].quantized && isReadable(name),
+  );
+  test.each(readable)('--allow-requantize, from %s', async (type) => {
+    const input = place('quantized.gguf');
+    await writeMadeGguf(input, modelNamed('many experts'), type);
+    const choice: Choice = {
+      types: named('Q4_K_M', 'F16', 'Q8_0'),
+      words: ['--allow-requantize'],
+      options: { allowRequantize: true },
+    };
+    expect(await compareTypes(input, choice)).toEqual([]);
   });
 
   function partSuffixes(input: string): string[] {

@@ -9,6 +9,7 @@
 
 import { FaultError } from '../../../proto/fault.ts';
 import type { SourceRange } from '../checkpoint/checkpoint.ts';
+import { ALIGNMENT_DEFAULT } from '../gguf/limits.ts';
 import type { KeyValue, MetadataValue } from '../gguf/metadata.ts';
 import type { GgufFile } from '../gguf/reader.ts';
 import { byKey, checkParts } from '../gguf/split.ts';
@@ -68,9 +69,17 @@ const ownKeys: readonly string[] = [
 function metadataOf({ gguf }: GgufPart): KeyValue[] {
   return gguf.metadata.flatMap(({ key, value }, index) => {
     const encoded = gguf.encoded[index];
-    if (ownKeys.includes(key)) return [];
+    if (ownKeys.includes(key) || isTooNarrow(key, value)) return [];
     return [{ key, value, ...(encoded === undefined ? {} : { encoded }) }];
   });
+}
+
+/**
+ * Whether this is an alignment below the format's own. llama.cpp cannot map a file that has it, so
+ * an output goes without the key and has the usual one; a wider one is kept and kept to.
+ */
+function isTooNarrow(key: string, value: MetadataValue): boolean {
+  return key === 'general.alignment' && Number(value.value) < ALIGNMENT_DEFAULT;
 }
 
 // More than any model has; a million layers would only make the rules' arithmetic meaningless.
