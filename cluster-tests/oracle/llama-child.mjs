@@ -138,43 +138,54 @@ function checkDefaults() {
   if (!asExpected) throw new Error('this libllama lays its parameters out in another way');
 }
 
-function quantize({ input, output, ftype, options: { prunedLayers, ...options } }) {
-  const params = { ...llama.quantizeDefaults(), threads, ftype, ...options };
+function quantize({ input, output, ftype, options }) {
+  const { prunedLayers, importance, overrides, tensorTypes, ...plain } = options;
+  const params = { ...llama.quantizeDefaults(), threads, ftype, ...plain };
+  const placed = [];
   if (prunedLayers !== undefined) {
-    const list = Int32Array.of(...prunedLayers, -1);
-    params.pruned = koffi.alloc('int32', list.length);
-    koffi.encode(params.pruned, koffi.array('int32', list.length), list);
+    params.pruned = place('int32', Int32Array.of(...prunedLayers, -1), placed);
   }
-  if (options.tensorTypes !== undefined) {
-    const list = [...options.tensorTypes, { pattern: null, type: ggmlTypeCount }];
-    const place = koffi.alloc(TensorType, list.length);
-    koffi.encode(place, koffi.array(TensorType, list.length), list);
-    params.tensorTypes = place;
+  if (tensorTypes !== undefined) {
+    const list = [...tensorTypes, { pattern: null, type: ggmlTypeCount }];
+    params.tensorTypes = place(TensorType, list, placed);
   }
+  if (importance !== undefined) params.importance = placeImportance(importance, placed);
+  if (overrides !== undefined) params.overrides = placeOverrides(overrides, placed);
   const code = llama.quantize(input, output, params);
+  for (const pointer of placed) koffi.free(pointer);
   if (code !== 0) throw new Error(`llama_model_quantize returned ${code}`);
 }
 
-/** The weights as an array that ends with a null name. */
-function placeImportance(importance, kept) {
-  const list = importance.map(({ name, weights }) => {
-    const data = koffi.alloc('float', weights.length);
-    koffi.encode(data, koffi.array('float', weights.length), weights);
-    kept.push(data);
-    return { name, data, count: weights.length };
-  });
-  list.push({ name: null, data: null, count: 0 });
-  const place = koffi.alloc(Importance, list.length);
-  koffi.encode(place, koffi.array(Importance, list.length), list);
-  kept.push(place);
-  return place;
+/** An array behind a pointer, which lives until it is freed. */
+function place(type, values, placed) {
+  const pointer = koffi.alloc(type, values.length);
+  koffi.encode(pointer, koffi.array(type, values.length), values);
+  placed.push(pointer);
+  return pointer;
 }
 
+/** The weights as an array that ends with a null name. */
+function placeImportance(importance, placed) {
+  const list = importance.map(({ name, weights }) => ({
+    name,
+    data: place('float', weights, placed),
+    count: weights.length,
+  }));
+  return place(Importance, [...list, { name: null, data: null, count: 0 }], placed);
+}
+
+/** The overrides as an array that ends with an empty key. */
+function placeOverrides(overrides, placed) {
+  const bytes = Buffer.concat([...overrides.map(encodeOverride), Buffer.alloc(OVERRIDE_BYTES)]);
+  return place('uint8', bytes, placed);
+}
+
+const OVERRIDE_BYTES = 264;
 const overrideTags = { int: 0, float: 1, bool: 2, str: 3 };
 
 /** A tag, a key of 128 bytes, and a union of i64, f64, bool and a text of 128 bytes. */
 function encodeOverride({ key, type, value }) {
-  const bytes = Buffer.alloc(264);
+  const bytes = Buffer.alloc(OVERRIDE_BYTES);
   bytes.writeInt32LE(overrideTags[type], 0);
   bytes.write(key, 4, 127);
   const at = 136;
