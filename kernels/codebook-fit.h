@@ -151,34 +151,29 @@ struct Panel {
   }
 
   // Codes that the codebook lacks become the nearest of their neighbours, in the lanes named.
-  inline void Snap(const Codebook& book, Float<W> scale, uint32_t lanes) {
+  inline void Snap(const Codebook& book, Float<W> scale, Mask<W> lanes) {
     alignas(64) float scales[W];
-    alignas(64) int32_t points[kGroups][W];
-    alignas(64) int32_t flags[kGroups][W];
     scale.Store(scales);
     for (int g = 0; g < kGroups; ++g) {
-      codes[g].Store(points[g]);
-      Int<W>::Set(1).Store(flags[g]);
-    }
-    for (; lanes != 0; lanes &= lanes - 1) {
-      const int l = __builtin_ctz(lanes);
-      for (int g = 0; g < kGroups; ++g) {
-        const uint32_t point = book.points[points[g][l]];
-        if (point == 0) continue;
-        const uint32_t code = NearestNeighbour(book, point, lane_x[l] + kPerGroup * g,
-                                               lane_roots[l] + kPerGroup * g, scales[l],
-                                               Type::kValues);
+      const Int<W> point = Gather(reinterpret_cast<const int32_t*>(book.points), codes[g]);
+      const Mask<W> lacking = lanes & ~(point == Int<W>::Set(0));
+      on_grid[g] = Select(lacking, Int<W>::Set(0), Int<W>::Set(1));
+      alignas(64) int32_t points[W];
+      alignas(64) int32_t found[W];
+      point.Store(points);
+      codes[g].Store(found);
+      for (uint32_t bits = LaneBits(lacking); bits != 0; bits &= bits - 1) {
+        const int l = __builtin_ctz(bits);
+        const uint32_t code = NearestNeighbour(
+            book, static_cast<uint32_t>(points[l]), lane_x[l] + kPerGroup * g,
+            lane_roots[l] + kPerGroup * g, scales[l], Type::kValues);
         if (code == kNoCode) {
           failed |= 1u << l;
-          continue;
+        } else {
+          found[l] = static_cast<int32_t>(code);
         }
-        points[g][l] = static_cast<int32_t>(code);
-        flags[g][l] = 0;
       }
-    }
-    for (int g = 0; g < kGroups; ++g) {
-      codes[g] = Int<W>::Load(points[g]);
-      on_grid[g] = Int<W>::Load(flags[g]);
+      codes[g] = Int<W>::Load(found);
     }
   }
 
@@ -220,7 +215,7 @@ inline void TryScales(const Codebook& book, Panel<Type>& panel, Float<kWidth> sp
     const float numerator = Type::kSpan + static_cast<float>(t) * Type::kStep;
     const F inverse = F::Set(numerator) / span;
     for (int g = 0; g < Best<Type>::kGroups; ++g) panel.codes[g] = panel.Round(g, inverse);
-    panel.Snap(book, F::Set(1.0f) / inverse, LaneBits(active));
+    panel.Snap(book, F::Set(1.0f) / inverse, active);
     F xq, qq;
     panel.Sum(xq, qq);
     const Mask<kWidth> better =
@@ -259,7 +254,7 @@ inline void FitAgain(const Codebook& book, Panel<Type>& panel, Mask<kWidth> acti
     // What stays is a point of the codebook already.
     panel.codes[g] = Select(anew, panel.Round(g, inverse), best.codes[g]);
   }
-  panel.Snap(book, best.scale, LaneBits(again));
+  panel.Snap(book, best.scale, again);
   F xq, qq;
   panel.Sum(xq, qq);
   best.scale = Select(again & (qq > zero), xq / qq, best.scale);

@@ -21,7 +21,7 @@ struct Weighed {
 struct FitOfSigns {
   float scale;
   bool zero;        // The block was skipped: no points, shift 0.
-  uint32_t shifts;  // As in Split.
+  uint32_t shifts;  // Of the parts, the last one lowest; 1 is down.
   uint16_t codes[4];
 };
 
@@ -39,6 +39,8 @@ struct SplitPanel {
   const float* lane_x[W];
   const float* lane_weights[W];
   I ranks[kElements];
+  F scale;
+  I shifts;  // Of the parts, the last one lowest; 1 is down.
   I codes[kGroups];
   F shift[kGroups];  // +0.125 or -0.125
   uint32_t failed;   // Bit i: lane i had a group without a nearest neighbour.
@@ -106,35 +108,38 @@ struct SplitPanel {
   }
 
   // Levels by rank, and the shift of each group. Where the scale is below zero, all turns around.
-  inline void Place(Split<W>& split) {
+  inline void Place(const Split<W>& split) {
     const Mask<W> negative = split.scale < F::Set(0.0f);
-    split.scale = Select(negative, F::Set(0.0f) - split.scale, split.scale);
-    split.shifts = Select(negative, I::Set((1 << Type::kParts) - 1) - split.shifts, split.shifts);
+    scale = Select(negative, F::Set(0.0f) - split.scale, split.scale);
+    shifts = split.Shifts();
+    shifts = Select(negative, I::Set((1 << Type::kParts) - 1) - shifts, shifts);
+    const I middle = split.Middle();
+    const I high = split.High();
     for (int g = 0; g < kGroups; ++g) {
       codes[g] = I::Set(0);
       for (int i = 8 * g + 7; i >= 8 * g; --i) {
-        I level = Select(split.first > ranks[i], I::Set(0), I::Set(1));
-        level = Select(split.second > ranks[i], level, I::Set(2));
+        I level = Select(middle > ranks[i], I::Set(0), I::Set(1));
+        level = Select(high > ranks[i], level, I::Set(2));
         level = Select(negative, I::Set(2) - level, level);
         codes[g] = ShiftLeft<2>(codes[g]) | level;
       }
       const int bit = Type::kParts - 1 - g * Type::kParts / kGroups;
-      const Mask<W> up = (split.shifts & I::Set(1 << bit)) == I::Set(0);
+      const Mask<W> up = (shifts & I::Set(1 << bit)) == I::Set(0);
       shift[g] = Select(up, F::Set(kMiddle), F::Set(-kMiddle));
     }
   }
 
   // Codes that the codebook lacks become the nearest of their neighbours. Says in which of the
   // lanes named there were such.
-  inline I Snap(const Codebook& book, F scale, uint32_t lanes) {
+  inline I Snap(const Codebook& book, uint32_t lanes) {
     alignas(64) float scales[W];
-    alignas(64) float shifts[kGroups][W];
+    alignas(64) float sides[kGroups][W];
     alignas(64) int32_t points[kGroups][W];
     alignas(64) int32_t snapped[W] = {};
     scale.Store(scales);
     for (int g = 0; g < kGroups; ++g) {
       codes[g].Store(points[g]);
-      shift[g].Store(shifts[g]);
+      shift[g].Store(sides[g]);
     }
     for (; lanes != 0; lanes &= lanes - 1) {
       const int l = __builtin_ctz(lanes);
@@ -143,7 +148,7 @@ struct SplitPanel {
         if (point == 0) continue;
         const uint32_t code =
             NearestNeighbour(book, point, lane_x[l] + 8 * g, lane_weights[l] + 8 * g, scales[l],
-                             kShifted[shifts[g][l] < 0.0f ? 1 : 0]);
+                             kShifted[sides[g][l] < 0.0f ? 1 : 0]);
         snapped[l] = 1;
         if (code == kNoCode) {
           failed |= 1u << l;
@@ -156,8 +161,8 @@ struct SplitPanel {
     return I::Load(snapped);
   }
 
-  // The best scale for the points; the one given where there is none above zero.
-  inline F Rescale(F scale, Mask<W> wanted) const {
+  // The best scale for the points, where there is one above zero.
+  inline void Rescale(Mask<W> wanted) {
     const F zero = F::Set(0.0f);
     F xq = zero;
     F qq = zero;
@@ -170,7 +175,7 @@ struct SplitPanel {
         qq = qq + weights[i] * q * q;
       }
     }
-    return Select(wanted & (xq > zero) & (qq > zero), xq / qq, scale);
+    scale = Select(wanted & (xq > zero) & (qq > zero), xq / qq, scale);
   }
 };
 
@@ -178,33 +183,31 @@ template <class Type>
 void FitSigns(const Codebook& book, SplitPanel<Type>& panel, FitOfSigns* fits) {
   constexpr int W = kWidth;
   constexpr int kGroups = SplitPanel<Type>::kGroups;
-  Split<W> split = Split<W>::None();
   Mask<W> fitted = ~(panel.Largest() < Float<W>::Set(Type::kTiny));
-  if (Any(fitted)) {
-    panel.Rank();
-    Prefixes<W, Type::kElements> parts[Type::kParts];
-    panel.SumParts(parts);
-    split = Type::FindSplit(parts);
-    fitted = fitted & split.found;
-    panel.Place(split);
-    const Int<W> snapped = panel.Snap(book, split.scale, LaneBits(fitted));
-    split.scale = panel.Rescale(split.scale, snapped == Int<W>::Set(1));
-  }
+  for (int l = 0; l < W; ++l) fits[l] = {0.0f, true, 0, {}};
+  if (!Any(fitted)) return;
+  panel.Rank();
+  Prefixes<W, Type::kElements> parts[Type::kParts];
+  panel.SumParts(parts);
+  const Split<W> split = Type::FindSplit(parts);
+  fitted = fitted & split.IsFound();
+  panel.Place(split);
+  const Int<W> snapped = panel.Snap(book, LaneBits(fitted));
+  panel.Rescale(snapped == Int<W>::Set(1));
 
   const uint32_t lanes = LaneBits(fitted);
   alignas(64) float scales[W];
   alignas(64) int32_t shifts[W];
   alignas(64) int32_t codes[kGroups][W];
-  split.scale.Store(scales);
-  split.shifts.Store(shifts);
+  panel.scale.Store(scales);
+  panel.shifts.Store(shifts);
   for (int g = 0; g < kGroups; ++g) panel.codes[g].Store(codes[g]);
-  for (int l = 0; l < W; ++l) {
-    fits[l].zero = (lanes >> l & 1) == 0;
-    fits[l].scale = fits[l].zero ? 0.0f : scales[l];
-    fits[l].shifts = fits[l].zero ? 0 : static_cast<uint32_t>(shifts[l]);
-    for (int g = 0; g < kGroups; ++g) {
-      fits[l].codes[g] = static_cast<uint16_t>(fits[l].zero ? 0 : codes[g][l]);
-    }
+  for (uint32_t bits = lanes; bits != 0; bits &= bits - 1) {
+    const int l = __builtin_ctz(bits);
+    fits[l].zero = false;
+    fits[l].scale = scales[l];
+    fits[l].shifts = static_cast<uint32_t>(shifts[l]);
+    for (int g = 0; g < kGroups; ++g) fits[l].codes[g] = static_cast<uint16_t>(codes[g][l]);
   }
 }
 
@@ -300,7 +303,8 @@ struct TypeM {
       codes[b] = ThreeBitScale(inverse, fits[b].scale);
       words[b / 4] |= codes[b] << (3 * (b % 4));
       const uint32_t shifts = fits[b].shifts;
-      into[32 + b] = static_cast<uint8_t>(into[32 + b] | (shifts >> 1 & 1) << 3 | (shifts & 1) << 7);
+      const uint32_t marks = (shifts >> 1 & 1) << 3 | (shifts & 1) << 7;
+      into[32 + b] = static_cast<uint8_t>(into[32 + b] | marks);
     }
     // The scale has no field of its own: its nibbles are the top ones of the four words.
     const uint32_t half = HalfFromFloat(Refit(block, fits, codes, scale) * 1.1125f);

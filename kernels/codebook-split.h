@@ -23,29 +23,29 @@ template <int W>
 struct Split {
   Float<W> scale;
   Float<W> score;
-  Int<W> first;   // Elements of a lower rank take the lowest level,
-  Int<W> second;  // those below this one the middle one.
-  Int<W> shifts;  // Bit by bit, the shift of each part of the block, the first part highest.
-  Mask<W> found;
+  // Which of those tried it is, below zero if none: the shifts of the block's parts (two bits, the
+  // last part lowest), the ranks at which the highest level and the middle one begin (6 bits each).
+  Int<W> choice;
 
   QUANTD_LANE static Split None() {
-    const Float<W> zero = Float<W>::Set(0.0f);
-    const Int<W> none = Int<W>::Set(0);
-    return {zero, Float<W>::Set(-FLT_MAX), none, none, none, zero < zero};
+    return {Float<W>::Set(0.0f), Float<W>::Set(-FLT_MAX), Int<W>::Set(-1)};
   }
+
+  QUANTD_LANE Mask<W> IsFound() const { return choice > Int<W>::Set(-1); }
+  QUANTD_LANE Int<W> Shifts() const { return choice & Int<W>::Set(3); }
+  QUANTD_LANE Int<W> High() const { return ShiftRight<2>(choice) & Int<W>::Set(63); }
+  QUANTD_LANE Int<W> Middle() const { return ShiftRight<8>(choice) & Int<W>::Set(63); }
 
   QUANTD_LANE Mask<W> IsBetter(Float<W> xq, Float<W> qq) const {
     return (qq > Float<W>::Set(0.0f)) & (xq * xq > score * qq);
   }
 
-  inline void Try(Float<W> xq, Float<W> qq, int cut, int cut_above, int shift) {
+  QUANTD_LANE void Try(Float<W> xq, Float<W> qq, int middle, int high, int shifts) {
     const Mask<W> better = IsBetter(xq, qq);
+    if (!Any(better)) return;
     scale = Select(better, xq / qq, scale);
     score = Select(better, scale * xq, score);
-    first = Select(better, Int<W>::Set(cut), first);
-    second = Select(better, Int<W>::Set(cut_above), second);
-    shifts = Select(better, Int<W>::Set(shift), shifts);
-    found = found | better;
+    choice = Select(better, Int<W>::Set(middle << 8 | high << 2 | shifts), choice);
   }
 };
 
