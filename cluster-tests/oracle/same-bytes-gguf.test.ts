@@ -101,6 +101,17 @@ describe.skipIf(whyNoOracle() !== undefined)('the bytes of llama.cpp, from a GGU
       ({ name }) => !(model.name === 'tied rows of 160' && /^Q[12]_0$|MXFP4/.test(name)),
     );
 
+  // What convert makes of a checkpoint has a tokenizer and everything else that a real file has.
+  test.each(['tiny-gemma4', 'tiny-gemma4-e', 'tiny-gemma4-k'])('%s, converted', async (name) => {
+    for (const dtype of ['BF16', 'F16', 'F32']) {
+      const input = join(place('converted'), 'model.gguf');
+      const ask = ['convert', `fixtures/${name}`, '--type', dtype, '--out', input];
+      await mustRunQuantd(ask, { data: data() });
+      const types = dtype === 'BF16' ? makeable : named('Q4_K_M', 'BF16');
+      expect(await compareTypes(input, { types }), dtype).toEqual([]);
+    }
+  });
+
   test.each<readonly [string, Omit<Choice, 'types'>]>([
     ['--pure', { words: ['--pure'], options: { pure: true } }],
     [
