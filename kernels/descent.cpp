@@ -13,7 +13,8 @@ constexpr int kCount = 16;
 constexpr int kLevels = 4;
 constexpr int kSweepsMax = 5;
 // Sub-blocks that descend side by side: each is one long chain of operations.
-constexpr int kWays = 4;
+template <int W>
+constexpr int kWays = W == 1 ? 1 : 4;
 
 // A sub-block's descent.
 template <int W>
@@ -47,6 +48,8 @@ struct Descent {
     Float<W> ll = with_levels - w[i] * levels[i] * levels[i];
     const Float<W> next = NearestWithin(x[i] * ll / xl, -kLevels, kLevels - 1);
     const Mask<W> able = (xl > nought) & ~(next == levels[i]);
+    // Most elements stay where they are; the next one then need not wait for these sums.
+    if (!Any(able)) return able;
     xl = xl + wx[i] * next;
     ll = ll + w[i] * next * next;
     const Mask<W> better = xl * xl * with_levels > with_values * with_values * ll;
@@ -82,7 +85,7 @@ QUANTD_LANE void Descend(Descent<W>* ways) {
   for (int sweep = 0; sweep < kSweepsMax; ++sweep) {
     Mask<W> moved = Float<W>::Set(1.0f) < Float<W>::Set(0.0f);
     for (int i = 0; i < kCount; ++i) {
-      for (int s = 0; s < kWays; ++s) moved = moved | ways[s].Step(i);
+      for (int s = 0; s < kWays<W>; ++s) moved = moved | ways[s].Step(i);
     }
     if (!Any(moved)) return;
   }
@@ -97,14 +100,14 @@ struct SubBlocks {
 
 template <int W>
 QUANTD_LANE void DescendAll(const float* const* lanes, Float<W>* x, SubBlocks<W>& into) {
-  Descent<W> ways[kWays];
-  for (int j = 0; j < 16; j += kWays) {
-    for (int s = 0; s < kWays; ++s) {
+  Descent<W> ways[kWays<W>];
+  for (int j = 0; j < 16; j += kWays<W>) {
+    for (int s = 0; s < kWays<W>; ++s) {
       LoadElements<W>(lanes, 16 * (j + s), 16, ways[s].x);
       ways[s].Start();
     }
     Descend<W>(ways);
-    for (int s = 0; s < kWays; ++s) {
+    for (int s = 0; s < kWays<W>; ++s) {
       ways[s].Finish();
       ways[s].Store(into.levels + 4 * (j + s));
       into.scales[j + s] = ways[s].fit.scale;
