@@ -7,7 +7,6 @@
 #define QUANTD_AFFINE_BLOCKS_H_
 
 #include "affine-refine.h"
-#include "packing.h"
 
 namespace quantd {
 namespace {
@@ -132,22 +131,31 @@ void QuantizeByImportance(const float* values, size_t rows, size_t columns,
   }
 }
 
-// Plain: the range of 32 values in N steps, with the unrounded scale. levels (32).
-template <int kLevels>
-inline void RoundAffine(const float* x, uint8_t* scales_into, uint8_t* levels) {
-  float low = 0x1.fffffep127f;
-  float high = -0x1.fffffep127f;
+// Plain: the range of 32 values in N steps, with the unrounded scale. W blocks, of which `count`
+// are wanted.
+template <int kLevels, int W>
+QUANTD_LANE void RoundBlocks(const float* const* values, int count, uint8_t* const* into) {
+  using F = Float<W>;
+  F x[32];
+  LoadTiles<32>(values, 0, x);
+  F low = F::Set(0x1.fffffep127f);
+  F high = F::Set(-0x1.fffffep127f);
   for (int i = 0; i < 32; ++i) {
-    if (x[i] < low) low = x[i];
-    if (x[i] > high) high = x[i];
+    low = Min(x[i], low);
+    high = Max(x[i], high);
   }
-  const float scale = (high - low) / static_cast<float>(kLevels);
-  const float inverse = scale != 0.0f ? 1.0f / scale : 0.0f;
-  StoreU16(scales_into, HalfFromFloat(scale));
-  StoreU16(scales_into + 2, HalfFromFloat(low));
+  const F scale = (high - low) / F::Set(static_cast<float>(kLevels));
+  const F inverse = Select(scale == F::Set(0.0f), scale, F::Set(1.0f) / scale);
+  Int<W> levels[32];
   for (int i = 0; i < 32; ++i) {
-    levels[i] = static_cast<uint8_t>(TruncateToInt8((x[i] - low) * inverse + 0.5f));
+    // The low byte of what does not fit (an infinite reciprocal) is 0.
+    const Int<W> level = Truncate((x[i] - low) * inverse + F::Set(0.5f)) & Int<W>::Set(255);
+    levels[i] = kLevels == 15 ? Min(level, Int<W>::Set(15)) : level;
   }
+  Int<W> words[kWordsOfBlock<kLevels>];
+  words[0] = HalfBits(scale) | ShiftLeft<16>(HalfBits(low));
+  PackBlock<kLevels>(levels, words + 1);
+  StoreWords<kWordsOfBlock<kLevels>>(words, count, into);
 }
 
 template <int kLevels>
@@ -162,19 +170,17 @@ size_t QuantizeAffineBlocks(const float* values, size_t rows, size_t columns, co
     }
     return rows * columns;
   }
-  for (size_t b = 0; b < rows * columns / 32; ++b) {
-    uint8_t levels[32];
-    uint8_t* block = into + kBytes * b;
-    RoundAffine<kLevels>(values + 32 * b, block, levels);
-    if constexpr (kLevels == 31) {
-      PackFifthBits(levels, block + 4);
-      PackNibbles(levels, block + 8);
-    } else {
-      for (int i = 0; i < 32; ++i) {
-        if (static_cast<int8_t>(levels[i]) > 15) levels[i] = 15;
-      }
-      PackNibbles(levels, block + 4);
+  const size_t total = rows * columns / 32;
+  for (size_t first = 0; first < total; first += kWidth) {
+    const float* lanes[kWidth];
+    uint8_t* blocks[kWidth];
+    const int count = static_cast<int>(total - first < kWidth ? total - first : kWidth);
+    for (int l = 0; l < kWidth; ++l) {
+      const size_t block = first + static_cast<size_t>(l < count ? l : count - 1);
+      lanes[l] = values + 32 * block;
+      blocks[l] = into + kBytes * block;
     }
+    RoundBlocks<kLevels, kWidth>(lanes, count, blocks);
   }
   return rows * columns;
 }

@@ -110,8 +110,8 @@ QUANTD_LANE void InverseScale(float numerator, AffineState<W>& my) {
 }
 
 // The weights, the levels of the range itself and their error. One loop, so that the roots of
-// the weights come while the rest is counted. x, w (kCount).
-template <int kCount, int kLevels, bool kAbsolute, class Weigh, int W>
+// the weights come while the rest is counted. x (kCount), w (kCount, kGroup).
+template <int kCount, int kLevels, bool kAbsolute, int kGroup, class Weigh, int W>
 QUANTD_LANE void GuessScale(const Float<W>* x, const Weigh& weigh, int at, Float<W>* w,
                             AffineState<W>& my) {
   InverseScale(static_cast<float>(kLevels), my);
@@ -123,7 +123,7 @@ QUANTD_LANE void GuessScale(const Float<W>* x, const Weigh& weigh, int at, Float
   Float<W> sum_x = error;
   for (int i = 0; i < kCount; ++i) {
     const Float<W> weight = weigh(at + i, x[i]);
-    w[i] = weight;
+    w[i * kGroup] = weight;
     const Float<W> wx = weight * x[i];
     // The sums begin with their first terms, which may be -0.
     sum_w = i == 0 ? weight : sum_w + weight;
@@ -156,8 +156,8 @@ QUANTD_LANE void TryLevels(const Float<W>* x, const Float<W>* w, AffineState<W>*
       const Float<W> value = x[s * kCount + i];
       const Float<W> level =
           AffineLevel<kLevels, kFloored, kCapped>(inverse[s] * (value - low[s]));
-      levels[s * kCount + i] = level;
-      const Float<W> wl = w[s * kCount + i] * level;
+      levels[i * kGroup + s] = level;
+      const Float<W> wl = w[i * kGroup + s] * level;
       sum_l[s] = sum_l[s] + wl;
       sum_l2[s] = sum_l2[s] + wl * level;
       sum_xl[s] = sum_xl[s] + wl * value;
@@ -188,8 +188,8 @@ QUANTD_LANE void TryError(const Float<W>* x, const Float<W>* w, const Float<W>* 
   }
   for (int i = 0; i < kCount; ++i) {
     for (int s = 0; s < kGroup; ++s) {
-      const Float<W> at = scale[s] * levels[s * kCount + i] + low[s];
-      error[s] = error[s] + w[s * kCount + i] * Cost<kAbsolute>(at - x[s * kCount + i]);
+      const Float<W> at = scale[s] * levels[i * kGroup + s] + low[s];
+      error[s] = error[s] + w[i * kGroup + s] * Cost<kAbsolute>(at - x[s * kCount + i]);
     }
   }
   for (int s = 0; s < kGroup; ++s) {
@@ -240,7 +240,8 @@ template <int kCount, int kLevels, bool kAbsolute, int kSide, int kGroup, class 
   for (int s = 0; s < kSide; ++s) {
     const int at = s * kCount;
     FindBounds<kCount>(x + at, states[s]);
-    GuessScale<kCount, kLevels, kAbsolute>(x + at, weigh, at, w + at, states[s]);
+    Float<W>* column = w + s / kGroup * kStride + s % kGroup;
+    GuessScale<kCount, kLevels, kAbsolute, kGroup>(x + at, weigh, at, column, states[s]);
     InverseScale(Numerator<kLevels>(search, 0), states[s]);
   }
   for (int k = 0; k <= search.steps; ++k) {
