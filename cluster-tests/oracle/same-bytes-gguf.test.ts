@@ -1,10 +1,12 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type BlockTypeName, blockTypes } from '../../daemon/core/gguf/block-types.ts';
 import { isReadable } from '../../daemon/core/models/gguf-source.ts';
 import { type Ftype, ftypes } from '../../daemon/core/recipe/ftypes.ts';
 import { requirementsOf } from '../../daemon/core/recipe/requirements.ts';
+import { seededRandom } from '../checkpoints/random.ts';
+import { drawEntry, imatrixGguf, meansOf } from '../importance/write-imatrix.ts';
 import { connectQuantd, makeScratch, mustRunQuantd } from '../quantd.ts';
 import { compareGguf } from './compare-gguf.ts';
 import { readGguf } from './gguf-file.ts';
@@ -209,6 +211,35 @@ describe.skipIf(whyNoOracle() !== undefined)('the bytes of llama.cpp, from a GGU
       await oracle.quantize({ input: source, output: input, ftype: made });
       expect(await compareTypes(input, { types: named(wanted) }), made).toEqual([]);
     }
+  });
+
+  test('importance knows a pruned model by its old numbers', async () => {
+    const model = modelNamed('eight experts');
+    const input = place('plain.gguf');
+    await writeMadeGguf(input, model, 'F16');
+    const random = seededRandom(5);
+    const entries = model.tensors
+      .filter(({ name, shape }) => shape.length > 1 && name.startsWith('blk.'))
+      .map((tensor) => drawEntry(tensor, random, 'positive'));
+    const given = place('imatrix.gguf');
+    await writeFile(given, imatrixGguf({ entries, datasets: [], chunks: 7 }));
+    const choice: Choice = {
+      types: named('Q4_K_M', 'Q5_0', 'Q2_K'),
+      words: ['--prune-layers', '1,4', '--imatrix', given, '--compat', 'llama-quantize'],
+      options: {
+        prunedLayers: [1, 4],
+        importance: entries.map(({ name, sums, counts }) => ({
+          name,
+          weights: meansOf(sums, counts),
+        })),
+        overrides: [
+          { key: 'quantize.imatrix.file', type: 'str', value: given },
+          { key: 'quantize.imatrix.entries_count', type: 'int', value: entries.length },
+          { key: 'quantize.imatrix.chunks_count', type: 'int', value: 7 },
+        ],
+      },
+    };
+    expect(await compareTypes(input, choice)).toEqual([]);
   });
 
   // Goal: an alignment is kept to where llama.cpp states it and does not. Method: the same tensors

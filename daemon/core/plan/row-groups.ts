@@ -43,7 +43,9 @@ export function sourceType({ source }: ModelTensor): BlockTypeName {
 export function cutRowGroups(tensor: ModelTensor): RowGroup[] {
   const { columns, rowsPerSlice, slices } = tensorRows(tensor.shape);
   const bytesPerRow = rowBytes(sourceType(tensor), columns);
-  const rowsMax = Math.max(1, Math.floor(ROW_GROUP_BYTES_MAX / bytesPerRow));
+  // What is made of a quantized source is larger than it is, so it counts as if it were halves.
+  const countedPerRow = Math.max(bytesPerRow, 2 * columns);
+  const rowsMax = Math.max(1, Math.floor(ROW_GROUP_BYTES_MAX / countedPerRow));
   const groups: RowGroup[] = [];
   for (let slice = 0; slice < slices; slice++) {
     for (let row = 0; row < rowsPerSlice; row += rowsMax) {
