@@ -205,13 +205,13 @@ QUANTD_LANE Int<W> Nibbles(Int<W> low, Int<W> high) {
   return (low & mask) | ShiftLeft<4>(high & mask);
 }
 
-// 8 words of levels to 4 words: PackNibbles of packing.h.
+// 32 levels in 8 words to 4 words: level j in the low nibble of byte j, j + 16 in the high one.
 template <int W>
 QUANTD_LANE void PackNibbleWords(const Int<W>* levels, Int<W>* into) {
   for (int i = 0; i < 4; ++i) into[i] = Nibbles(levels[i], levels[i + 4]);
 }
 
-// Bit 4 of 8 words of levels to one word: PackFifthBits of packing.h.
+// The fifth bit of 32 levels in 8 words, to one word: bit j is level j.
 template <int W>
 QUANTD_LANE Int<W> FifthBits(const Int<W>* levels) {
   Int<W> bits = Int<W>::Set(0);

@@ -180,7 +180,8 @@ QUANTD_LANE void PackThreeBitLevels(const Int<W>* levels, Int<W>* third, Int<W>*
   }
 }
 
-// Sixteen 6-bit codes to 3 words: PackSixBits of packing.h.
+// Sixteen 6-bit codes to 3 words: the low nibbles of j and j + 8 share byte j; the high two bits
+// of code j lie at bit 2 * (j / 4) of byte 8 + j % 4.
 template <int W>
 QUANTD_LANE void PackCodes(const Int<W>* codes, Int<W>* into) {
   Int<W> words[4];
