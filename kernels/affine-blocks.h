@@ -55,7 +55,7 @@ __attribute__((noinline)) uint32_t FitBlocks(const float* const* values,
     Int<W> levels[32];
     for (int i = 0; i < 32; ++i) {
       levels[i] = Truncate(
-          AffineLevel<kLevels, true, true>(fits[s].inverse * (x[32 * s + i] - fits[s].origin)));
+          AffineLevel<kLevels, Rounding::kClamped>(fits[s].inverse * (x[32 * s + i] - fits[s].origin)));
     }
     Int<W> words[kWordsOfBlock<kLevels>];
     words[0] = HalfBits(fits[s].scale) | ShiftLeft<16>(HalfBits(fits[s].low));

@@ -34,12 +34,36 @@ struct AffineFit {
 
 constexpr float kRoundingBias = 12582912.0f;  // 1.5 * 2^23
 
+// Which values a level is made of, and so how: none below -1/2 (kBare) or above kLevels + 1/2
+// (kFloored, kBare), any in reach (kClamped), or any from -8 to kLevels + 1 (kLooked).
+enum class Rounding { kClamped, kFloored, kBare, kLooked };
+
+#if defined(__AVX512F__)
+// The level of biased bits by their lowest five: what is a little too large or too small finds
+// the nearest level there, so one look takes the place of two clamps and a subtraction.
+template <int kLevels>
+QUANTD_LANE Float<16> LookUpLevel(Float<16> biased) {
+  static_assert(kLevels + 1 < 24);
+  alignas(64) static constexpr struct Table {
+    float level[32] = {};
+    constexpr Table() {
+      for (int i = 0; i < 24; ++i) level[i] = static_cast<float>(i < kLevels ? i : kLevels);
+    }
+  } kTable;
+  return {_mm512_permutex2var_ps(_mm512_load_ps(kTable.level), _mm512_castps_si512(biased.v),
+                                 _mm512_load_ps(kTable.level + 16))};
+}
+template <int kLevels, int W>
+constexpr bool kHasLook = W == 16 && kLevels < 16;
+#else
+template <int kLevels, int W>
+constexpr bool kHasLook = false;
+#endif
+
 // A level 0..kLevels as a float. In several lanes the value must be within InverseScale's reach:
 // there the sum with the bias still counts in ones, so clamping the sum is clamping its rounding,
-// in one type. A single lane takes the way of Nearest, which is right for every value. Without
-// kFloored the caller knows that no value rounds to less than 0, without kCapped to more than
-// kLevels.
-template <int kLevels, bool kFloored, bool kCapped, int W>
+// in one type. A single lane takes the way of Nearest, which is right for every value.
+template <int kLevels, Rounding kRounding, int W>
 QUANTD_LANE Float<W> AffineLevel(Float<W> value) {
   if constexpr (W == 1) {
     return ToFloat(Clamp(Nearest(value), 0, kLevels));
@@ -47,8 +71,9 @@ QUANTD_LANE Float<W> AffineLevel(Float<W> value) {
     const Float<W> bottom = Float<W>::Set(kRoundingBias);
     const Float<W> top = Float<W>::Set(kRoundingBias + static_cast<float>(kLevels));
     Float<W> biased = value + bottom;
-    if constexpr (kCapped) biased = Min(biased, top);
-    if constexpr (kFloored) biased = Max(biased, bottom);
+    if constexpr (kRounding == Rounding::kLooked) return LookUpLevel<kLevels>(biased);
+    if constexpr (kRounding == Rounding::kClamped) biased = Min(biased, top);
+    if constexpr (kRounding != Rounding::kBare) biased = Max(biased, bottom);
     return biased - bottom;
   }
 }
@@ -76,7 +101,7 @@ struct AffineState {
   Float<W> best_origin;
   Mask<W> live;      // Not all values are equal.
   Mask<W> in_reach;  // So far.
-  Mask<W> sinks;     // The candidate rounds its lowest value to less than 0.
+  Mask<W> sinks;     // The candidate brings its lowest value too low for the quickest rounding.
   Mask<W> usable;    // The candidate.
 };
 
@@ -98,7 +123,7 @@ QUANTD_LANE void FindBounds(const Float<W>* x, AffineState<W>& my) {
 // The scale to multiply with, numerator / range, noting whether it is positive and keeps every
 // value in reach of the quick rounding, 2^22: products are monotone, so the lowest and the
 // highest value speak for all.
-template <int W>
+template <int kLevels, int W>
 QUANTD_LANE void InverseScale(float numerator, AffineState<W>& my) {
   const Float<W> range = my.high - my.low;
   my.inverse = Float<W>::Set(numerator) / range;
@@ -106,7 +131,8 @@ QUANTD_LANE void InverseScale(float numerator, AffineState<W>& my) {
   const Float<W> lowest = my.inverse * (my.bottom - my.low);
   my.in_reach = my.in_reach & (my.inverse > Float<W>::Set(0.0f)) & (my.inverse * range < reach) &
                 (Magnitude(lowest) < reach);
-  my.sinks = lowest < Float<W>::Set(-0.5f);
+  // A look-up reaches down to -8.
+  my.sinks = lowest < Float<W>::Set(kHasLook<kLevels, W> ? -8.0f : -0.5f);
 }
 
 // The weights, the levels of the range itself and their error. One loop, so that the roots of
@@ -114,7 +140,7 @@ QUANTD_LANE void InverseScale(float numerator, AffineState<W>& my) {
 template <int kCount, int kLevels, bool kAbsolute, int kGroup, class Weigh, int W>
 QUANTD_LANE void GuessScale(const Float<W>* x, const Weigh& weigh, int at, Float<W>* w,
                             AffineState<W>& my) {
-  InverseScale(static_cast<float>(kLevels), my);
+  InverseScale<kLevels>(static_cast<float>(kLevels), my);
   const Float<W> low = my.low;
   const Float<W> inverse = my.inverse;
   const Float<W> scale = Float<W>::Set(1.0f) / inverse;
@@ -129,7 +155,7 @@ QUANTD_LANE void GuessScale(const Float<W>* x, const Weigh& weigh, int at, Float
     sum_w = i == 0 ? weight : sum_w + weight;
     sum_x = i == 0 ? wx : sum_x + wx;
     // From 0 to kLevels without a clamp: the lowest value is at least `low` here.
-    const Float<W> level = AffineLevel<kLevels, false, false>(inverse * (x[i] - low));
+    const Float<W> level = AffineLevel<kLevels, Rounding::kBare>(inverse * (x[i] - low));
     error = error + weight * Cost<kAbsolute>(scale * level + low - x[i]);
   }
   my.sum_w = sum_w;
@@ -141,7 +167,7 @@ QUANTD_LANE void GuessScale(const Float<W>* x, const Weigh& weigh, int at, Float
 }
 
 // The candidate's levels and its least squares. x, w, levels (kGroup * kCount), states (kGroup).
-template <int kCount, int kLevels, bool kFloored, bool kCapped, int kGroup, int W>
+template <int kCount, int kLevels, Rounding kRounding, int kGroup, int W>
 QUANTD_LANE void TryLevels(const Float<W>* x, const Float<W>* w, AffineState<W>* states,
                            Float<W>* levels) {
   const Float<W> zero = Float<W>::Set(0.0f);
@@ -155,7 +181,7 @@ QUANTD_LANE void TryLevels(const Float<W>* x, const Float<W>* w, AffineState<W>*
     for (int s = 0; s < kGroup; ++s) {
       const Float<W> value = x[s * kCount + i];
       const Float<W> level =
-          AffineLevel<kLevels, kFloored, kCapped>(inverse[s] * (value - low[s]));
+          AffineLevel<kLevels, kRounding>(inverse[s] * (value - low[s]));
       levels[i * kGroup + s] = level;
       const Float<W> wl = w[i * kGroup + s] * level;
       sum_l[s] = sum_l[s] + wl;
@@ -177,7 +203,7 @@ QUANTD_LANE void TryLevels(const Float<W>* x, const Float<W>* w, AffineState<W>*
 }
 
 // The candidate's error; where it is lower, the candidate is taken. Then the next one is begun.
-template <int kCount, bool kAbsolute, int kGroup, int W>
+template <int kCount, int kLevels, bool kAbsolute, int kGroup, int W>
 QUANTD_LANE void TryError(const Float<W>* x, const Float<W>* w, const Float<W>* levels,
                           float next_numerator, AffineState<W>* states) {
   Float<W> scale[kGroup], low[kGroup], error[kGroup];
@@ -200,7 +226,7 @@ QUANTD_LANE void TryError(const Float<W>* x, const Float<W>* w, const Float<W>* 
     my.best_inverse = Select(better, my.inverse, my.best_inverse);
     my.best_origin = Select(better, my.low, my.best_origin);
     my.low = Select(better, low[s], my.low);
-    InverseScale(next_numerator, my);
+    InverseScale<kLevels>(next_numerator, my);
   }
 }
 
@@ -209,18 +235,21 @@ QUANTD_LANE float Numerator(const AffineSearch& search, int k) {
   return search.first + search.step * static_cast<float>(k) + static_cast<float>(kLevels);
 }
 
-// TryLevels with the clamps that the group needs.
+// TryLevels with no more clamps than the group needs.
 template <int kCount, int kLevels, int kGroup, int W>
 QUANTD_LANE void TryGroup(const Float<W>* x, const Float<W>* w, bool capped,
                           AffineState<W>* states, Float<W>* levels) {
   Mask<W> sinks = states[0].sinks;
   for (int s = 1; s < kGroup; ++s) sinks = sinks | states[s].sinks;
-  if (capped) {
-    TryLevels<kCount, kLevels, true, true, kGroup>(x, w, states, levels);
-  } else if (Any(sinks)) {
-    TryLevels<kCount, kLevels, true, false, kGroup>(x, w, states, levels);
+  if (kHasLook<kLevels, W> && !Any(sinks)) {
+    constexpr Rounding kRounding = kHasLook<kLevels, W> ? Rounding::kLooked : Rounding::kClamped;
+    TryLevels<kCount, kLevels, kRounding, kGroup>(x, w, states, levels);
+  } else if (capped) {
+    TryLevels<kCount, kLevels, Rounding::kClamped, kGroup>(x, w, states, levels);
+  } else if (kHasLook<kLevels, W> || Any(sinks)) {
+    TryLevels<kCount, kLevels, Rounding::kFloored, kGroup>(x, w, states, levels);
   } else {
-    TryLevels<kCount, kLevels, false, false, kGroup>(x, w, states, levels);
+    TryLevels<kCount, kLevels, Rounding::kBare, kGroup>(x, w, states, levels);
   }
 }
 
@@ -242,7 +271,7 @@ template <int kCount, int kLevels, bool kAbsolute, int kSide, int kGroup, class 
     FindBounds<kCount>(x + at, states[s]);
     Float<W>* column = w + s / kGroup * kStride + s % kGroup;
     GuessScale<kCount, kLevels, kAbsolute, kGroup>(x + at, weigh, at, column, states[s]);
-    InverseScale(Numerator<kLevels>(search, 0), states[s]);
+    InverseScale<kLevels>(Numerator<kLevels>(search, 0), states[s]);
   }
   for (int k = 0; k <= search.steps; ++k) {
     // The highest value comes to the numerator, but for the last bits of two roundings.
@@ -253,7 +282,7 @@ template <int kCount, int kLevels, bool kAbsolute, int kSide, int kGroup, class 
     for (int at = 0; at < kSide * kCount; at += kStride) {
       AffineState<W>* group = states + at / kCount;
       TryGroup<kCount, kLevels, kGroup>(x + at, w + at, capped, group, levels + at);
-      TryError<kCount, kAbsolute, kGroup>(x + at, w + at, levels + at, next, group);
+      TryError<kCount, kLevels, kAbsolute, kGroup>(x + at, w + at, levels + at, next, group);
     }
   }
 

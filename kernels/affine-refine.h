@@ -52,7 +52,7 @@ QUANTD_LANE void RefineByDivision(const Float<W>* x, Float<W> scale, Float<W> mi
   const Mask<W> stale = scale == Float<W>::Set(0.0f);
   if (!Any(stale)) return;
   for (int i = 0; i < kCount; ++i) {
-    const Float<W> level = AffineLevel<kLevels, true, true>(fit.inverse * (x[i] - fit.origin));
+    const Float<W> level = AffineLevel<kLevels, Rounding::kClamped>(fit.inverse * (x[i] - fit.origin));
     levels[i] = Select(stale, Truncate(level), levels[i]);
   }
 }
