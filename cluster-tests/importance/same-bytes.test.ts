@@ -24,12 +24,14 @@ import {
 } from './write-imatrix.ts';
 
 const { SEED = '1' } = process.env;
+// llama.cpp takes its time over the codebook types.
+const MODEL_MS_MAX = 400_000;
 const fixtures = join(import.meta.dirname, '../../fixtures');
 const specs = checkpointSpecs(Number(SEED));
 const makeable = ftypes.filter((ftype) => requirementsOf(ftype).missingTypes.length === 0);
 const chosen: Readonly<Record<'all' | 'some', readonly Ftype[]>> = {
   all: makeable,
-  some: makeable.filter((_, index) => index % 5 === Number(SEED) % 5),
+  some: makeable.filter((_, index) => index % 6 === Number(SEED) % 6),
 };
 
 interface Model {
@@ -72,11 +74,14 @@ describe.skipIf(whyNoOracle() !== undefined)('the bytes of llama-quantize --imat
   test.each<readonly [string, Choice]>([
     ['tiny-gemma4', { form: 'gguf', kind: 'unreached', types: 'all' }],
     ['tiny-gemma4-k', { form: 'dat', kind: 'positive', types: 'some' }],
-    ['tiny-gemma4', { form: 'dat', kind: 'zeros', types: 'some' }],
-  ])('fixture %s, %o', async (name, choice) => {
-    const source = async (): Promise<string> => join(fixtures, name);
-    expect(await compare({ name, dtype: 'BF16', source }, choice), `SEED=${SEED}`).toEqual([]);
-  });
+  ])(
+    'fixture %s, %o',
+    async (name, choice) => {
+      const source = async (): Promise<string> => join(fixtures, name);
+      expect(await compare({ name, dtype: 'BF16', source }, choice), `SEED=${SEED}`).toEqual([]);
+    },
+    MODEL_MS_MAX,
+  );
 
   test.each<readonly [string, Choice]>([
     ['moe', { form: 'gguf', kind: 'unreached', types: 'some' }],
@@ -88,11 +93,15 @@ describe.skipIf(whyNoOracle() !== undefined)('the bytes of llama-quantize --imat
     ['dense-hidden-512', { form: 'gguf', kind: 'positive', types: 'all' }],
     ['dense-deep', { form: 'gguf', kind: 'positive', types: 'some' }],
     ['per-layer', { form: 'gguf', kind: 'positive', types: 'some' }],
-  ])('generated %s, %o', async (name, choice) => {
-    const spec = specs.find((candidate) => candidate.name === name);
-    if (spec === undefined) throw new Error(`no spec ${name}`);
-    expect(await compare(generated(spec), choice), `SEED=${SEED}`).toEqual([]);
-  });
+  ])(
+    'generated %s, %o',
+    async (name, choice) => {
+      const spec = specs.find((candidate) => candidate.name === name);
+      if (spec === undefined) throw new Error(`no spec ${name}`);
+      expect(await compare(generated(spec), choice), `SEED=${SEED}`).toEqual([]);
+    },
+    MODEL_MS_MAX,
+  );
 
   test('overrides of metadata, which come before the keys of the importance matrix', async () => {
     const [spec] = specs;
