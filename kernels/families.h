@@ -26,6 +26,8 @@ using FindFunction = size_t(const uint8_t* source, size_t count);
 #include "codebook-families.h"
 #include "dequantize.h"
 #include "descent.h"
+#include "few-bits.h"
+#include "microscale.h"
 #include "nonlinear.h"
 #include "plain.h"
 #include "symmetric.h"

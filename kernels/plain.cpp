@@ -8,16 +8,21 @@ namespace {
 // A stretch of this many elements is tested without a branch before the culprit is looked for.
 constexpr size_t kStretch = 4096;
 
-// at(index): the 16 bits with the exponent of element `index`.
-template <typename At>
-size_t FindExponent(size_t count, uint32_t exponent, At at) {
+// The first of `count` Words that has all bits of `exponent`.
+template <typename Word>
+size_t FindExponent(const uint8_t* source, size_t count, Word exponent) {
+  const auto has = [=](size_t i) {
+    Word word;
+    memcpy(&word, source + i * sizeof word, sizeof word);
+    return static_cast<Word>((word & exponent) == exponent ? 1 : 0);
+  };
   for (size_t start = 0; start < count; start += kStretch) {
     const size_t end = count - start < kStretch ? count : start + kStretch;
-    uint32_t found = 0;
-    for (size_t i = start; i < end; ++i) found |= (at(i) & exponent) == exponent ? 1u : 0u;
+    Word found = 0;
+    for (size_t i = start; i < end; ++i) found |= has(i);
     if (found == 0) continue;
     for (size_t i = start; i < end; ++i) {
-      if ((at(i) & exponent) == exponent) return i;
+      if (has(i) != 0) return i;
     }
   }
   return count;
@@ -58,15 +63,15 @@ void DequantizeBF16(const uint8_t* blocks, size_t count, float* into) {
 }
 
 size_t FindNonFiniteF32(const uint8_t* source, size_t count) {
-  return FindExponent(count, kFloatExponent, [&](size_t i) { return LoadU16(source + 4 * i + 2); });
+  return FindExponent<uint32_t>(source, count, 0x7F800000u);
 }
 
 size_t FindNonFiniteF16(const uint8_t* source, size_t count) {
-  return FindExponent(count, kHalfExponent, [&](size_t i) { return LoadU16(source + 2 * i); });
+  return FindExponent<uint16_t>(source, count, kHalfExponent);
 }
 
 size_t FindNonFiniteBF16(const uint8_t* source, size_t count) {
-  return FindExponent(count, kFloatExponent, [&](size_t i) { return LoadU16(source + 2 * i); });
+  return FindExponent<uint16_t>(source, count, kFloatExponent);
 }
 
 }  // namespace quantd::QUANTD_ISA

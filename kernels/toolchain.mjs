@@ -18,6 +18,8 @@ const kernelSources = [
   'symmetric',
   'affine',
   'descent',
+  'few-bits',
+  'microscale',
   'nonlinear',
   'codebook-iq1',
   'codebook-iq2',
