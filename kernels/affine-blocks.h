@@ -49,13 +49,12 @@ __attribute__((noinline)) uint32_t FitBlocks(const float* const* values,
     means[s] = Float<W>::Load(sigma2 + s * W);
   }
   AffineFit<W> fits[kSide];
-  const uint32_t out_of_reach = FitAffine<32, kLevels, false, kSide, kSide>(
+  const uint32_t out_of_reach = FitAffine<32, kLevels, false, kSide>(
       x, WeighByImportance<32, W>{weights, means}, kSearchImportance, fits);
   for (int s = 0; s < kSide && s * W < count; ++s) {
     Int<W> levels[32];
     for (int i = 0; i < 32; ++i) {
-      levels[i] = Truncate(
-          AffineLevel<kLevels, Rounding::kClamped>(fits[s].inverse * (x[32 * s + i] - fits[s].origin)));
+      levels[i] = LevelOfFit<kLevels>(x[32 * s + i], fits[s]);
     }
     Int<W> words[kWordsOfBlock<kLevels>];
     words[0] = HalfBits(fits[s].scale) | ShiftLeft<16>(HalfBits(fits[s].low));
@@ -159,8 +158,8 @@ QUANTD_LANE void RoundBlocks(const float* const* values, int count, uint8_t* con
 }
 
 template <int kLevels>
-size_t QuantizeAffineBlocks(const float* values, size_t rows, size_t columns, const float* importance,
-                      uint8_t* into) {
+size_t QuantizeAffineBlocks(const float* values, size_t rows, size_t columns,
+                            const float* importance, uint8_t* into) {
   constexpr size_t kBytes = 4 * kWordsOfBlock<kLevels>;
   if (importance != nullptr) {
     for (size_t r = 0; r < rows; r += kRowsAtOnce) {

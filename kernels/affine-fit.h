@@ -136,8 +136,8 @@ QUANTD_LANE void InverseScale(float numerator, AffineState<W>& my) {
 }
 
 // The weights, the levels of the range itself and their error. One loop, so that the roots of
-// the weights come while the rest is counted. x (kCount), w (kCount, kGroup).
-template <int kCount, int kLevels, bool kAbsolute, int kGroup, class Weigh, int W>
+// the weights come while the rest is counted. x (kCount), w (kCount, kSide).
+template <int kCount, int kLevels, bool kAbsolute, int kSide, class Weigh, int W>
 QUANTD_LANE void GuessScale(const Float<W>* x, const Weigh& weigh, int at, Float<W>* w,
                             AffineState<W>& my) {
   InverseScale<kLevels>(static_cast<float>(kLevels), my);
@@ -149,7 +149,7 @@ QUANTD_LANE void GuessScale(const Float<W>* x, const Weigh& weigh, int at, Float
   Float<W> sum_x = error;
   for (int i = 0; i < kCount; ++i) {
     const Float<W> weight = weigh(at + i, x[i]);
-    w[i * kGroup] = weight;
+    w[i * kSide] = weight;
     const Float<W> wx = weight * x[i];
     // The sums begin with their first terms, which may be -0.
     sum_w = i == 0 ? weight : sum_w + weight;
@@ -166,30 +166,31 @@ QUANTD_LANE void GuessScale(const Float<W>* x, const Weigh& weigh, int at, Float
   my.best_origin = low;
 }
 
-// The candidate's levels and its least squares. x, w, levels (kGroup * kCount), states (kGroup).
-template <int kCount, int kLevels, Rounding kRounding, int kGroup, int W>
+// The candidate's levels and its least squares. x (kSide, kCount),
+// w and levels (kCount, kSide), states (kSide).
+template <int kCount, int kLevels, Rounding kRounding, int kSide, int W>
 QUANTD_LANE void TryLevels(const Float<W>* x, const Float<W>* w, AffineState<W>* states,
                            Float<W>* levels) {
   const Float<W> zero = Float<W>::Set(0.0f);
-  Float<W> inverse[kGroup], low[kGroup], sum_l[kGroup], sum_l2[kGroup], sum_xl[kGroup];
-  for (int s = 0; s < kGroup; ++s) {
+  Float<W> inverse[kSide], low[kSide], sum_l[kSide], sum_l2[kSide], sum_xl[kSide];
+  for (int s = 0; s < kSide; ++s) {
     inverse[s] = states[s].inverse;
     low[s] = states[s].low;
     sum_l[s] = sum_l2[s] = sum_xl[s] = zero;
   }
   for (int i = 0; i < kCount; ++i) {
-    for (int s = 0; s < kGroup; ++s) {
+    for (int s = 0; s < kSide; ++s) {
       const Float<W> value = x[s * kCount + i];
       const Float<W> level =
           AffineLevel<kLevels, kRounding>(inverse[s] * (value - low[s]));
-      levels[i * kGroup + s] = level;
-      const Float<W> wl = w[i * kGroup + s] * level;
+      levels[i * kSide + s] = level;
+      const Float<W> wl = w[i * kSide + s] * level;
       sum_l[s] = sum_l[s] + wl;
       sum_l2[s] = sum_l2[s] + wl * level;
       sum_xl[s] = sum_xl[s] + wl * value;
     }
   }
-  for (int s = 0; s < kGroup; ++s) {
+  for (int s = 0; s < kSide; ++s) {
     AffineState<W>& my = states[s];
     const Float<W> determinant = my.sum_w * sum_l2[s] - sum_l[s] * sum_l[s];
     my.usable = my.live & (determinant > zero);
@@ -203,22 +204,22 @@ QUANTD_LANE void TryLevels(const Float<W>* x, const Float<W>* w, AffineState<W>*
 }
 
 // The candidate's error; where it is lower, the candidate is taken. Then the next one is begun.
-template <int kCount, int kLevels, bool kAbsolute, int kGroup, int W>
+template <int kCount, int kLevels, bool kAbsolute, int kSide, int W>
 QUANTD_LANE void TryError(const Float<W>* x, const Float<W>* w, const Float<W>* levels,
                           float next_numerator, AffineState<W>* states) {
-  Float<W> scale[kGroup], low[kGroup], error[kGroup];
-  for (int s = 0; s < kGroup; ++s) {
+  Float<W> scale[kSide], low[kSide], error[kSide];
+  for (int s = 0; s < kSide; ++s) {
     scale[s] = states[s].try_scale;
     low[s] = states[s].try_low;
     error[s] = Float<W>::Set(0.0f);
   }
   for (int i = 0; i < kCount; ++i) {
-    for (int s = 0; s < kGroup; ++s) {
-      const Float<W> at = scale[s] * levels[i * kGroup + s] + low[s];
-      error[s] = error[s] + w[i * kGroup + s] * Cost<kAbsolute>(at - x[s * kCount + i]);
+    for (int s = 0; s < kSide; ++s) {
+      const Float<W> at = scale[s] * levels[i * kSide + s] + low[s];
+      error[s] = error[s] + w[i * kSide + s] * Cost<kAbsolute>(at - x[s * kCount + i]);
     }
   }
-  for (int s = 0; s < kGroup; ++s) {
+  for (int s = 0; s < kSide; ++s) {
     AffineState<W>& my = states[s];
     const Mask<W> better = my.usable & (error[s] < my.error);
     my.error = Select(better, error[s], my.error);
@@ -235,42 +236,39 @@ QUANTD_LANE float Numerator(const AffineSearch& search, int k) {
   return search.first + search.step * static_cast<float>(k) + static_cast<float>(kLevels);
 }
 
-// TryLevels with no more clamps than the group needs.
-template <int kCount, int kLevels, int kGroup, int W>
-QUANTD_LANE void TryGroup(const Float<W>* x, const Float<W>* w, bool capped,
-                          AffineState<W>* states, Float<W>* levels) {
+// TryLevels with no more clamps than the sub-blocks need.
+template <int kCount, int kLevels, int kSide, int W>
+QUANTD_LANE void TrySideBySide(const Float<W>* x, const Float<W>* w, bool capped,
+                               AffineState<W>* states, Float<W>* levels) {
   Mask<W> sinks = states[0].sinks;
-  for (int s = 1; s < kGroup; ++s) sinks = sinks | states[s].sinks;
+  for (int s = 1; s < kSide; ++s) sinks = sinks | states[s].sinks;
   if (kHasLook<kLevels, W> && !Any(sinks)) {
     constexpr Rounding kRounding = kHasLook<kLevels, W> ? Rounding::kLooked : Rounding::kClamped;
-    TryLevels<kCount, kLevels, kRounding, kGroup>(x, w, states, levels);
+    TryLevels<kCount, kLevels, kRounding, kSide>(x, w, states, levels);
   } else if (capped) {
-    TryLevels<kCount, kLevels, Rounding::kClamped, kGroup>(x, w, states, levels);
+    TryLevels<kCount, kLevels, Rounding::kClamped, kSide>(x, w, states, levels);
   } else if (kHasLook<kLevels, W> || Any(sinks)) {
-    TryLevels<kCount, kLevels, Rounding::kFloored, kGroup>(x, w, states, levels);
+    TryLevels<kCount, kLevels, Rounding::kFloored, kSide>(x, w, states, levels);
   } else {
-    TryLevels<kCount, kLevels, Rounding::kBare, kGroup>(x, w, states, levels);
+    TryLevels<kCount, kLevels, Rounding::kBare, kSide>(x, w, states, levels);
   }
 }
 
-// x (kSide * kCount), fits (kSide); weigh(i, x[i]) is the weight of element i. Bit l of the
+// x (kSide, kCount), fits (kSide); weigh(i, x[i]) is the weight of element i. Bit l of the
 // answer: lane l holds a value out of reach (subnormal ranges), its fits are worthless and a
-// single lane has to make them. kGroup sub-blocks go side by side through each loop.
-template <int kCount, int kLevels, bool kAbsolute, int kSide, int kGroup, class Weigh, int W>
+// single lane has to make them.
+template <int kCount, int kLevels, bool kAbsolute, int kSide, class Weigh, int W>
 [[maybe_unused]] __attribute__((noinline)) uint32_t FitAffine(const Float<W>* x,
                                                               const Weigh& weigh,
                                                               const AffineSearch& search,
                                                               AffineFit<W>* fits) {
-  static_assert(kSide % kGroup == 0);
-  constexpr int kStride = kGroup * kCount;
   Float<W> w[kSide * kCount];
   Float<W> levels[kSide * kCount];
   AffineState<W> states[kSide];
   for (int s = 0; s < kSide; ++s) {
     const int at = s * kCount;
     FindBounds<kCount>(x + at, states[s]);
-    Float<W>* column = w + s / kGroup * kStride + s % kGroup;
-    GuessScale<kCount, kLevels, kAbsolute, kGroup>(x + at, weigh, at, column, states[s]);
+    GuessScale<kCount, kLevels, kAbsolute, kSide>(x + at, weigh, at, w + s, states[s]);
     InverseScale<kLevels>(Numerator<kLevels>(search, 0), states[s]);
   }
   for (int k = 0; k <= search.steps; ++k) {
@@ -279,11 +277,8 @@ template <int kCount, int kLevels, bool kAbsolute, int kSide, int kGroup, class 
     // After the last candidate it is begun once more: another reach of it changes nothing that
     // matters, for a lane made alone is right as well.
     const float next = Numerator<kLevels>(search, k < search.steps ? k + 1 : k);
-    for (int at = 0; at < kSide * kCount; at += kStride) {
-      AffineState<W>* group = states + at / kCount;
-      TryGroup<kCount, kLevels, kGroup>(x + at, w + at, capped, group, levels + at);
-      TryError<kCount, kLevels, kAbsolute, kGroup>(x + at, w + at, levels + at, next, group);
-    }
+    TrySideBySide<kCount, kLevels, kSide>(x, w, capped, states, levels);
+    TryError<kCount, kLevels, kAbsolute, kSide>(x, w, levels, next, states);
   }
 
   uint32_t out_of_reach = 0;

@@ -12,16 +12,10 @@
 namespace quantd {
 namespace {
 
-#ifndef QUANTD_SIDE
-#define QUANTD_SIDE 4
-#define QUANTD_GROUP 4
-#endif
-// Sub-blocks that are fitted together in each lane: enough independent sums to hide the latency
-// of one addition, few enough for the registers.
+// Sub-blocks that are fitted together in each lane: four independent sums hide the latency of
+// an addition and fill the pipes while divisions run; eight no longer fit the nearest cache.
 template <int W>
-constexpr int kSideOf = W == 1 ? 1 : QUANTD_SIDE;
-template <int W>
-constexpr int kGroupOf = W == 1 ? 1 : QUANTD_GROUP;
+constexpr int kSideOf = W == 1 ? 1 : 4;
 
 constexpr AffineSearch kSearchImportance = {-0.9f, 0.05f, 36};
 
@@ -41,6 +35,12 @@ QUANTD_LANE Float<W> Largest(const Float<W>* values, int count) {
   return largest;
 }
 
+// The level that a fit gives a value.
+template <int kLevels, int W>
+QUANTD_LANE Int<W> LevelOfFit(Float<W> x, const AffineFit<W>& fit) {
+  return Truncate(AffineLevel<kLevels, Rounding::kClamped>(fit.inverse * (x - fit.origin)));
+}
+
 // Levels again, from scale and minimum as they are stored; a sub-block whose scale is 0 keeps
 // the levels of its fit. x, levels (kCount).
 template <int kCount, int kLevels, int W>
@@ -52,8 +52,7 @@ QUANTD_LANE void RefineByDivision(const Float<W>* x, Float<W> scale, Float<W> mi
   const Mask<W> stale = scale == Float<W>::Set(0.0f);
   if (!Any(stale)) return;
   for (int i = 0; i < kCount; ++i) {
-    const Float<W> level = AffineLevel<kLevels, Rounding::kClamped>(fit.inverse * (x[i] - fit.origin));
-    levels[i] = Select(stale, Truncate(level), levels[i]);
+    levels[i] = Select(stale, LevelOfFit<kLevels>(x[i], fit), levels[i]);
   }
 }
 
@@ -99,7 +98,7 @@ QUANTD_LANE Float<W> LoadAndSquare(const float* const* lanes, Float<W>* into) {
 }
 
 // The weights of importance: importance * sqrt(sigma2 + x^2), element by element. kTerms
-// elements belong to each sigma2.
+// elements share a sigma2.
 template <int kTerms, int W>
 struct WeighByImportance {
   const Float<W>* importance;

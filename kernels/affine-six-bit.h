@@ -111,7 +111,6 @@ template <int kLevels, int W>
 QUANTD_LANE uint32_t FitSixBit(const Float<W>* x, Float<W> squares, const Lanes<W>& lanes,
                                AffineFit<W>* fits) {
   constexpr int kSide = kSideOf<W>;
-  constexpr int kGroup = kGroupOf<W>;
   const bool plain = lanes.importance[0] == nullptr;
   const Float<W> sigma2 = Float<W>::Set(2.0f) * squares * Float<W>::Set(0x1p-8f);
   uint32_t out_of_reach = 0;
@@ -120,12 +119,12 @@ QUANTD_LANE uint32_t FitSixBit(const Float<W>* x, Float<W> squares, const Lanes<
     if (plain) {
       Float<W> means[kSide];
       FindMeans<kSide>(values, means);
-      out_of_reach |= FitAffine<32, kLevels, false, kSide, kGroup>(
+      out_of_reach |= FitAffine<32, kLevels, false, kSide>(
           values, WeighByMean<W>{means}, kSearchSixBit<kLevels>, fits + j);
     } else {
       Float<W> importance[32 * kSide];
       LoadTiles<32 * kSide>(lanes.importance, 32 * j, importance);
-      out_of_reach |= FitAffine<32, kLevels, false, kSide, kGroup>(
+      out_of_reach |= FitAffine<32, kLevels, false, kSide>(
           values, WeighByImportance<256, W>{importance, &sigma2}, kSearchImportance, fits + j);
     }
   }

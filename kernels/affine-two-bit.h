@@ -43,19 +43,18 @@ struct TwoBitType {
   QUANTD_LANE static uint32_t Fit(const Float<W>* x, Float<W> squares, const Lanes<W>& lanes,
                                   AffineFit<W>* fits) {
     constexpr int kSide = kSideOf<W>;
-    constexpr int kGroup = kGroupOf<W>;
     const bool plain = lanes.importance[0] == nullptr;
     const Float<W> sigma2 = squares * Float<W>::Set(0x1p-8f);
     uint32_t out_of_reach = 0;
     for (int j = 0; j < 16; j += kSide) {
       const Float<W>* values = x + 16 * j;
       if (plain) {
-        out_of_reach |= FitAffine<16, 3, true, kSide, kGroup>(values, WeighByMagnitude{},
-                                                              kSearchQ2_K, fits + j);
+        out_of_reach |=
+            FitAffine<16, 3, true, kSide>(values, WeighByMagnitude{}, kSearchQ2_K, fits + j);
       } else {
         Float<W> importance[16 * kSide];
         LoadTiles<16 * kSide>(lanes.importance, 16 * j, importance);
-        out_of_reach |= FitAffine<16, 3, false, kSide, kGroup>(
+        out_of_reach |= FitAffine<16, 3, false, kSide>(
             values, WeighByImportance<256, W>{importance, &sigma2}, kSearchImportance, fits + j);
       }
     }
