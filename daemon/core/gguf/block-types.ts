@@ -16,7 +16,7 @@ export interface BlockType {
   readonly blockBytes: number;
   /** Whether elements are packed in blocks with a scale, rather than plain numbers. */
   readonly quantized: boolean;
-  /** Whether the kernels of this version can make it without an importance matrix. */
+  /** Whether there are kernels that make it; some do so only with an importance matrix. */
   readonly makeable: boolean;
 }
 
@@ -51,27 +51,27 @@ const rows = {
   Q5_K: blocks(13, 'Q5_K', 256, 176, true),
   Q6_K: blocks(14, 'Q6_K', 256, 210, true),
   Q8_K: blocks(15, 'Q8_K', 256, 292),
-  IQ2_XXS: blocks(16, 'IQ2_XXS', 256, 66),
-  IQ2_XS: blocks(17, 'IQ2_XS', 256, 74),
-  IQ3_XXS: blocks(18, 'IQ3_XXS', 256, 98),
-  IQ1_S: blocks(19, 'IQ1_S', 256, 50),
-  IQ4_NL: blocks(20, 'IQ4_NL', 32, 18),
-  IQ3_S: blocks(21, 'IQ3_S', 256, 110),
-  IQ2_S: blocks(22, 'IQ2_S', 256, 82),
-  IQ4_XS: blocks(23, 'IQ4_XS', 256, 136),
+  IQ2_XXS: blocks(16, 'IQ2_XXS', 256, 66, true),
+  IQ2_XS: blocks(17, 'IQ2_XS', 256, 74, true),
+  IQ3_XXS: blocks(18, 'IQ3_XXS', 256, 98, true),
+  IQ1_S: blocks(19, 'IQ1_S', 256, 50, true),
+  IQ4_NL: blocks(20, 'IQ4_NL', 32, 18, true),
+  IQ3_S: blocks(21, 'IQ3_S', 256, 110, true),
+  IQ2_S: blocks(22, 'IQ2_S', 256, 82, true),
+  IQ4_XS: blocks(23, 'IQ4_XS', 256, 136, true),
   I8: plain(24, 'I8', 1),
   I16: plain(25, 'I16', 2),
   I32: plain(26, 'I32', 4),
   I64: plain(27, 'I64', 8),
   F64: plain(28, 'F64', 8),
-  IQ1_M: blocks(29, 'IQ1_M', 256, 56),
+  IQ1_M: blocks(29, 'IQ1_M', 256, 56, true),
   BF16: plain(30, 'BF16', 2, true),
-  TQ1_0: blocks(34, 'TQ1_0', 256, 54),
-  TQ2_0: blocks(35, 'TQ2_0', 256, 66),
-  MXFP4: blocks(39, 'MXFP4', 32, 17),
-  NVFP4: blocks(40, 'NVFP4', 64, 36),
-  Q1_0: blocks(41, 'Q1_0', 128, 18),
-  Q2_0: blocks(42, 'Q2_0', 64, 18),
+  TQ1_0: blocks(34, 'TQ1_0', 256, 54, true),
+  TQ2_0: blocks(35, 'TQ2_0', 256, 66, true),
+  MXFP4: blocks(39, 'MXFP4', 32, 17, true),
+  NVFP4: blocks(40, 'NVFP4', 64, 36, true),
+  Q1_0: blocks(41, 'Q1_0', 128, 18, true),
+  Q2_0: blocks(42, 'Q2_0', 64, 18, true),
 } as const satisfies Record<string, BlockType>;
 
 export type BlockTypeName = keyof typeof rows;
