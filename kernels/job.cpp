@@ -22,17 +22,6 @@ bool IsBadBlock(const Format& format, const uint8_t* block) {
   return false;
 }
 
-// The index of the first block that cannot be used; `count` when all can.
-size_t FindBadBlock(const Kernels& kernels, uint32_t index, const uint8_t* blocks, size_t count) {
-  const Format& format = kFormats[index];
-  if (format.check == Check::kNothing) return count;
-  if (format.check == Check::kElement) return kernels.find_non_finite[index](blocks, count);
-  for (size_t b = 0; b < count; ++b) {
-    if (IsBadBlock(format, blocks + b * format.block_bytes)) return b;
-  }
-  return count;
-}
-
 // Elements [start, start + count) of the flat source; never more than one row when it is not
 // whole rows.
 struct Span {
@@ -89,6 +78,16 @@ Span NextSpan(const QuantizeRequest& request, size_t start) {
 }
 
 }  // namespace
+
+size_t FindBadBlock(const Kernels& kernels, uint32_t index, const uint8_t* blocks, size_t count) {
+  const Format& format = kFormats[index];
+  if (format.check == Check::kNothing) return count;
+  if (format.check == Check::kElement) return kernels.find_non_finite[index](blocks, count);
+  for (size_t b = 0; b < count; ++b) {
+    if (IsBadBlock(format, blocks + b * format.block_bytes)) return b;
+  }
+  return count;
+}
 
 QuantizeRows FindQuantizer(const Kernels& kernels, uint32_t format, bool weighted) {
   const bool uses = weighted && kFormats[format].importance != Importance::kIgnored;

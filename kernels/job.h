@@ -66,6 +66,10 @@ struct QuantizeReply {
 // that ignore importance have one kernel for both.
 QuantizeRows FindQuantizer(const Kernels& kernels, uint32_t format, bool weighted);
 
+// The index of the first block that is worthless: a scale, or the number itself, is infinite or no
+// number. `count` when there is none.
+size_t FindBadBlock(const Kernels& kernels, uint32_t format, const uint8_t* blocks, size_t count);
+
 // scratch grows to the floats of one span. Looks at `stop` between spans.
 QuantizeReply RunQuantize(const Kernels& kernels, const Sha256Code& sha256,
                           const QuantizeRequest& request, std::vector<float>& scratch,

@@ -8,8 +8,9 @@
 
 namespace quantd {
 
-// SHA-256 of what a kernel makes of every kind of sample, hexadecimal with a final zero.
-void HashKernel(QuantizeRows make, uint32_t format, bool weighted,
+// SHA-256 of what a kernel, which there must be, makes of every kind of sample: hexadecimal with a
+// final zero.
+void HashKernel(const Kernels& kernels, uint32_t format, bool weighted,
                 char hash[2 * kSha256Bytes + 1]);
 
 // SHA-256 of the floats that random blocks of a format stand for.
