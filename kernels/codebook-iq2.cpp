@@ -40,9 +40,11 @@ struct TypeXxs : Iq2 {
   static constexpr size_t kBytes = 66;
 
   template <class AnyPanel, int W>
-  static void Start(const AnyPanel& panel, Mask<W>& active, Float<W>& scale, Float<W>& span) {
+  static void Start(AnyPanel& panel, Mask<W>& active, Float<W>& scale, Float<W>& span) {
     Int<W> levels[kElements];  // Only the scale is of use.
     scale = FitPositive<kElements, 4>(panel.x, panel.weights, levels);
+    // Infinite weights: the levels above would be what is left, and no codebook has those.
+    panel.failed |= LaneBits(~(scale == scale));
     span = scale * Float<W>::Set(3.0f);
     active = ~(span <= Float<W>::Set(0.0f));
   }
