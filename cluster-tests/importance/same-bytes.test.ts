@@ -28,7 +28,10 @@ const { SEED = '1' } = process.env;
 const MODEL_MS_MAX = 400_000;
 const fixtures = join(import.meta.dirname, '../../fixtures');
 const specs = checkpointSpecs(Number(SEED));
-const makeable = ftypes.filter((ftype) => requirementsOf(ftype).missingTypes.length === 0);
+// Q1_0 has no fallback for the short rows of these models, and looks at no weights.
+const makeable = ftypes.filter(
+  (ftype) => ftype.name !== 'Q1_0' && requirementsOf(ftype).missingTypes.length === 0,
+);
 const chosen: Readonly<Record<'all' | 'some', readonly Ftype[]>> = {
   all: makeable,
   some: makeable.filter((_, index) => index % 6 === Number(SEED) % 6),

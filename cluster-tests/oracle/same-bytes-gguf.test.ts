@@ -107,7 +107,9 @@ describe.skipIf(whyNoOracle() !== undefined)('the bytes of llama.cpp, from a GGU
       const input = join(place('converted'), 'model.gguf');
       const ask = ['convert', `fixtures/${name}`, '--type', dtype, '--out', input];
       await mustRunQuantd(ask, { data: data() });
-      const types = dtype === 'BF16' ? makeable : named('Q4_K_M', 'BF16');
+      // Rows of these models are no whole blocks of Q1_0, which alone has no fallback.
+      const all = makeable.filter((ftype) => ftype.name !== 'Q1_0');
+      const types = dtype === 'BF16' ? all : named('Q4_K_M', 'BF16');
       expect(await compareTypes(input, { types }), dtype).toEqual([]);
     }
   });
