@@ -12,7 +12,8 @@ describe.skipIf(why !== undefined)('against ggml_quantize_chunk', () => {
 
   // Goal and method of quantizers.test.ts, in a process of its own: the oracle first builds its
   // tables for seconds. Rows so large that it would abort are left out.
-  test('every kind of row, IQ2 and IQ3', async () => {
+  // llama.cpp's own kernels take most of the time.
+  test('every kind of row, IQ2 and IQ3', { timeout: 600_000 }, async () => {
     comparison = new Comparison(kernelInfo().isas, ({ name }) => /^IQ[23]/.test(name));
     let seed = 0;
     for (const sample of everyKindOfRow(5)) {

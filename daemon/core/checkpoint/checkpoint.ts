@@ -4,9 +4,6 @@
  *   config.json + tokenizer files + *.safetensors headers ──▶ Checkpoint ──▶ models/
  */
 
-import { FaultError } from '../../../proto/fault.ts';
-import { checkpointFaults } from './faults.ts';
-
 /** How a source tensor's elements are stored. Others are refused by name. */
 export const sourceDtypes = { BF16: 2, F16: 2, F32: 4 } as const;
 export type SourceDtype = keyof typeof sourceDtypes;
@@ -57,18 +54,4 @@ export interface Checkpoint {
   readonly tensors: ReadonlyMap<string, SourceTensor>;
   /** The tensors of dtypes that cannot be converted, in the same order. */
   readonly unusable: ReadonlyMap<string, UnusableTensor>;
-}
-
-/**
- * The tensor of a name, undefined where the checkpoint has none.
- * @throws FaultError `dtypeUnsupported` when it is there, in a dtype that cannot be converted
- */
-export function findTensor(checkpoint: Checkpoint, name: string): SourceTensor | undefined {
-  const unusable = checkpoint.unusable.get(name);
-  if (unusable === undefined) return checkpoint.tensors.get(name);
-  throw new FaultError(checkpointFaults.dtypeUnsupported, {
-    file: unusable.file,
-    tensor: name,
-    why: `its dtype is ${unusable.dtype}`,
-  });
 }

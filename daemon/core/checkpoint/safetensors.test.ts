@@ -3,7 +3,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { FaultError } from '../../../proto/fault.ts';
-import { findTensor } from './checkpoint.ts';
 import {
   HEADER_BYTES_MAX,
   isUsable,
@@ -305,21 +304,4 @@ test('100 000 tensors are read, one more is refused', () => {
   expect(parse(headerOf(pairs), TENSORS_PER_FILE_MAX)).toHaveLength(TENSORS_PER_FILE_MAX);
   const more = [...pairs, ['one', good] as const];
   expect(codeOf(() => parse(headerOf(more), 0))).toBe('QD-2105');
-});
-
-test('a dtype that cannot be converted matters only to whoever needs the tensor', () => {
-  const header = headerOf([['ids', { dtype: 'I64', shape: [1], data_offsets: [0, 8] }]]);
-  const [ids] = parse(header, 8);
-  const checkpoint = {
-    config: {},
-    generationConfig: undefined,
-    tokenizer: {},
-    tokenizerConfig: {},
-    chatTemplate: undefined,
-    files: [],
-    tensors: new Map(),
-    unusable: new Map(ids === undefined ? [] : [[ids.name, ids]]),
-  };
-  expect(findTensor(checkpoint, 'gone')).toBeUndefined();
-  expect(() => findTensor(checkpoint, 'ids')).toThrow(/QD-2112 .*tensor ids.*I64/);
 });
