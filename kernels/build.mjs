@@ -7,6 +7,7 @@
  *     --isa=native|all|avx2,avx512          which instruction sets (scalar is always built)
  *     --check  --bench                      also build/kernels/check, build/kernels/bench
  *     --sanitize                            only build/kernels/check-sanitize (ASan and UBSan)
+ *     --fuzz                                the same, and build/kernels/fuzz; with clang
  *     --target=aarch64                      only programs, with $CXX as the cross compiler
  *
  * Read next: toolchain.mjs.
@@ -71,7 +72,7 @@ async function inParallel(items, work) {
 }
 
 /** Gives each object a file whose name holds the digest of all it is made from. */
-function nameObjects(objects, { compiler, architecture, sanitize }) {
+function nameObjects(objects, { compiler, architecture, sanitize, fuzz }) {
   const shared = [compiler.command, compiler.version, digestHeaders()];
   const versions = toolchain.packageVersions().join();
   return objects.map((object) => {
@@ -83,7 +84,8 @@ function nameObjects(objects, { compiler, architecture, sanitize }) {
       flags,
       readKernelFile(`${object.source}.cpp`),
     ).slice(0, 16);
-    const kind = `${architecture}${sanitize ? '-sanitize' : ''}`;
+    const checked = fuzz ? '-fuzz' : '-sanitize';
+    const kind = `${architecture}${sanitize ? checked : ''}`;
     return {
       ...object,
       digest,
@@ -121,10 +123,10 @@ async function compile(objects, compiler) {
   });
 }
 
-async function link(objects, compiler, { into, shared, sanitize = false, cross = false }) {
+async function link(objects, compiler, { into, ...options }) {
   const temporary = `${into}.${process.pid}.tmp`;
   const files = objects.map(({ file }) => file);
-  const flags = toolchain.linkFlags({ shared, sanitize, cross });
+  const flags = toolchain.linkFlags(options);
   await run(compiler.command, [...files, ...flags, '-o', temporary]);
   return temporary;
 }
@@ -188,15 +190,16 @@ async function buildAddon(plan) {
   console.log(`kernels: built ${sets.join(', ')} in ${seconds} s, self-test passed`);
 }
 
-/** Fails when a kernel multiplies and adds with one rounding; needs objdump. */
+/** Fails when anything multiplies and adds with one rounding; needs objdump. */
 function refuseFused(objects, architecture) {
   const command = process.env.OBJDUMP ?? 'objdump';
-  for (const { name, file } of objects.filter(({ kernel }) => kernel)) {
+  for (const { name, file } of objects) {
     const dumped = spawnSync(command, ['-d', '--no-show-raw-insn', file], {
       encoding: 'utf8',
       maxBuffer: 1 << 28,
     });
     if (dumped.status !== 0) {
+      if (process.env.CI !== undefined) throw new BuildError(`${command} does not run`);
       console.log(`kernels: not looked for fused instructions, ${command} does not run`);
       return;
     }
@@ -211,10 +214,23 @@ async function buildProgram(name, plan) {
   const objects = nameObjects(toolchain.planObjects({ ...plan, parts }), plan);
   await compile(objects, compiler);
   if (name === 'check' && !sanitize) refuseFused(objects, architecture);
-  const suffix = `${sanitize ? '-sanitize' : ''}${cross ? `-${architecture}` : ''}`;
+  const fuzzer = name === 'fuzz';
+  const suffix = `${sanitize && !fuzzer ? '-sanitize' : ''}${cross ? `-${architecture}` : ''}`;
   const into = path.join(outDirectory, `${name}${suffix}`);
-  renameSync(await link(objects, compiler, { into, shared: false, sanitize, cross }), into);
+  const options = { into, shared: false, sanitize, cross, fuzzer };
+  renameSync(await link(objects, compiler, options), into);
   console.log(`kernels: built ${path.relative(rootDirectory, into)}`);
+}
+
+function chooseCompiler(clang) {
+  const compiler = toolchain.findCompiler(process.env, { clang });
+  if (compiler !== undefined) return compiler;
+  const name = process.env.CXX ?? (clang ? 'clang++' : 'g++');
+  const packages = clang ? 'clang-14 libclang-rt-14-dev' : 'g++';
+  throw new BuildError(
+    `no C++ compiler: ${name} does not run\n  Debian, Ubuntu:  apt-get install ${packages}`,
+    EXIT_ENVIRONMENT,
+  );
 }
 
 async function main() {
@@ -225,27 +241,24 @@ async function main() {
       check: { type: 'boolean', default: false },
       bench: { type: 'boolean', default: false },
       sanitize: { type: 'boolean', default: false },
+      fuzz: { type: 'boolean', default: false },
     },
   });
-  const compiler = toolchain.findCompiler(process.env);
-  if (compiler === undefined) {
-    const name = process.env.CXX ?? 'g++';
-    throw new BuildError(
-      `no C++ compiler: ${name} does not run\n  Debian, Ubuntu:  apt-get install g++`,
-      EXIT_ENVIRONMENT,
-    );
-  }
+  const compiler = chooseCompiler(options.fuzz);
   const architecture = toolchain.architectureOf(options.target);
   const cross = architecture !== toolchain.architectureOf(undefined);
   const isa = cross && options.isa === 'native' ? 'all' : options.isa;
   const sets = toolchain.chooseSets(isa, architecture, compiler);
-  const plan = { compiler, architecture, sets, cross, sanitize: options.sanitize };
+  const { fuzz } = options;
+  const sanitize = options.sanitize || fuzz;
+  const plan = { compiler, architecture, sets, cross, sanitize, fuzz };
 
   mkdirSync(outDirectory, { recursive: true });
   // Programs first: `check --hashes` makes what the addon's self-test compares with.
-  if (options.check || options.sanitize) await buildProgram('check', plan);
-  if (options.bench && !options.sanitize) await buildProgram('bench', plan);
-  if (!cross && !options.sanitize) await buildAddon(plan);
+  if (options.check || sanitize) await buildProgram('check', plan);
+  if (fuzz) await buildProgram('fuzz', plan);
+  if (options.bench && !sanitize) await buildProgram('bench', plan);
+  if (!cross && !sanitize) await buildAddon(plan);
 }
 
 try {

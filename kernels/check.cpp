@@ -1,12 +1,14 @@
 // Check: every instruction set against the scalar kernels, and everything else that can be tried
 // without JavaScript.
 //
-//   check            aborts at the first difference; prints what held
-//   check --quick    the same with a quarter of the rows, for emulators and sanitizers
-//   check --hashes   prints self-test-hashes.inc, made by the scalar kernels
+//   check                  aborts at the first difference; prints what held
+//   check --quick          the same with a quarter of the rows, for emulators and sanitizers
+//   check --self-test      the stored hashes alone
+//   check --hashes         prints self-test-hashes.inc, made by the scalar kernels
 //   check --float-hashes   prints self-test-float-hashes.inc, made by them too
 //
-// Built with the address and undefined-behaviour sanitizers by `build.mjs --check --sanitize`.
+// Built with the address and undefined-behaviour sanitizers by `build.mjs --sanitize`; run by
+// scripts/kernel-checks.mjs.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -224,6 +226,14 @@ void PrintFloatHashes() {
   }
 }
 
+void CheckSelfTests() {
+  for (const Kernels* const* row = RunnableKernels(); *row != nullptr; ++row) {
+    const char* wrong = RunSelfTest(**row);
+    if (wrong != nullptr) Fail((*row)->isa, wrong);
+    printf("%s: stored hashes hold\n", (*row)->isa);
+  }
+}
+
 void CheckAll(size_t step) {
   CheckSha256();
   for (uint32_t format = 0; format < kFormatCount; ++format) {
@@ -252,6 +262,8 @@ int main(int argc, char** argv) {
     quantd::PrintHashes();
   } else if (argc > 1 && strcmp(argv[1], "--float-hashes") == 0) {
     quantd::PrintFloatHashes();
+  } else if (argc > 1 && strcmp(argv[1], "--self-test") == 0) {
+    quantd::CheckSelfTests();
   } else {
     const bool quick = argc > 1 && strcmp(argv[1], "--quick") == 0;
     quantd::CheckAll(quick ? quantd::kQuickStep : quantd::kFullStep);

@@ -33,7 +33,7 @@ const kernelSources = [
 /** Compiled once, for every CPU of the architecture. */
 const commonSources = ['codebooks', 'sha256', 'dispatch', 'samples', 'self-test', 'job'];
 const addonSources = ['pool', 'file-hash', 'addon'];
-export const programs = { check: ['check'], bench: ['bench'] };
+export const programs = { check: ['check'], bench: ['bench'], fuzz: ['fuzz'] };
 
 /**
  * The instruction sets of each architecture with their flags, slowest first, and how a compiler
@@ -49,7 +49,12 @@ const architectures = {
       },
       avx512: {
         // GCC 12 warns of its own headers: it fills registers that nobody reads.
-        flags: ['-march=x86-64-v4', '-Wno-uninitialized', '-Wno-maybe-uninitialized'],
+        flags: [
+          '-march=x86-64-v4',
+          '-Wno-uninitialized',
+          '-Wno-unknown-warning-option',
+          '-Wno-maybe-uninitialized',
+        ],
         macros: ['__AVX512F__', '__AVX512BW__', '__AVX512CD__', '__AVX512DQ__', '__AVX512VL__'],
       },
     },
@@ -82,15 +87,22 @@ const commonFlags = [
 ];
 const releaseFlags = ['-U_FORTIFY_SOURCE', '-D_FORTIFY_SOURCE=2'];
 const sanitizeFlags = [
-  '-g',
+  '-g1',
   '-fsanitize=address,undefined',
   '-fno-sanitize-recover=all',
   '-fno-omit-frame-pointer',
 ];
 
-/** The first of $CXX, g++, clang++ that runs; undefined when none does. */
-export function findCompiler(environment) {
-  const wanted = environment.CXX ? [environment.CXX] : ['g++', 'clang++'];
+// libFuzzer comes with clang alone; which also compiles under sanitizers several times as fast.
+const clangs = ['clang++', ...[14, 15, 16, 17, 18, 19, 20].map((major) => `clang++-${major}`)];
+
+/**
+ * The first of $CXX, g++, clang++ that runs, or of the clangs alone if `clang`; undefined when none
+ * does.
+ */
+export function findCompiler(environment, { clang = false } = {}) {
+  const candidates = clang ? clangs : ['g++', 'clang++'];
+  const wanted = environment.CXX ? [environment.CXX] : candidates;
   for (const command of wanted) {
     const asked = spawnSync(command, ['--version'], { encoding: 'utf8' });
     if (asked.status === 0) return { command, version: asked.stdout.trim() };
@@ -155,18 +167,20 @@ export function packageVersions() {
 }
 
 /**
- * Every object of a program or of the addon: {name, source, flags, kernel}. `parts` are sources
- * besides the common ones; `kernel` marks those that may not fuse.
+ * Every object of a program or of the addon: {name, source, flags}. `parts` are sources
+ * besides the common ones.
  */
-export function planObjects({ architecture, sets, parts, sanitize }) {
+export function planObjects({ architecture, sets, parts, sanitize, fuzz }) {
   const { sets: known, extra } = architectures[architecture];
-  const base = [...commonFlags, ...(sanitize ? sanitizeFlags : releaseFlags)];
+  const checked = [...sanitizeFlags, ...(fuzz ? ['-fsanitize=fuzzer-no-link'] : [])];
+  const base = [...commonFlags, ...(sanitize ? checked : releaseFlags)];
+  // Under sanitizers more takes minutes to compile and finds nothing more.
+  const level = sanitize ? '-O1' : '-O3';
   const kernels = sets.flatMap((set) =>
     kernelSources.map((source) => ({
       name: `${source}-${set}`,
       source,
-      flags: [...base, '-O3', `-DQUANTD_ISA=${set}`, ...known[set].flags],
-      kernel: true,
+      flags: [...base, level, `-DQUANTD_ISA=${set}`, ...known[set].flags],
     })),
   );
   const have = sets.map((set) => `-DQUANTD_HAVE_${set.toUpperCase()}`);
@@ -174,13 +188,11 @@ export function planObjects({ architecture, sets, parts, sanitize }) {
     name: source,
     source,
     flags: [...base, '-O2', ...have, ...(source === 'addon' ? addonFlags() : [])],
-    kernel: false,
   }));
   const special = Object.entries(extra).map(([source, flags]) => ({
     name: source,
     source,
     flags: [...base, '-O3', ...flags],
-    kernel: false,
   }));
   // The longest first, so that no core waits for it alone at the end.
   return [...plain.reverse(), ...kernels, ...special];
@@ -189,8 +201,8 @@ export function planObjects({ architecture, sets, parts, sanitize }) {
 export { addonSources };
 
 /** How to link the addon (a shared library that Node loads) or a program. */
-export function linkFlags({ shared, sanitize, cross }) {
-  const flags = sanitize ? sanitizeFlags : [];
+export function linkFlags({ shared, sanitize, cross, fuzzer }) {
+  const flags = [...(sanitize ? sanitizeFlags : []), ...(fuzzer ? ['-fsanitize=fuzzer'] : [])];
   if (process.platform === 'darwin') {
     return [...flags, ...(shared ? ['-bundle', '-undefined', 'dynamic_lookup'] : [])];
   }

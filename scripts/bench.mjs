@@ -4,6 +4,7 @@
 import { spawnSync } from 'node:child_process';
 import {
   closeSync,
+  existsSync,
   mkdtempSync,
   openSync,
   readdirSync,
@@ -86,7 +87,16 @@ function quantize(source, out, data, type, threads) {
   return { done: events.at(-1), made: stage.at(-1) };
 }
 
+/** Each kernel on one thread, in turns with llama.cpp where it is installed. */
+function benchKernels() {
+  const oracle = 'node_modules/@node-llama-cpp/linux-x64/bins/linux-x64/libggml-base.so';
+  const beside = existsSync(join(root, oracle)) && !smoke ? ['--oracle', oracle] : [];
+  runOrExit(process.execPath, ['kernels/build.mjs', '--isa=all', '--bench']);
+  runOrExit('build/kernels/bench', [...(smoke ? ['--smoke'] : []), ...beside]);
+}
+
 await setup({ dev: true });
+benchKernels();
 const scratch = mkdtempSync(join(tmpdir(), 'quantd-bench-'));
 try {
   const { writeSparseCheckpoint } = await loadGenerator();

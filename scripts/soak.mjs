@@ -13,6 +13,7 @@ const parts = [
     'cluster-tests/oracle/quantizers-long.mjs',
     '--write',
   ],
+  ['kernels on Arm, under sanitizers, fuzzed', 'scripts/kernel-checks.mjs', '--soak'],
   ['a published tokenizer of 262 144 tokens', 'cluster-tests/oracle/real-tokenizer.mjs'],
 ];
 

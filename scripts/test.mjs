@@ -10,7 +10,7 @@ const times = [];
 const part = async (name, work) => times.push([name, await timed(work)]);
 
 await part('set-up', () => setup({ dev: true, isas: 'all' }));
-await part('kernel check', () => runOrExit(process.execPath, ['kernels/build.mjs', '--check']));
+await part('kernel checks', () => runOrExit(process.execPath, ['scripts/kernel-checks.mjs']));
 let status = 1;
 await part('vitest', () => {
   rmSync(reportPath, { force: true });

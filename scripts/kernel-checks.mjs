@@ -1,0 +1,96 @@
+// Kernel checks: what the kernels promise, where vitest cannot look.
+//   node scripts/kernel-checks.mjs           as `npm test` does, in about a minute
+//   node scripts/kernel-checks.mjs --soak    the same at length
+// Arm in an emulator; address and undefined-behaviour sanitizers; random floats; the bench at its
+// smallest. Compilers of Debian that are missing are installed on CI; elsewhere what needs them is left out, but not of a soak.
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { runOrExit, timed } from './setup.mjs';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const programs = join(root, 'build', 'kernels');
+const oracle = join(root, 'node_modules/@node-llama-cpp/linux-x64/bins/linux-x64/libggml-base.so');
+const soak = process.argv.includes('--soak');
+// Enough for a few thousand cases, and for a few million.
+const fuzzSeconds = soak ? 1200 : 20;
+
+const runs = (command) => spawnSync(command, ['--version'], { stdio: 'ignore' }).status === 0;
+
+/** Whether the commands run, if need be after an installation; on CI they must. */
+function provide(commands, packages) {
+  if (commands.every(runs)) return true;
+  const install = ['apt-get', 'install', '-y', '--no-install-recommends', ...packages];
+  if (process.env.CI === undefined || process.getuid?.() !== 0) {
+    console.log(`left out, it needs ${commands.join(' and ')}:  ${install.join(' ')}`);
+    // A soak that leaves something out has not passed.
+    if (soak) process.exit(3);
+    return false;
+  }
+  runOrExit('apt-get', ['update', '-qq']);
+  runOrExit(install[0], install.slice(1));
+  return true;
+}
+
+const build = (args, env = {}) =>
+  runOrExit(process.execPath, ['kernels/build.mjs', '--isa=all', ...args], {
+    env: { ...process.env, ...env },
+  });
+
+/** The bytes of the stored hashes on the other architecture, by plain loops and by lanes. */
+function checkArm() {
+  const prefix = 'aarch64-linux-gnu-';
+  if (process.arch === 'arm64') return;
+  if (!provide([`${prefix}g++`, 'qemu-aarch64'], ['g++-aarch64-linux-gnu', 'qemu-user'])) return;
+  const tools = { CXX: `${prefix}g++`, OBJDUMP: `${prefix}objdump` };
+  build(['--check', '--target=aarch64'], tools);
+  runOrExit('qemu-aarch64', [join(programs, 'check-aarch64'), soak ? '--quick' : '--self-test']);
+}
+
+/** Every set against the scalar one, under sanitizers, made by a second compiler. */
+function checkSanitized() {
+  const clang = process.env.CXX ?? 'clang++-14';
+  if (!provide([clang], ['clang-14', 'libclang-rt-14-dev'])) return;
+  build(['--fuzz'], { CXX: clang });
+  runOrExit(join(programs, 'check-sanitize'), soak ? [] : ['--quick']);
+  fuzz();
+}
+
+/** Random floats for some time; the case of a failure stays in build/kernels/fuzz-artifacts. */
+function fuzz() {
+  const artifacts = join(programs, 'fuzz-artifacts');
+  mkdirSync(artifacts, { recursive: true });
+  const args = [
+    ...[`-max_total_time=${fuzzSeconds}`, `-artifact_prefix=${artifacts}/`],
+    ...['-print_final_stats=1', '-print_funcs=0'],
+  ];
+  const { status, stderr } = spawnSync(join(programs, 'fuzz'), args, {
+    encoding: 'utf8',
+    maxBuffer: 1 << 28,
+  });
+  if (status !== 0) {
+    console.error(stderr?.slice(-10_000));
+    process.exit(1);
+  }
+  const [, cases] = /number_of_executed_units: (\d+)/.exec(stderr) ?? [];
+  console.log(`fuzz: ${cases} cases in ${fuzzSeconds} s`);
+}
+
+/** Sees that the bench still runs; its numbers say nothing. */
+function smokeBench() {
+  build(['--bench']);
+  const types = ['--types', 'F16,Q4_K,IQ3_XXS'];
+  const beside = existsSync(oracle) ? ['--oracle', oracle] : [];
+  runOrExit(join(programs, 'bench'), ['--smoke', ...types, ...beside]);
+}
+
+/** The check program itself, each set against the scalar one. */
+function checkNative() {
+  build(['--check']);
+  runOrExit(join(programs, 'check'), []);
+}
+
+for (const work of [checkNative, smokeBench, checkArm, checkSanitized]) {
+  console.log(`${work.name} took ${await timed(work)} s`);
+}
