@@ -63,6 +63,8 @@ function fuzz() {
   mkdirSync(artifacts, { recursive: true });
   const args = [
     ...[`-max_total_time=${fuzzSeconds}`, `-artifact_prefix=${artifacts}/`],
+    // Long inputs from the start: short ones repeat themselves in every block.
+    ...['-max_len=2048', '-len_control=0'],
     ...['-print_final_stats=1', '-print_funcs=0'],
   ];
   const { status, stderr } = spawnSync(join(programs, 'fuzz'), args, {

@@ -11,7 +11,7 @@ import { expect } from 'vitest';
 import type { Kernels, QuantizeResult } from '../../daemon/ports.ts';
 import { ORACLE_CODEBOOK_MAX, openGgml, type QuantizeRows } from './ggml.ts';
 import { makeTargets, openKernels, type Sample } from './quantizer-samples.ts';
-import { firstOverflow, type QuantizerType, typesFor } from './quantizer-types.ts';
+import { firstOverflow, type QuantizerType, quantizerTypes, typesFor } from './quantizer-types.ts';
 
 /** Where two byte strings differ first, or undefined. Much cheaper than a matcher. */
 export function difference(a: Uint8Array, b: Uint8Array): string | undefined {
@@ -23,8 +23,8 @@ export function difference(a: Uint8Array, b: Uint8Array): string | undefined {
 /** Every instruction set against the oracle. */
 export class Comparison {
   /** Weights compared of each type, without importance and with it. */
-  readonly plainWeights = new Map<string, number>();
-  readonly weightedWeights = new Map<string, number>();
+  readonly #plainWeights = new Map<string, number>();
+  readonly #weightedWeights = new Map<string, number>();
   readonly #kernels: readonly Kernels[];
   readonly #wanted: (type: QuantizerType) => boolean;
   readonly #oracle: QuantizeRows = openGgml();
@@ -76,10 +76,21 @@ export class Comparison {
     this.#count(types, values.length, importance !== undefined);
   }
 
+  /** Every wanted type has been compared, without importance and with it if it takes either. */
+  expectWeights(least: number): void {
+    for (const type of quantizerTypes.filter(this.#wanted)) {
+      const { name, importance } = type;
+      const plain = importance === 'required' ? least : (this.#plainWeights.get(name) ?? 0);
+      const weighted = importance === 'ignored' ? least : (this.#weightedWeights.get(name) ?? 0);
+      expect(plain, name).toBeGreaterThanOrEqual(least);
+      expect(weighted, `${name} with importance`).toBeGreaterThanOrEqual(least);
+    }
+  }
+
   #count(types: readonly QuantizerType[], weights: number, weighted: boolean): void {
     for (const { name, importance } of types) {
       const uses = weighted && importance !== 'ignored';
-      const counts = uses ? this.weightedWeights : this.plainWeights;
+      const counts = uses ? this.#weightedWeights : this.#plainWeights;
       counts.set(name, (counts.get(name) ?? 0) + weights);
     }
   }

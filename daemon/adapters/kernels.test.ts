@@ -161,6 +161,8 @@ test('importance is ignored, required or too long', async () => {
   const job = { source, element: 'F32', rows: 1, columns };
   const targets = [{ type: IQ2_XS, into: new Uint8Array(74) }];
   await expect(kernels.quantize({ ...job, targets })).rejects.toThrow('without importance');
+  const weighted = { ...job, targets, importance: new Float32Array(columns) };
+  expect((await kernels.quantize(weighted)).ok).toBe(true);
 
   const long = 2 ** 20 + 32;
   const longJob = {
