@@ -69,7 +69,7 @@ inline void BlocksQ1_0(const float* x, uint8_t* blocks) {
       uint32_t bits = 0;
       // -0 counts as positive.
       for (int bit = 0; bit < 8; ++bit) {
-        bits |= (lanes[l][8 * byte + bit] >= 0.0f ? 1u : 0u) << bit;
+        bits |= (x[128 * l + 8 * byte + bit] >= 0.0f ? 1u : 0u) << bit;
       }
       block[2 + byte] = static_cast<uint8_t>(bits);
     }
