@@ -174,6 +174,24 @@ test('importance is ignored, required or too long', async () => {
   await expect(kernels.quantize(importanceTooLong)).rejects.toThrow('too long');
 });
 
+// Goal: where a codebook has no entry, the job says where, in every instruction set. Method: one
+// number whose distances to every point overflow, beside a target that holds it.
+test.each(kernels.info.isas)('a number beyond every codebook is named, %s', async (isa) => {
+  const one = loadKernels({ addonPath, threads: 1, isa });
+  const [F32, IQ3_S, columns] = [0, 21, 512];
+  const values = new Float32Array(2 * columns).map((_, i) => Math.sin(i));
+  values[columns + 300] = 1e30;
+  const result = await one.quantize({
+    ...{ source: new Uint8Array(values.buffer), element: 'F32', rows: 2, columns },
+    targets: [
+      { type: F32, into: new Uint8Array(4 * values.length) },
+      { type: IQ3_S, into: new Uint8Array(4 * 110) },
+    ],
+  });
+  one.close();
+  expect(result).toEqual({ ok: false, reason: 'no-grid-point', row: 1, column: 256, target: 1 });
+});
+
 // Goal: a job cannot be changed under the check. Method: a getter that runs last takes away the
 // memory that was checked first, and one that throws.
 test('a getter that detaches or throws is answered, not obeyed', async () => {
