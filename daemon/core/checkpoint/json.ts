@@ -184,7 +184,19 @@ class JsonParser {
   }
 
   #fail(reason: JsonFailure['reason'], why: string, at = this.#at): never {
-    const byte = new TextEncoder().encode(this.#text.slice(0, at)).length;
+    const byte = utf8Length(this.#text, at);
     return this.#rules.fail({ reason, why, byte });
   }
+}
+
+/** UTF-8 bytes of the first `end` code units, without a copy: a hostile text may be large. */
+function utf8Length(text: string, end: number): number {
+  let bytes = 0;
+  for (let at = 0; at < end; at++) {
+    const unit = text.charCodeAt(at);
+    // A surrogate pair takes four bytes, two for each half.
+    const isSurrogate = unit >= 0xd800 && unit <= 0xdfff;
+    bytes += unit < 0x80 ? 1 : unit < 0x800 || isSurrogate ? 2 : 3;
+  }
+  return bytes;
 }
