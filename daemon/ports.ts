@@ -5,6 +5,7 @@
 
 import type { RunEvent, Status } from '../proto/api.ts';
 import type { InspectReport } from '../proto/inspect.ts';
+import type { BlobName, Hello, MemberRole, PeerId, PeerMessage } from '../proto/peer-messages.ts';
 import type { RunRequest } from '../proto/requests.ts';
 
 /** A directory (later: a repository) or the files of one GGUF, only read. */
@@ -126,6 +127,84 @@ export interface OutputFile {
 export interface Clock {
   /** Milliseconds that never jump; the zero is arbitrary. */
   now(): number;
+  /** Calls `work` once after `milliseconds`, unless the returned function is called before. */
+  after(milliseconds: number, work: () => void): () => void;
+}
+
+/** A member that is connected and has said hello. */
+export interface ConnectedPeer {
+  readonly peer: PeerId;
+  /** As its signed record says, whatever it claims. */
+  readonly role: MemberRole;
+  readonly hello: Hello;
+}
+
+export interface NetworkListener {
+  /** Called for every peer that is connected already, then for each that comes. */
+  connected?(peer: ConnectedPeer): void;
+  disconnected?(peer: PeerId): void;
+  message?(from: ConnectedPeer, message: PeerMessage): void;
+}
+
+/**
+ * The members of the cluster that can be reached, and what passes between them. Only members are
+ * ever seen here. A message may be lost with its connection; pulls check every block.
+ */
+export interface Network {
+  readonly self: PeerId;
+  peers(): readonly ConnectedPeer[];
+  /** Until the returned function is called. */
+  listen(listener: NetworkListener): () => void;
+  /** Sends where connected, else does nothing: what must arrive is said until it is answered. */
+  send(to: PeerId, message: PeerMessage): void;
+  /**
+   * Fills `into` with the blob, in blocks of LEAF_BYTES (the last one shorter), from any of
+   * `sources`: a block that one cannot give, or gives wrong, is asked of the next.
+   * @throws FaultError when no source has all of it right
+   */
+  pull(
+    sources: readonly PeerId[],
+    blob: BlobName,
+    into: Uint8Array,
+    options: {
+      /** SHA-256 of each block, where they are known; else the sender's word counts. */
+      readonly digests?: readonly Uint8Array[];
+      readonly signal: AbortSignal;
+    },
+  ): Promise<void>;
+  /** Offers blobs to members, until the returned function is called. */
+  serve(provider: BlobProvider): () => void;
+}
+
+export interface BlobProvider {
+  /**
+   * Bytes [offset, offset + bytes) of a blob, within its length; undefined where it is not here or
+   * `to` may not have it. They stay as they are for as long as the blob is offered.
+   */
+  read(
+    to: ConnectedPeer,
+    blob: BlobName,
+    offset: number,
+    bytes: number,
+  ): Promise<Uint8Array | undefined>;
+  /** So many bytes of the blob have left for `to`. */
+  sent?(to: ConnectedPeer, blob: BlobName, bytes: number): void;
+}
+
+/** Source bytes that this machine keeps for the runs of others, on its disk. */
+export interface LeafStore {
+  /** Bytes that it holds now, of all runs. */
+  readonly bytes: number;
+  /** Fills `into` with what was put under the key; false where nothing of that length was. */
+  read(run: string, key: string, into: Uint8Array): Promise<boolean>;
+  /**
+   * Keeps the bytes. Not synced: whoever reads compares digests, so that what a crash tore is as
+   * good as absent.
+   * @throws FaultError when the disk or the offered space is full
+   */
+  put(run: string, key: string, bytes: Uint8Array): Promise<void>;
+  /** Deletes what was kept for the run. */
+  drop(run: string): Promise<void>;
 }
 
 /** What the local API offers to the commands; main.ts puts it together. */

@@ -54,7 +54,13 @@ export class Service implements LocalService {
       openOutputs: (directory) => openOutputDirectory(directory, hashFile),
       kernels,
       sha256,
-      clock: { now: () => performance.now() },
+      clock: {
+        now: () => performance.now(),
+        after: (milliseconds, work) => {
+          const timer = setTimeout(work, milliseconds);
+          return () => clearTimeout(timer);
+        },
+      },
       splitPath: (path) => {
         const { dir, base } = parse(path);
         return { directory: dir, file: base };

@@ -1,0 +1,173 @@
+/**
+ * Peer messages: what two daemons say to each other about a run, as the roles see it.
+ *
+ *   coordinator                          worker
+ *      │ ◀────────── hello ──────────▶ │    once a connection, both ways
+ *      │ ── open, lease ─────────────▶ │
+ *      │ ◀── (pull source leaves) ──── │
+ *      │ ◀── working, answer ───────── │
+ *      │ ── (pull block runs) ───────▶ │
+ *      │ ── kept ────────────────────▶ │
+ *      │ ── close ───────────────────▶ │
+ *
+ * Every message may be lost with its connection, come late or come twice: what matters is said
+ * again until it is answered. Read next: PROTOCOL.md, peer.proto (the bytes), peer-codec.ts (the
+ * limits of every field).
+ */
+
+import type { FaultMessage } from './fault.ts';
+
+/** A libp2p peer id as text: the digest of a public key, so it cannot be taken by another. */
+export type PeerId = string;
+
+/** What a peer is allowed to be: a worker takes leases, a coordinator also gives them. */
+export type MemberRole = 'coordinator' | 'worker';
+
+/** Who a peer is and what it offers. */
+export interface Hello {
+  readonly kind: 'hello';
+  /** Version of quantd; peers of different versions do not work together. */
+  readonly version: string;
+  /** The number contract, see docs of unit ids; a part of each of them. */
+  readonly contract: string;
+  readonly name: string;
+  readonly isa: string;
+  /** Kernels that may run side by side; 0 takes no leases. */
+  readonly threads: number;
+  /** Memory for tasks under way. */
+  readonly ramBytes: number;
+  /** Disk for source leaves. */
+  readonly diskBytes: number;
+  /** Measured: bf16 source bytes a second of one kernel on all threads. */
+  readonly bytesPerSecond: number;
+}
+
+/** 32 hexadecimal digits: the beginning of the digest of the run's outputs. Equal runs share it. */
+export type RunId = string;
+
+/** A coordinator has a run for this peer, or tells a new connection that it still has. */
+export interface RunOpen {
+  readonly kind: 'run-open';
+  readonly run: RunId;
+}
+
+/** Part of a source file; `leaves` are the SHA-256 of its pieces of 1 MiB, the last one shorter. */
+export interface SourcePiece {
+  readonly file: string;
+  /** SHA-256 of the whole file, lower-case hex. */
+  readonly fileDigest: string;
+  readonly offset: number;
+  readonly bytes: number;
+  readonly leaves: readonly Uint8Array[];
+}
+
+export interface LeasedRun {
+  /** Unit id, lower-case hex. */
+  readonly unit: string;
+  /** Name of the block type. */
+  readonly type: string;
+  readonly bytes: number;
+}
+
+/** Make these block runs of one row group. Given again while nothing is heard of it. */
+export interface Lease {
+  readonly kind: 'lease';
+  readonly run: RunId;
+  /** Index of the task in the coordinator's plan: a name for the answer, no more. */
+  readonly task: number;
+  readonly tensor: string;
+  /** Name of the block type that the source stores. */
+  readonly element: string;
+  /** Elements a dimension, fastest first, 1 to 4 of them. */
+  readonly shape: readonly number[];
+  readonly rowStart: number;
+  readonly rows: number;
+  readonly pieces: readonly SourcePiece[];
+  /** Peers that can be asked for the pieces, the best first. */
+  readonly sources: readonly PeerId[];
+  readonly runs: readonly LeasedRun[];
+  /** SHA-256 of the weights of the columns, as the unit ids name them; pulled where not known. */
+  readonly importance?: Uint8Array;
+}
+
+/** The peer is at these tasks: their leases are alive. */
+export interface Working {
+  readonly kind: 'working';
+  readonly run: RunId;
+  readonly tasks: readonly number[];
+}
+
+export interface MadeUnit {
+  readonly unit: string;
+  readonly digest: Uint8Array;
+}
+
+/** Made, or why not; said again until `kept`. The block runs wait to be pulled. */
+export interface LeaseAnswer {
+  readonly kind: 'answer';
+  readonly run: RunId;
+  readonly task: number;
+  readonly made: readonly MadeUnit[];
+  /** The source or its numbers are at fault: no other peer would do better. */
+  readonly fault?: FaultMessage;
+  /** This peer cannot: its disk, its link. Another one may. */
+  readonly declined?: string;
+}
+
+/** The coordinator has what it wants of these tasks, or wants it no more: forget them. */
+export interface Kept {
+  readonly kind: 'kept';
+  readonly run: RunId;
+  readonly tasks: readonly number[];
+}
+
+/** The run is over here. `sealed`: nobody will ask for its source again. */
+export interface RunClose {
+  readonly kind: 'run-close';
+  readonly run: RunId;
+  readonly sealed: boolean;
+}
+
+/** Signed records of membership (membership.ts), in their own encoding. */
+export interface MemberRecords {
+  readonly kind: 'members';
+  readonly records: readonly Uint8Array[];
+}
+
+/** The network key of a later epoch, from a coordinator to a member that stays. */
+export interface KeyChange {
+  readonly kind: 'key-change';
+  readonly epoch: number;
+  readonly networkKey: Uint8Array;
+}
+
+export type RunMessage = RunOpen | Lease | Working | LeaseAnswer | Kept | RunClose;
+export type PeerMessage = Hello | RunMessage | MemberRecords | KeyChange;
+
+/** What can be pulled from a peer, block by block. */
+export type BlobName =
+  /** `bytes` of a source file from `offset`. */
+  | {
+      readonly kind: 'source';
+      readonly run: RunId;
+      readonly fileDigest: string;
+      readonly offset: number;
+      readonly bytes: number;
+    }
+  /** The block run that a worker made for a unit. */
+  | {
+      readonly kind: 'block-run';
+      readonly run: RunId;
+      readonly unit: string;
+      readonly bytes: number;
+    }
+  /** Weights of one slice: little-endian binary32, by the digest of those bytes. */
+  | {
+      readonly kind: 'importance';
+      readonly run: RunId;
+      readonly digest: Uint8Array;
+      readonly bytes: number;
+    };
+
+/** What travels in one answer of a pull, and what one source digest covers. */
+export const LEAF_BYTES: number = 1024 * 1024;
