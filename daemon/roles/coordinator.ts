@@ -30,7 +30,8 @@ export interface Offer {
   readonly memoryBytes: number;
 }
 
-// Written bytes that a crash may cost, over all outputs; a commit this large hides its fsync.
+// Written bytes that a crash may cost, over all outputs; where syncing takes longer than making
+// these, what came meanwhile goes with the next sync.
 const COMMIT_BYTES = 32 * 1024 * 1024;
 // A run that is lost this often is not the fault of one crash.
 const VERIFY_ATTEMPTS_MAX = 3;
@@ -42,6 +43,7 @@ export class Coordinator {
   readonly #busy = new Set<Promise<void>>();
   readonly #verifyAttempts = new Map<number, number>();
   #leases = 0;
+  #isCommitting = false;
   #isVerifying = false;
   readonly #stop = new AbortController();
   #failure: unknown;
@@ -137,19 +139,30 @@ export class Coordinator {
     await this.#commitWhereDue();
   }
 
-  /** Commits when enough has been written, or when nothing more is under way. */
+  /**
+   * Commits when enough has been written, or when nothing more is under way. One commit at a time:
+   * a disk that is slow to sync gets fewer and larger ones, and no write waits for any.
+   */
   async #commitWhereDue(): Promise<void> {
-    const pending = [...this.#parts.assemblers.entries()].filter(
-      ([, assembler]) => assembler.bytesPending > 0,
-    );
-    const bytes = pending.reduce((sum, [, assembler]) => sum + assembler.bytesPending, 0);
-    if (this.#leases > 0 && bytes < COMMIT_BYTES) return;
-    await Promise.all(
-      pending.map(async ([output, assembler]) => {
-        const runs = await assembler.commit();
-        this.#feed({ kind: 'runs-stored', output, runs });
-      }),
-    );
+    while (!this.#isCommitting) {
+      const pending = [...this.#parts.assemblers.entries()].filter(
+        ([, assembler]) => assembler.bytesPending > 0,
+      );
+      const bytes = pending.reduce((sum, [, assembler]) => sum + assembler.bytesPending, 0);
+      const isDue = this.#leases === 0 || bytes >= COMMIT_BYTES;
+      if (pending.length === 0 || !isDue) return;
+      this.#isCommitting = true;
+      try {
+        await Promise.all(
+          pending.map(async ([output, assembler]) => {
+            const runs = await assembler.commit();
+            this.#feed({ kind: 'runs-stored', output, runs });
+          }),
+        );
+      } finally {
+        this.#isCommitting = false;
+      }
+    }
   }
 
   /** Outputs fill up together as a rule, so that one bar counts the reading back of them all. */
