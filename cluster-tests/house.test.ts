@@ -92,6 +92,7 @@ describe('layers', () => {
       'cli: commander',
       'cli: env-paths',
       'cli: log-update',
+      'proto: protobufjs/minimal.js',
       'proto: zod',
     ]);
   });

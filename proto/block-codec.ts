@@ -1,0 +1,97 @@
+/**
+ * Block codec: what is said on the streams that carry blobs, block by block.
+ *
+ *   request (run, blob, offset, bytes) ──▶   ◀── reply (status, digest, bytes) + the bytes
+ *
+ * Read next: PROTOCOL.md, peer-codec.ts.
+ */
+
+import { assert } from './assert.ts';
+import { quantd } from './generated/peer.generated.js';
+import { decodeFrame } from './peer-codec.ts';
+import { digest, digestHex, fromHex, integer, outOfLimits, part, runId } from './peer-fields.ts';
+import { BLOCK_REPLY_BYTES_MAX, BLOCK_REQUEST_BYTES_MAX } from './peer-limits.ts';
+import { type BlobName, LEAF_BYTES } from './peer-messages.ts';
+
+/** Bytes [offset, offset + bytes) of a blob. */
+export interface BlockRequest {
+  readonly blob: BlobName;
+  readonly offset: number;
+  readonly bytes: number;
+}
+
+export type BlockReply =
+  | { readonly kind: 'ok'; readonly digest: Uint8Array; readonly bytes: number }
+  | { readonly kind: 'absent' };
+
+export function encodeBlockRequest({ blob, offset, bytes }: BlockRequest): Uint8Array {
+  const frame = quantd.BlockRequest.encode({
+    ...encodeBlob(blob),
+    run: fromHex(blob.run),
+    blobBytes: blob.bytes,
+    offset,
+    bytes,
+  }).finish();
+  assert(frame.length <= BLOCK_REQUEST_BYTES_MAX, 'a request for a block fits its frame');
+  return frame;
+}
+
+function encodeBlob(blob: BlobName): quantd.BlockRequest.$Properties {
+  switch (blob.kind) {
+    case 'source':
+      return { source: { fileDigest: fromHex(blob.fileDigest), offset: blob.offset } };
+    case 'block-run':
+      return { blockRun: { unit: fromHex(blob.unit) } };
+    case 'importance':
+      return { importance: { digest: blob.digest } };
+  }
+}
+
+/** @throws FaultError for whatever is no request within its limits and within its blob */
+export function decodeBlockRequest(frame: Uint8Array): BlockRequest {
+  const request = decodeFrame(quantd.BlockRequest, frame, BLOCK_REQUEST_BYTES_MAX);
+  const blob = decodeBlob(request);
+  const bytes = integer(request.bytes, 'bytes', 1, Math.min(LEAF_BYTES, blob.bytes));
+  return { blob, offset: integer(request.offset, 'offset', 0, blob.bytes - bytes), bytes };
+}
+
+function decodeBlob(request: quantd.BlockRequest.$Properties): BlobName {
+  const { source, blockRun, importance } = request;
+  const run = runId(request.run);
+  const bytes = integer(request.blobBytes, 'blob_bytes', 1);
+  if (source) {
+    const fileDigest = digestHex(source.fileDigest, 'source.file_digest');
+    const offset = integer(source.offset, 'source.offset', 0, Number.MAX_SAFE_INTEGER - bytes);
+    return { kind: 'source', run, fileDigest, offset, bytes };
+  }
+  if (blockRun) {
+    return { kind: 'block-run', run, unit: digestHex(blockRun.unit, 'block_run.unit'), bytes };
+  }
+  return {
+    kind: 'importance',
+    run,
+    digest: digest(part(importance, 'blob').digest, 'importance.digest'),
+    bytes,
+  };
+}
+
+const { OK, ABSENT } = quantd.BlockReply.Status;
+
+export function encodeBlockReply(reply: BlockReply): Uint8Array {
+  return quantd.BlockReply.encode(
+    reply.kind === 'ok'
+      ? { status: OK, digest: reply.digest, bytes: reply.bytes }
+      : { status: ABSENT },
+  ).finish();
+}
+
+export function decodeBlockReply(frame: Uint8Array): BlockReply {
+  const reply = decodeFrame(quantd.BlockReply, frame, BLOCK_REPLY_BYTES_MAX);
+  if (reply.status === ABSENT) return { kind: 'absent' };
+  if (reply.status !== OK) throw outOfLimits('status', 'it is none that is known');
+  return {
+    kind: 'ok',
+    digest: digest(reply.digest, 'digest'),
+    bytes: integer(reply.bytes, 'bytes', 1, LEAF_BYTES),
+  };
+}

@@ -1,0 +1,519 @@
+// Generated from peer.proto by scripts/generate-proto.mjs.
+import * as $protobuf from "protobufjs";
+import Long = require("long");
+
+export namespace quantd {
+
+    interface IEnvelope extends quantd.Envelope.$Properties {
+    }
+
+    class Envelope {
+        constructor(properties?: quantd.Envelope.$Properties);
+        $unknowns?: Uint8Array[];
+        hello?: (quantd.Hello.$Properties|null);
+        runOpen?: (quantd.RunOpen.$Properties|null);
+        lease?: (quantd.Lease.$Properties|null);
+        working?: (quantd.Working.$Properties|null);
+        answer?: (quantd.LeaseAnswer.$Properties|null);
+        kept?: (quantd.Kept.$Properties|null);
+        runClose?: (quantd.RunClose.$Properties|null);
+        members?: (quantd.MemberRecords.$Properties|null);
+        keyChange?: (quantd.KeyChange.$Properties|null);
+        message?: ("hello"|"runOpen"|"lease"|"working"|"answer"|"kept"|"runClose"|"members"|"keyChange");
+        static encode(message: quantd.Envelope.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+        static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.Envelope & quantd.Envelope.$Shape;
+    }
+
+    namespace Envelope {
+        interface $Properties {
+            hello?: (quantd.Hello.$Properties|null);
+            runOpen?: (quantd.RunOpen.$Properties|null);
+            lease?: (quantd.Lease.$Properties|null);
+            working?: (quantd.Working.$Properties|null);
+            answer?: (quantd.LeaseAnswer.$Properties|null);
+            kept?: (quantd.Kept.$Properties|null);
+            runClose?: (quantd.RunClose.$Properties|null);
+            members?: (quantd.MemberRecords.$Properties|null);
+            keyChange?: (quantd.KeyChange.$Properties|null);
+            message?: ("hello"|"runOpen"|"lease"|"working"|"answer"|"kept"|"runClose"|"members"|"keyChange");
+            $unknowns?: Uint8Array[];
+        }
+        type $Shape = {
+          hello?: quantd.Hello.$Shape|null;
+          runOpen?: quantd.RunOpen.$Shape|null;
+          lease?: quantd.Lease.$Shape|null;
+          working?: quantd.Working.$Shape|null;
+          answer?: quantd.LeaseAnswer.$Shape|null;
+          kept?: quantd.Kept.$Shape|null;
+          runClose?: quantd.RunClose.$Shape|null;
+          members?: quantd.MemberRecords.$Shape|null;
+          keyChange?: quantd.KeyChange.$Shape|null;
+          $unknowns?: Uint8Array[];
+        } & (
+          ({ message?: undefined; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null }|{ message?: "hello"; hello: quantd.Hello.$Shape; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null }|{ message?: "runOpen"; hello?: null; runOpen: quantd.RunOpen.$Shape; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null }|{ message?: "lease"; hello?: null; runOpen?: null; lease: quantd.Lease.$Shape; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null }|{ message?: "working"; hello?: null; runOpen?: null; lease?: null; working: quantd.Working.$Shape; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null }|{ message?: "answer"; hello?: null; runOpen?: null; lease?: null; working?: null; answer: quantd.LeaseAnswer.$Shape; kept?: null; runClose?: null; members?: null; keyChange?: null }|{ message?: "kept"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept: quantd.Kept.$Shape; runClose?: null; members?: null; keyChange?: null }|{ message?: "runClose"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose: quantd.RunClose.$Shape; members?: null; keyChange?: null }|{ message?: "members"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members: quantd.MemberRecords.$Shape; keyChange?: null }|{ message?: "keyChange"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange: quantd.KeyChange.$Shape })
+        );
+    }
+
+    interface IHello extends quantd.Hello.$Properties {
+    }
+
+    class Hello {
+        constructor(properties?: quantd.Hello.$Properties);
+        $unknowns?: Uint8Array[];
+        version: string;
+        contract: string;
+        name: string;
+        isa: string;
+        threads: number;
+        ramBytes: number;
+        diskBytes: number;
+        bytesPerSecond: number;
+        static encode(message: quantd.Hello.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+        static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.Hello & quantd.Hello.$Shape;
+    }
+
+    namespace Hello {
+        interface $Properties {
+            version?: (string|null);
+            contract?: (string|null);
+            name?: (string|null);
+            isa?: (string|null);
+            threads?: (number|null);
+            ramBytes?: (number|null);
+            diskBytes?: (number|null);
+            bytesPerSecond?: (number|null);
+            $unknowns?: Uint8Array[];
+        }
+        type $Shape = quantd.Hello.$Properties;
+    }
+
+    interface IRunOpen extends quantd.RunOpen.$Properties {
+    }
+
+    class RunOpen {
+        constructor(properties?: quantd.RunOpen.$Properties);
+        $unknowns?: Uint8Array[];
+        run: Uint8Array;
+        static encode(message: quantd.RunOpen.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+        static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.RunOpen & quantd.RunOpen.$Shape;
+    }
+
+    namespace RunOpen {
+        interface $Properties {
+            run?: (Uint8Array|null);
+            $unknowns?: Uint8Array[];
+        }
+        type $Shape = quantd.RunOpen.$Properties;
+    }
+
+    interface ISourcePiece extends quantd.SourcePiece.$Properties {
+    }
+
+    class SourcePiece {
+        constructor(properties?: quantd.SourcePiece.$Properties);
+        $unknowns?: Uint8Array[];
+        file: string;
+        fileDigest: Uint8Array;
+        offset: number;
+        bytes: number;
+        leaves: Uint8Array;
+        static encode(message: quantd.SourcePiece.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+        static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.SourcePiece & quantd.SourcePiece.$Shape;
+    }
+
+    namespace SourcePiece {
+        interface $Properties {
+            file?: (string|null);
+            fileDigest?: (Uint8Array|null);
+            offset?: (number|null);
+            bytes?: (number|null);
+            leaves?: (Uint8Array|null);
+            $unknowns?: Uint8Array[];
+        }
+        type $Shape = quantd.SourcePiece.$Properties;
+    }
+
+    interface ILeasedRun extends quantd.LeasedRun.$Properties {
+    }
+
+    class LeasedRun {
+        constructor(properties?: quantd.LeasedRun.$Properties);
+        $unknowns?: Uint8Array[];
+        unit: Uint8Array;
+        type: string;
+        bytes: number;
+        static encode(message: quantd.LeasedRun.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+        static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.LeasedRun & quantd.LeasedRun.$Shape;
+    }
+
+    namespace LeasedRun {
+        interface $Properties {
+            unit?: (Uint8Array|null);
+            type?: (string|null);
+            bytes?: (number|null);
+            $unknowns?: Uint8Array[];
+        }
+        type $Shape = quantd.LeasedRun.$Properties;
+    }
+
+    interface ILease extends quantd.Lease.$Properties {
+    }
+
+    class Lease {
+        constructor(properties?: quantd.Lease.$Properties);
+        $unknowns?: Uint8Array[];
+        run: Uint8Array;
+        task: number;
+        tensor: string;
+        element: string;
+        shape: Uint8Array;
+        rowStart: number;
+        rows: number;
+        pieces: quantd.SourcePiece.$Properties[];
+        sources: string[];
+        runs: quantd.LeasedRun.$Properties[];
+        importance: Uint8Array;
+        static encode(message: quantd.Lease.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+        static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.Lease & quantd.Lease.$Shape;
+    }
+
+    namespace Lease {
+        interface $Properties {
+            run?: (Uint8Array|null);
+            task?: (number|null);
+            tensor?: (string|null);
+            element?: (string|null);
+            shape?: (Uint8Array|null);
+            rowStart?: (number|null);
+            rows?: (number|null);
+            pieces?: (quantd.SourcePiece.$Properties[]|null);
+            sources?: (string[]|null);
+            runs?: (quantd.LeasedRun.$Properties[]|null);
+            importance?: (Uint8Array|null);
+            $unknowns?: Uint8Array[];
+        }
+        type $Shape = quantd.Lease.$Properties;
+    }
+
+    interface IWorking extends quantd.Working.$Properties {
+    }
+
+    class Working {
+        constructor(properties?: quantd.Working.$Properties);
+        $unknowns?: Uint8Array[];
+        run: Uint8Array;
+        tasks: number[];
+        static encode(message: quantd.Working.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+        static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.Working & quantd.Working.$Shape;
+    }
+
+    namespace Working {
+        interface $Properties {
+            run?: (Uint8Array|null);
+            tasks?: (number[]|null);
+            $unknowns?: Uint8Array[];
+        }
+        type $Shape = quantd.Working.$Properties;
+    }
+
+    interface IMadeUnit extends quantd.MadeUnit.$Properties {
+    }
+
+    class MadeUnit {
+        constructor(properties?: quantd.MadeUnit.$Properties);
+        $unknowns?: Uint8Array[];
+        unit: Uint8Array;
+        digest: Uint8Array;
+        static encode(message: quantd.MadeUnit.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+        static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.MadeUnit & quantd.MadeUnit.$Shape;
+    }
+
+    namespace MadeUnit {
+        interface $Properties {
+            unit?: (Uint8Array|null);
+            digest?: (Uint8Array|null);
+            $unknowns?: Uint8Array[];
+        }
+        type $Shape = quantd.MadeUnit.$Properties;
+    }
+
+    interface IFault extends quantd.Fault.$Properties {
+    }
+
+    class Fault {
+        constructor(properties?: quantd.Fault.$Properties);
+        $unknowns?: Uint8Array[];
+        code: string;
+        exit: number;
+        what: string;
+        hint: string;
+        file?: (string|null);
+        tensor?: (string|null);
+        row?: (number|null);
+        byte?: (number|null);
+        longByte?: (string|null);
+        key?: (string|null);
+        why?: (string|null);
+        static encode(message: quantd.Fault.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+        static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.Fault & quantd.Fault.$Shape;
+    }
+
+    namespace Fault {
+        interface $Properties {
+            code?: (string|null);
+            exit?: (number|null);
+            what?: (string|null);
+            hint?: (string|null);
+            file?: (string|null);
+            tensor?: (string|null);
+            row?: (number|null);
+            byte?: (number|null);
+            longByte?: (string|null);
+            key?: (string|null);
+            why?: (string|null);
+            $unknowns?: Uint8Array[];
+        }
+        type $Shape = quantd.Fault.$Properties;
+    }
+
+    interface ILeaseAnswer extends quantd.LeaseAnswer.$Properties {
+    }
+
+    class LeaseAnswer {
+        constructor(properties?: quantd.LeaseAnswer.$Properties);
+        $unknowns?: Uint8Array[];
+        run: Uint8Array;
+        task: number;
+        made: quantd.MadeUnit.$Properties[];
+        fault?: (quantd.Fault.$Properties|null);
+        declined?: (string|null);
+        static encode(message: quantd.LeaseAnswer.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+        static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.LeaseAnswer & quantd.LeaseAnswer.$Shape;
+    }
+
+    namespace LeaseAnswer {
+        interface $Properties {
+            run?: (Uint8Array|null);
+            task?: (number|null);
+            made?: (quantd.MadeUnit.$Properties[]|null);
+            fault?: (quantd.Fault.$Properties|null);
+            declined?: (string|null);
+            $unknowns?: Uint8Array[];
+        }
+        type $Shape = quantd.LeaseAnswer.$Properties;
+    }
+
+    interface IKept extends quantd.Kept.$Properties {
+    }
+
+    class Kept {
+        constructor(properties?: quantd.Kept.$Properties);
+        $unknowns?: Uint8Array[];
+        run: Uint8Array;
+        tasks: number[];
+        static encode(message: quantd.Kept.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+        static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.Kept & quantd.Kept.$Shape;
+    }
+
+    namespace Kept {
+        interface $Properties {
+            run?: (Uint8Array|null);
+            tasks?: (number[]|null);
+            $unknowns?: Uint8Array[];
+        }
+        type $Shape = quantd.Kept.$Properties;
+    }
+
+    interface IRunClose extends quantd.RunClose.$Properties {
+    }
+
+    class RunClose {
+        constructor(properties?: quantd.RunClose.$Properties);
+        $unknowns?: Uint8Array[];
+        run: Uint8Array;
+        sealed: boolean;
+        static encode(message: quantd.RunClose.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+        static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.RunClose & quantd.RunClose.$Shape;
+    }
+
+    namespace RunClose {
+        interface $Properties {
+            run?: (Uint8Array|null);
+            sealed?: (boolean|null);
+            $unknowns?: Uint8Array[];
+        }
+        type $Shape = quantd.RunClose.$Properties;
+    }
+
+    interface IMemberRecords extends quantd.MemberRecords.$Properties {
+    }
+
+    class MemberRecords {
+        constructor(properties?: quantd.MemberRecords.$Properties);
+        $unknowns?: Uint8Array[];
+        records: Uint8Array[];
+        static encode(message: quantd.MemberRecords.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+        static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.MemberRecords & quantd.MemberRecords.$Shape;
+    }
+
+    namespace MemberRecords {
+        interface $Properties {
+            records?: (Uint8Array[]|null);
+            $unknowns?: Uint8Array[];
+        }
+        type $Shape = quantd.MemberRecords.$Properties;
+    }
+
+    interface IKeyChange extends quantd.KeyChange.$Properties {
+    }
+
+    class KeyChange {
+        constructor(properties?: quantd.KeyChange.$Properties);
+        $unknowns?: Uint8Array[];
+        epoch: number;
+        networkKey: Uint8Array;
+        static encode(message: quantd.KeyChange.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+        static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.KeyChange & quantd.KeyChange.$Shape;
+    }
+
+    namespace KeyChange {
+        interface $Properties {
+            epoch?: (number|null);
+            networkKey?: (Uint8Array|null);
+            $unknowns?: Uint8Array[];
+        }
+        type $Shape = quantd.KeyChange.$Properties;
+    }
+
+    interface IBlockRequest extends quantd.BlockRequest.$Properties {
+    }
+
+    class BlockRequest {
+        constructor(properties?: quantd.BlockRequest.$Properties);
+        $unknowns?: Uint8Array[];
+        run: Uint8Array;
+        source?: (quantd.SourceBlob.$Properties|null);
+        blockRun?: (quantd.BlockRunBlob.$Properties|null);
+        importance?: (quantd.ImportanceBlob.$Properties|null);
+        blobBytes: number;
+        offset: number;
+        bytes: number;
+        blob?: ("source"|"blockRun"|"importance");
+        static encode(message: quantd.BlockRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+        static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.BlockRequest & quantd.BlockRequest.$Shape;
+    }
+
+    namespace BlockRequest {
+        interface $Properties {
+            run?: (Uint8Array|null);
+            source?: (quantd.SourceBlob.$Properties|null);
+            blockRun?: (quantd.BlockRunBlob.$Properties|null);
+            importance?: (quantd.ImportanceBlob.$Properties|null);
+            blobBytes?: (number|null);
+            offset?: (number|null);
+            bytes?: (number|null);
+            blob?: ("source"|"blockRun"|"importance");
+            $unknowns?: Uint8Array[];
+        }
+        type $Shape = {
+          run?: Uint8Array|null;
+          source?: quantd.SourceBlob.$Shape|null;
+          blockRun?: quantd.BlockRunBlob.$Shape|null;
+          importance?: quantd.ImportanceBlob.$Shape|null;
+          blobBytes?: number|null;
+          offset?: number|null;
+          bytes?: number|null;
+          $unknowns?: Uint8Array[];
+        } & (
+          ({ blob?: undefined; source?: null; blockRun?: null; importance?: null }|{ blob?: "source"; source: quantd.SourceBlob.$Shape; blockRun?: null; importance?: null }|{ blob?: "blockRun"; source?: null; blockRun: quantd.BlockRunBlob.$Shape; importance?: null }|{ blob?: "importance"; source?: null; blockRun?: null; importance: quantd.ImportanceBlob.$Shape })
+        );
+    }
+
+    interface ISourceBlob extends quantd.SourceBlob.$Properties {
+    }
+
+    class SourceBlob {
+        constructor(properties?: quantd.SourceBlob.$Properties);
+        $unknowns?: Uint8Array[];
+        fileDigest: Uint8Array;
+        offset: number;
+        static encode(message: quantd.SourceBlob.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+        static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.SourceBlob & quantd.SourceBlob.$Shape;
+    }
+
+    namespace SourceBlob {
+        interface $Properties {
+            fileDigest?: (Uint8Array|null);
+            offset?: (number|null);
+            $unknowns?: Uint8Array[];
+        }
+        type $Shape = quantd.SourceBlob.$Properties;
+    }
+
+    interface IBlockRunBlob extends quantd.BlockRunBlob.$Properties {
+    }
+
+    class BlockRunBlob {
+        constructor(properties?: quantd.BlockRunBlob.$Properties);
+        $unknowns?: Uint8Array[];
+        unit: Uint8Array;
+        static encode(message: quantd.BlockRunBlob.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+        static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.BlockRunBlob & quantd.BlockRunBlob.$Shape;
+    }
+
+    namespace BlockRunBlob {
+        interface $Properties {
+            unit?: (Uint8Array|null);
+            $unknowns?: Uint8Array[];
+        }
+        type $Shape = quantd.BlockRunBlob.$Properties;
+    }
+
+    interface IImportanceBlob extends quantd.ImportanceBlob.$Properties {
+    }
+
+    class ImportanceBlob {
+        constructor(properties?: quantd.ImportanceBlob.$Properties);
+        $unknowns?: Uint8Array[];
+        digest: Uint8Array;
+        static encode(message: quantd.ImportanceBlob.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+        static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.ImportanceBlob & quantd.ImportanceBlob.$Shape;
+    }
+
+    namespace ImportanceBlob {
+        interface $Properties {
+            digest?: (Uint8Array|null);
+            $unknowns?: Uint8Array[];
+        }
+        type $Shape = quantd.ImportanceBlob.$Properties;
+    }
+
+    interface IBlockReply extends quantd.BlockReply.$Properties {
+    }
+
+    class BlockReply {
+        constructor(properties?: quantd.BlockReply.$Properties);
+        $unknowns?: Uint8Array[];
+        status: quantd.BlockReply.Status;
+        digest: Uint8Array;
+        bytes: number;
+        static encode(message: quantd.BlockReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+        static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.BlockReply & quantd.BlockReply.$Shape;
+    }
+
+    namespace BlockReply {
+        interface $Properties {
+            status?: (quantd.BlockReply.Status|null);
+            digest?: (Uint8Array|null);
+            bytes?: (number|null);
+            $unknowns?: Uint8Array[];
+        }
+        type $Shape = quantd.BlockReply.$Properties;
+
+        enum Status {
+            UNSPECIFIED = 0,
+            OK = 1,
+            ABSENT = 2
+        }
+    }
+}

@@ -1,0 +1,414 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import {
+  decodeBlockReply,
+  decodeBlockRequest,
+  encodeBlockReply,
+  encodeBlockRequest,
+} from './block-codec.ts';
+import { exitCodes, FaultError } from './fault.ts';
+import { decodePeerMessage, encodePeerMessage } from './peer-codec.ts';
+import { joined } from './peer-fields.ts';
+import { FRAME_BYTES_MAX } from './peer-limits.ts';
+import { type BlobName, LEAF_BYTES, type Lease, type PeerMessage } from './peer-messages.ts';
+
+const anyHex = (bytes: number): fc.Arbitrary<string> =>
+  fc
+    .uint8Array({ minLength: bytes, maxLength: bytes })
+    .map((value) => Buffer.from(value).toString('hex'));
+const anyDigest = fc.uint8Array({ minLength: 32, maxLength: 32 });
+const anyRun = anyHex(16);
+const anyName = fc.string({ minLength: 1, maxLength: 64, unit: 'grapheme' });
+const anyCount = fc.oneof(fc.nat(1000), fc.constant(Number.MAX_SAFE_INTEGER), fc.maxSafeNat());
+const anyTask = fc.nat(2 ** 32 - 1);
+const base58 = '123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz';
+const anyPeer = fc.string({
+  minLength: 52,
+  maxLength: 52,
+  unit: fc.constantFrom(...base58),
+});
+const anySentence = fc.string({ maxLength: 200, unit: 'grapheme' });
+const maybe = { requiredKeys: [] as [] };
+
+const anyPiece = fc
+  .record({
+    file: anyName,
+    fileDigest: anyHex(32),
+    offset: fc.nat(2 ** 31),
+    bytes: fc.integer({ min: 1, max: 12 * LEAF_BYTES }),
+  })
+  .chain((piece) => {
+    const count = Math.ceil(piece.bytes / LEAF_BYTES);
+    return fc
+      .array(anyDigest, { minLength: count, maxLength: count })
+      .map((leaves) => ({ ...piece, leaves }));
+  });
+
+const anyFault = fc
+  .tuple(
+    fc.record({
+      code: fc.constantFrom('QD-5101', 'QD-2203'),
+      exit: fc.constantFrom(...Object.values(exitCodes)),
+      what: anySentence,
+      hint: anySentence,
+    }),
+    fc.record(
+      {
+        file: anySentence,
+        tensor: anySentence,
+        row: anyCount,
+        byte: fc.oneof(anyCount, fc.constant('18446744073709551615')),
+        key: anySentence,
+        why: anySentence,
+      },
+      maybe,
+    ),
+  )
+  .map(([fault, place]) => ({ ...place, ...fault }));
+
+const anyLease = fc
+  .tuple(
+    fc.record({
+      kind: fc.constant('lease'),
+      run: anyRun,
+      task: anyTask,
+      tensor: anyName,
+      element: anyName,
+      shape: fc.array(fc.integer({ min: 1, max: 2 ** 40 }), { minLength: 1, maxLength: 4 }),
+      rowStart: anyCount,
+      rows: fc.integer({ min: 1, max: 2 ** 40 }),
+      pieces: fc.array(anyPiece, { maxLength: 4 }),
+      sources: fc.array(anyPeer, { maxLength: 8 }),
+      runs: fc.array(
+        fc.record({ unit: anyHex(32), type: anyName, bytes: fc.integer({ min: 1, max: 2 ** 40 }) }),
+        { maxLength: 8 },
+      ),
+    }),
+    fc.record({ importance: anyDigest }, maybe),
+  )
+  .map(([lease, importance]): Lease => ({ ...lease, kind: 'lease', ...importance }));
+
+const anyMessage: fc.Arbitrary<PeerMessage> = fc.oneof<fc.Arbitrary<PeerMessage>[]>(
+  fc.record({
+    kind: fc.constant('hello' as const),
+    version: anyName,
+    contract: anyName,
+    name: anyName,
+    isa: anyName,
+    threads: fc.nat(4096),
+    ramBytes: anyCount,
+    diskBytes: anyCount,
+    bytesPerSecond: fc.double({ min: 0, max: 1e12, noNaN: true }),
+  }),
+  fc.record({ kind: fc.constant('run-open' as const), run: anyRun }),
+  anyLease,
+  fc.record({
+    kind: fc.constant('working' as const),
+    run: anyRun,
+    tasks: fc.array(anyTask, { maxLength: 50 }),
+  }),
+  fc
+    .tuple(
+      fc.record({
+        kind: fc.constant('answer' as const),
+        run: anyRun,
+        task: anyTask,
+        made: fc.array(fc.record({ unit: anyHex(32), digest: anyDigest }), { maxLength: 8 }),
+      }),
+      fc.record({ fault: anyFault, declined: anySentence }, maybe),
+    )
+    .map(([answer, why]) => ({ ...answer, ...why })),
+  fc.record({
+    kind: fc.constant('kept' as const),
+    run: anyRun,
+    tasks: fc.array(anyTask, { maxLength: 50 }),
+  }),
+  fc.record({ kind: fc.constant('run-close' as const), run: anyRun, sealed: fc.boolean() }),
+  fc.record({
+    kind: fc.constant('members' as const),
+    records: fc.array(fc.uint8Array({ minLength: 1, maxLength: 100 }), { maxLength: 8 }),
+  }),
+  fc.record({
+    kind: fc.constant('key-change' as const),
+    epoch: fc.nat(2 ** 32 - 1),
+    networkKey: anyDigest,
+  }),
+);
+
+const anyBlob: fc.Arbitrary<BlobName> = fc.oneof<fc.Arbitrary<BlobName>[]>(
+  fc.record({
+    kind: fc.constant('source' as const),
+    run: anyRun,
+    fileDigest: anyHex(32),
+    offset: fc.nat(2 ** 31),
+    bytes: fc.integer({ min: 1, max: 2 ** 40 }),
+  }),
+  fc.record({
+    kind: fc.constant('block-run' as const),
+    run: anyRun,
+    unit: anyHex(32),
+    bytes: fc.integer({ min: 1, max: 2 ** 40 }),
+  }),
+  fc.record({
+    kind: fc.constant('importance' as const),
+    run: anyRun,
+    digest: anyDigest,
+    bytes: fc.integer({ min: 1, max: 2 ** 22 }),
+  }),
+);
+
+/** Decodes, and tells whether it was refused in the way it must be. */
+function refused(decode: () => unknown): boolean {
+  try {
+    decode();
+    return false;
+  } catch (error) {
+    expect(error).toBeInstanceOf(FaultError);
+    return true;
+  }
+}
+
+const frameOf = (...parts: number[][]): Uint8Array => Uint8Array.from(parts.flat());
+/** A field of the wire type with a length, in front of its bytes. */
+function field(number: number, body: Uint8Array | number[]): number[] {
+  const length = [];
+  for (let rest = body.length; ; rest >>>= 7) {
+    length.push(rest > 127 ? (rest & 127) | 128 : rest);
+    if (rest <= 127) break;
+  }
+  return [(number << 3) | 2, ...length, ...body];
+}
+
+describe('what is said is understood', () => {
+  test('every message', () => {
+    fc.assert(
+      fc.property(anyMessage, (message) => {
+        expect(decodePeerMessage(encodePeerMessage(message))).toEqual(message);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test('every request for a block and both replies', () => {
+    fc.assert(
+      fc.property(anyBlob, anyDigest, fc.maxSafeNat(), (blob, digest, place) => {
+        const bytes = Math.min(LEAF_BYTES, blob.bytes);
+        const request = { blob, offset: place % (blob.bytes - bytes + 1), bytes };
+        expect(decodeBlockRequest(encodeBlockRequest(request))).toEqual(request);
+        const reply = { kind: 'ok' as const, digest, bytes };
+        expect(decodeBlockReply(encodeBlockReply(reply))).toEqual(reply);
+      }),
+    );
+    expect(decodeBlockReply(encodeBlockReply({ kind: 'absent' }))).toEqual({ kind: 'absent' });
+  });
+
+  test('a sentence that is too long loses its end, not its frame', () => {
+    const declined = `${'x'.repeat(5000)}\ud800`;
+    const answer = {
+      kind: 'answer' as const,
+      run: '0'.repeat(32),
+      task: 1,
+      made: [],
+      declined,
+    };
+    const back = decodePeerMessage(encodePeerMessage(answer));
+    expect(back).toMatchObject({ declined: `${'x'.repeat(2047)}…` });
+  });
+});
+
+describe('whatever comes in ends in a message or in a fault', () => {
+  test('any bytes', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 300 }), (frame) => {
+        refused(() => decodePeerMessage(frame));
+        refused(() => decodeBlockRequest(frame));
+        refused(() => decodeBlockReply(frame));
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  test('a message with bytes changed, put in or cut off', () => {
+    const edits = fc.array(
+      fc.record({ at: fc.nat(), drop: fc.nat(3), put: fc.uint8Array({ maxLength: 3 }) }),
+      { minLength: 1, maxLength: 4 },
+    );
+    fc.assert(
+      fc.property(anyMessage, edits, (message, changes) => {
+        const frame = [...encodePeerMessage(message)];
+        for (const { at, drop, put } of changes) {
+          frame.splice(at % (frame.length + 1), drop, ...put);
+        }
+        let understood: PeerMessage;
+        try {
+          understood = decodePeerMessage(Uint8Array.from(frame));
+        } catch (error) {
+          expect(error).toBeInstanceOf(FaultError);
+          return;
+        }
+        // What got through is a message like any other.
+        expect(decodePeerMessage(encodePeerMessage(understood))).toEqual(understood);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  test('every beginning of a lease', () => {
+    const [lease] = fc.sample(anyLease, { numRuns: 1, seed: 7 });
+    if (lease === undefined) throw new Error('fast-check gave no lease');
+    const frame = encodePeerMessage(lease);
+    for (let length = 0; length < frame.length; length++) {
+      refused(() => decodePeerMessage(frame.subarray(0, length)));
+    }
+    expect(refused(() => decodePeerMessage(frame.subarray(0, 10)))).toBe(true);
+  });
+});
+
+describe('hostile frames', () => {
+  const run = field(1, new Array<number>(16).fill(7));
+  const cases: Record<string, Uint8Array> = {
+    'nothing at all': frameOf(),
+    'an unknown message': frameOf(field(30, [])),
+    'a run id of 15 bytes': frameOf(field(2, field(1, new Array<number>(15).fill(1)))),
+    'a run id of 17 bytes': frameOf(field(2, field(1, new Array<number>(17).fill(1)))),
+    'a run id that is missing': frameOf(field(2, [])),
+    'a run id that is a number': frameOf(field(2, [8, 5])),
+    'a hello without anything': frameOf(field(1, [])),
+    'a length past the end': Uint8Array.from([18, 100, 1, 2]),
+    'a length of 2^32': Uint8Array.from([18, 0x80, 0x80, 0x80, 0x80, 0x10]),
+    'a varint of 11 bytes': frameOf(field(3, [16, ...new Array<number>(10).fill(0xff), 1])),
+    'an end without a group': Uint8Array.from([(2 << 3) | 4]),
+    'a group that never ends': Uint8Array.from([(20 << 3) | 3]),
+    'a bomb of groups': new Uint8Array(FRAME_BYTES_MAX).fill((9 << 3) | 3),
+    'a wire type that does not exist': Uint8Array.from([(2 << 3) | 7, 0, 0]),
+    'field number 0': Uint8Array.from([2, 0]),
+    'more than a frame': new Uint8Array(FRAME_BYTES_MAX + 1),
+    '2^40 tasks by the count': frameOf(field(4, [...run, ...field(2, new Uint8Array(5000))])),
+    'records by the thousand': frameOf(field(8, new Array(2000).fill(field(1, [])).flat())),
+    'an empty record': frameOf(field(8, field(1, []))),
+    'a network key of 31 bytes': frameOf(field(9, field(2, new Uint8Array(31)))),
+  };
+  for (const [what, frame] of Object.entries(cases)) {
+    test(what, () => {
+      expect(refused(() => decodePeerMessage(frame))).toBe(true);
+    });
+  }
+
+  const lease: Lease = {
+    kind: 'lease',
+    run: '0'.repeat(32),
+    task: 1,
+    tensor: 'blk.0.attn_q.weight',
+    element: 'BF16',
+    shape: [256, 4],
+    rowStart: 0,
+    rows: 4,
+    pieces: [
+      {
+        file: 'model.safetensors',
+        fileDigest: '1'.repeat(64),
+        offset: 8,
+        bytes: LEAF_BYTES + 1,
+        leaves: [new Uint8Array(32), new Uint8Array(32)],
+      },
+    ],
+    sources: ['12D3KooW'.padEnd(52, 'x')],
+    runs: [{ unit: '2'.repeat(64), type: 'Q4_K', bytes: 144 }],
+  };
+  const [piece] = lease.pieces;
+  const [leased] = lease.runs;
+  if (piece === undefined || leased === undefined) throw new Error('the lease has its parts');
+  const leases: Record<string, Lease> = {
+    'a leaf too few': { ...lease, pieces: [{ ...piece, leaves: [new Uint8Array(32)] }] },
+    'a leaf too many': {
+      ...lease,
+      pieces: [{ ...piece, leaves: [...piece.leaves, new Uint8Array(32)] }],
+    },
+    'a digest of 31 bytes': { ...lease, pieces: [{ ...piece, fileDigest: '1'.repeat(62) }] },
+    'a piece of no bytes': { ...lease, pieces: [{ ...piece, bytes: 0, leaves: [] }] },
+    'a piece of a terabyte': { ...lease, pieces: [{ ...piece, bytes: 2 ** 40 }] },
+    'a piece that ends above 2^53': {
+      ...lease,
+      pieces: [{ ...piece, offset: Number.MAX_SAFE_INTEGER }],
+    },
+    'a number above 2^53': { ...lease, rowStart: 2 ** 60 },
+    'no shape': { ...lease, shape: [] },
+    'five dimensions': { ...lease, shape: [1, 1, 1, 1, 1] },
+    'a dimension of 0': { ...lease, shape: [256, 0] },
+    'no rows': { ...lease, rows: 0 },
+    'no name': { ...lease, tensor: '' },
+    'a name that moves the cursor': { ...lease, tensor: 'blk\u001b[2J' },
+    'a name without end': { ...lease, tensor: 'x'.repeat(2000) },
+    'a peer that is none': { ...lease, sources: ['../../etc/passwd'] },
+    'too many sources': { ...lease, sources: new Array(65).fill(lease.sources[0]) },
+    'too many runs': { ...lease, runs: new Array(65).fill(leased) },
+    'importance of 5 bytes': { ...lease, importance: new Uint8Array(5) },
+  };
+  for (const [what, message] of Object.entries(leases)) {
+    test(`a lease with ${what}`, () => {
+      expect(refused(() => decodePeerMessage(encodePeerMessage(message)))).toBe(true);
+    });
+  }
+  test('and the same lease without all that', () => {
+    expect(decodePeerMessage(encodePeerMessage(lease))).toEqual(lease);
+  });
+
+  test('a block outside its blob', () => {
+    const blob: BlobName = {
+      kind: 'block-run',
+      run: '0'.repeat(32),
+      unit: '2'.repeat(64),
+      bytes: 100,
+    };
+    const request = (offset: number, bytes: number): boolean =>
+      refused(() => decodeBlockRequest(encodeBlockRequest({ blob, offset, bytes })));
+    expect(request(0, 100)).toBe(false);
+    expect(request(1, 100)).toBe(true);
+    expect(request(100, 1)).toBe(true);
+    expect(request(0, 0)).toBe(true);
+    expect(request(0, 101)).toBe(true);
+  });
+
+  // Goal: no frame is worth much more memory than itself. Method: the densest lists that a frame
+  // can hold, each entry two bytes long; the decoder must give up early in them.
+  const lists: Record<string, [message: number, list: number]> = {
+    pieces: [3, 8],
+    sources: [3, 9],
+    runs: [3, 10],
+    made: [5, 3],
+    records: [8, 1],
+  };
+  for (const [what, [message, list]] of Object.entries(lists)) {
+    test(`a frame full of empty ${what}`, () => {
+      const empty = new Array<number[]>(32_000).fill(field(list, [])).flat();
+      const bomb = frameOf(field(message, empty));
+      expect(bomb.length).toBeLessThan(FRAME_BYTES_MAX);
+      expect(() => decodePeerMessage(bomb)).toThrow('more than 4096 fields');
+    });
+  }
+});
+
+test('the committed code is what peer.proto gives', () => {
+  const script = fileURLToPath(new URL('../scripts/generate-proto.mjs', import.meta.url));
+  const directory = mkdtempSync(join(tmpdir(), 'quantd-proto-'));
+  try {
+    execFileSync(process.execPath, [script, directory]);
+    for (const file of ['peer.generated.js', 'peer.generated.d.ts']) {
+      const committed = fileURLToPath(new URL(`generated/${file}`, import.meta.url));
+      expect(readFileSync(join(directory, file), 'utf8')).toBe(readFileSync(committed, 'utf8'));
+    }
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
+
+test('bytes are put together in order', () => {
+  expect(joined([Uint8Array.of(1), Uint8Array.of(), Uint8Array.of(2, 3)])).toEqual(
+    Uint8Array.of(1, 2, 3),
+  );
+});

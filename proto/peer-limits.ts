@@ -1,0 +1,57 @@
+/**
+ * Limits of what a peer may say, each with its reason. Read next: peer-codec.ts, which holds
+ * everything that comes in against them.
+ */
+
+/** A frame is held whole in memory while it is decoded, one for each peer at a time. */
+export const FRAME_BYTES_MAX: number = 64 * 1024;
+
+/** Fields of a frame, nested ones too: a lease of the most pieces and runs has about 2000. */
+export const FIELDS_MAX = 4096;
+
+/** A request for a block names one blob: two digests and some numbers. */
+export const BLOCK_REQUEST_BYTES_MAX = 256;
+
+/** The words before a block: a status, a digest and a length. */
+export const BLOCK_REPLY_BYTES_MAX = 64;
+
+/** Names of machines, versions, instruction sets and types: what fits a column of a table. */
+export const NAME_CHARACTERS_MAX = 128;
+
+/** Names of tensors, as far as GGUF takes them (64), with room for those of a checkpoint. */
+export const TENSOR_NAME_CHARACTERS_MAX = 1024;
+
+/** File names, relative to a source. */
+export const FILE_CHARACTERS_MAX = 1024;
+
+/** A sentence of a fault, so that a whole fault stays well below a frame. */
+export const SENTENCE_CHARACTERS_MAX = 2048;
+
+/** As GGUF: 1 to 4 dimensions. */
+export const DIMENSIONS_MAX = 4;
+
+/** Parts of source for one row group: of a tensor whose experts stand in files of their own. */
+export const PIECES_MAX = 256;
+
+/** One piece; its leaves alone would fill a frame at twice as much. */
+export const PIECE_BYTES_MAX: number = 1024 ** 3;
+
+/** Types that are made of one row group, more than there are block types. */
+export const LEASED_RUNS_MAX = 64;
+
+/** As many as connect to one node. */
+export const SOURCES_MAX = 64;
+
+/** Tasks a peer may be at, or that are forgotten in one message. */
+export const TASKS_MAX = 4096;
+
+/** Kernels side by side on one machine. */
+export const THREADS_MAX = 4096;
+
+/** Signed records in one message, and the bytes of one. */
+export const RECORDS_MAX = 256;
+export const RECORD_BYTES_MAX: number = 16 * 1024;
+
+export const DIGEST_BYTES = 32;
+export const RUN_ID_BYTES = 16;
+export const NETWORK_KEY_BYTES = 32;
