@@ -91,6 +91,16 @@ export interface Kernels {
   close(): void;
 }
 
+/** What one reading of a part of a file gives. */
+export interface PieceDigests {
+  /** SHA-256 of each piece, in order. */
+  readonly pieces: readonly Uint8Array[];
+  /** SHA-256 of all that the chain has seen: of the file up to here, where it began at its start. */
+  readonly digest: Uint8Array;
+  /** For the call that goes on behind the last piece; only its maker knows what it holds. */
+  readonly chain: Uint8Array;
+}
+
 /** The directory an output grows in. One process holds it at a time. */
 export interface OutputDirectory {
   freeBytes(): Promise<number>;
@@ -115,6 +125,17 @@ export interface OutputFile {
   restart(journal: Uint8Array): Promise<void>;
   write(offset: number, bytes: Uint8Array): Promise<void>;
   read(offset: number, into: Uint8Array): Promise<void>;
+  /**
+   * Reads neighbouring pieces, the first of which begins at `offset`, and digests each and all.
+   * @param pieces their bytes, at most 65536 of them
+   * @param chain what the call for the bytes in front of them gave; none begins a new chain
+   */
+  hash(
+    offset: number,
+    pieces: readonly number[],
+    chain?: Uint8Array,
+    signal?: AbortSignal,
+  ): Promise<PieceDigests>;
   /** Makes what was written durable, then appends to the journal, durably. */
   commit(journal: Uint8Array): Promise<void>;
   /** Gives the file its final name, durably. */

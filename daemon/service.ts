@@ -9,6 +9,7 @@ import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import type { RunEvent, Status } from '../proto/api.ts';
 import type { InspectReport } from '../proto/inspect.ts';
 import type { RunRequest } from '../proto/requests.ts';
+import type { FileHasher } from './adapters/kernels.ts';
 import { openOutputDirectory } from './adapters/output-files.ts';
 import { openSource, openSourceFile } from './adapters/source-directory.ts';
 import type { Sha256 } from './core/plan/unit-id.ts';
@@ -38,7 +39,7 @@ export class Service implements LocalService {
   readonly #delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
   #lastRun = 0;
 
-  constructor(settings: Settings, kernels: Kernels, sha256: Sha256) {
+  constructor(settings: Settings, kernels: Kernels & FileHasher, sha256: Sha256) {
     this.#settings = settings;
     this.#kernels = kernels;
     this.#delay.enable();
@@ -51,7 +52,7 @@ export class Service implements LocalService {
           digestCache: join(settings.dataDirectory, 'source-digests.json'),
         }),
       openFile: openSourceFile,
-      openOutputs: (directory) => openOutputDirectory(directory, hashFile),
+      openOutputs: (directory) => openOutputDirectory(directory, kernels),
       kernels,
       sha256,
       clock: {

@@ -319,6 +319,18 @@ class BytesHashTask : public Promised {
   Digest digest_ = {};
 };
 
+// An Error with `errno` (positive) and `syscall`, or with `stopped`.
+Napi::Error ReadError(Napi::Env env, const FileHashReply& reply) {
+  auto error = Napi::Error::New(env, reply.stopped ? "stopped" : "cannot read the file");
+  if (reply.stopped) {
+    error.Set("stopped", Napi::Boolean::New(env, true));
+  } else {
+    error.Set("errno", Napi::Number::New(env, reply.error));
+    error.Set("syscall", Napi::String::New(env, reply.syscall));
+  }
+  return error;
+}
+
 class FileHashTask : public Promised {
  public:
   FileHashTask(Napi::Env env, const Sha256Code& sha256) : Promised(env), sha256_(sha256) {}
@@ -333,26 +345,103 @@ class FileHashTask : public Promised {
     reply_ = HashFile(sha256_, path_.c_str(), worker.read_buffer, stop);
   }
 
-  // A digest, or an Error with `errno` (positive) and `syscall`, or with `stopped`.
+  // A digest, or an error.
   void Settle(Napi::Env env) override {
     if (!reply_.stopped && reply_.error == 0) {
       deferred.Resolve(ToUint8Array(env, reply_.digest));
       return;
     }
-    auto error = Napi::Error::New(env, reply_.stopped ? "stopped" : "cannot read the file");
-    if (reply_.stopped) {
-      error.Set("stopped", Napi::Boolean::New(env, true));
-    } else {
-      error.Set("errno", Napi::Number::New(env, reply_.error));
-      error.Set("syscall", Napi::String::New(env, reply_.syscall));
-    }
-    deferred.Reject(error.Value());
+    deferred.Reject(ReadError(env, reply_).Value());
   }
 
  private:
   const Sha256Code& sha256_;
   std::string path_;
   FileHashReply reply_;
+};
+
+// Neighbouring pieces of a file, and the chain of all that was read so far.
+class PiecesHashTask : public Promised {
+ public:
+  PiecesHashTask(Napi::Env env, const Sha256Code& sha256) : Promised(env), sha256_(sha256) {}
+
+  // {path, offset, pieces: sizes, chain?: the state that the call before gave}
+  std::string Read(const Napi::Value& argument) {
+    if (!argument.IsObject()) return "job is no object";
+    const auto job = argument.As<Napi::Object>();
+    const Napi::Value path = job.Get("path");
+    if (!path.IsString()) return "path is no string";
+    path_ = path.As<Napi::String>();
+    if (path_.find('\0') != std::string::npos) return "path holds a zero byte";
+    size_t offset = 0;
+    if (!ReadWhole(job.Get("offset"), 0, kFileBytesMax, offset)) return "offset is no whole number";
+    offset_ = offset;
+    const std::string wrong = ReadPieces(job.Get("pieces"));
+    return wrong.empty() ? ReadChain(job.Get("chain")) : "pieces " + wrong;
+  }
+
+  void Run(Worker& worker) override {
+    reply_ = HashPieces(sha256_, path_.c_str(), offset_, sizes_, chain_, worker.read_buffer, stop);
+  }
+
+  // {pieces: digests, digest: of all so far, chain} or an error as of FileHashTask.
+  void Settle(Napi::Env env) override {
+    const FileHashReply& whole = reply_.whole;
+    if (whole.stopped || whole.error != 0) {
+      deferred.Reject(ReadError(env, whole).Value());
+      return;
+    }
+    auto pieces = Napi::Array::New(env, reply_.pieces.size());
+    for (uint32_t i = 0; i < reply_.pieces.size(); ++i) {
+      pieces[i] = ToUint8Array(env, reply_.pieces[i]);
+    }
+    auto chain = Napi::Uint8Array::New(env, kSha256StateBytes);
+    if (chain.Data() != nullptr) Sha256Export(chain_, chain.Data());
+    auto result = Napi::Object::New(env);
+    result.Set("pieces", pieces);
+    result.Set("digest", ToUint8Array(env, whole.digest));
+    result.Set("chain", chain);
+    deferred.Resolve(result);
+  }
+
+ private:
+  // What JavaScript counts exactly.
+  static constexpr double kFileBytesMax = 9007199254740991.0;
+  // A call lasts a fraction of a second; this many pieces would be of a few bytes each.
+  static constexpr uint32_t kPiecesMax = 1 << 16;
+
+  std::string ReadPieces(const Napi::Value& value) {
+    if (!value.IsArray()) return "is no array";
+    const auto list = value.As<Napi::Array>();
+    const uint32_t count = list.Length();
+    if (count > kPiecesMax) return "has too many entries";
+    double sum = static_cast<double>(offset_);
+    for (uint32_t i = 0; i < count; ++i) {
+      size_t size = 0;
+      if (!ReadWhole(list.Get(i), 0, kFileBytesMax, size)) return "holds what is no size";
+      sum += static_cast<double>(size);
+      if (sum > kFileBytesMax) return "ends beyond any file";
+      sizes_.push_back(size);
+    }
+    return "";
+  }
+
+  std::string ReadChain(const Napi::Value& value) {
+    Sha256Start(chain_);
+    if (value.IsUndefined()) return "";
+    Bytes bytes = {};
+    const std::string wrong = ReadBytes(value, bytes);
+    if (!wrong.empty()) return "chain " + wrong;
+    const bool taken = bytes.size == kSha256StateBytes && Sha256Import(bytes.data, chain_);
+    return taken ? "" : "chain is no state";
+  }
+
+  const Sha256Code& sha256_;
+  std::string path_;
+  uint64_t offset_ = 0;
+  std::vector<uint64_t> sizes_;
+  Sha256 chain_ = {};
+  PiecesHashReply reply_;
 };
 
 }  // namespace

@@ -1,6 +1,6 @@
 // The Node-API border: with addon-tasks.h the only place that knows JavaScript.
 //
-//   new Kernels({threads, isa?}) ──▶ quantize(job), sha256(bytes), sha256File(path)  ──▶ promises
+//   new Kernels({threads, isa?}) ──▶ quantize(job), sha256(bytes), sha256File(path), …  ──▶ promises
 //
 // Every argument is checked here, because a kernel checks nothing: what is wrong rejects the
 // promise with a TypeError. Buffers are referenced while a task uses them; their owner must
@@ -31,6 +31,7 @@ class Border : public Napi::ObjectWrap<Border> {
                        {InstanceMethod<&Border::Quantize>("quantize"),
                         InstanceMethod<&Border::HashBytes>("sha256"),
                         InstanceMethod<&Border::HashFileAt>("sha256File"),
+                        InstanceMethod<&Border::HashPiecesAt>("sha256Pieces"),
                         InstanceMethod<&Border::Cancel>("cancel"),
                         InstanceMethod<&Border::SelfTest>("selfTest"),
                         InstanceMethod<&Border::Close>("close"),
@@ -92,9 +93,18 @@ class Border : public Napi::ObjectWrap<Border> {
     return Submit(std::make_unique<BytesHashTask>(call.Env(), *sha256_), call[0]).promise;
   }
 
-  // {promise, ticket}: the ticket is for cancel.
   Napi::Value HashFileAt(const Napi::CallbackInfo& call) {
-    const Submitted made = Submit(std::make_unique<FileHashTask>(call.Env(), *sha256_), call[0]);
+    return Cancellable(call, std::make_unique<FileHashTask>(call.Env(), *sha256_));
+  }
+
+  Napi::Value HashPiecesAt(const Napi::CallbackInfo& call) {
+    return Cancellable(call, std::make_unique<PiecesHashTask>(call.Env(), *sha256_));
+  }
+
+  // {promise, ticket}: the ticket is for cancel.
+  template <typename Kind>
+  Napi::Value Cancellable(const Napi::CallbackInfo& call, std::unique_ptr<Kind> task) {
+    const Submitted made = Submit(std::move(task), call[0]);
     auto result = Napi::Object::New(call.Env());
     result.Set("promise", made.promise);
     result.Set("ticket", static_cast<double>(made.ticket));

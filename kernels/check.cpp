@@ -121,6 +121,28 @@ void CheckElements(const Kernels& kernels) {
   }
 }
 
+// Two states that do not begin at the same byte, and both go on where they were cut.
+void CheckSha256Two(const Sha256Code& code, const std::vector<uint8_t>& message, size_t cut,
+                    const uint8_t expected[kSha256Bytes]) {
+  Sha256 whole;
+  Sha256 part;
+  Sha256 plain;
+  uint8_t digest[kSha256Bytes];
+  uint8_t of_part[kSha256Bytes];
+  for (Sha256* state : {&whole, &part, &plain}) Sha256Start(*state);
+  const size_t first = cut / 3;
+  const uint8_t* bytes = message.data();
+  Sha256Update(code, whole, bytes, first);
+  Sha256UpdateTwo(code, whole, part, bytes + first, cut - first);
+  Sha256UpdateTwo(code, part, whole, bytes + cut, message.size() - cut);
+  Sha256Update(code, plain, bytes + first, message.size() - first);
+  Sha256Finish(code, whole, digest);
+  if (memcmp(digest, expected, sizeof digest) != 0) Fail("SHA-256 of two differs", code.name);
+  Sha256Finish(code, part, digest);
+  Sha256Finish(code, plain, of_part);
+  if (memcmp(digest, of_part, sizeof digest) != 0) Fail("SHA-256 of two differs", code.name);
+}
+
 // Any cut of a message gives the digest of the whole, also through an exported state, also when
 // the codes take turns.
 void CheckSha256() {
@@ -147,6 +169,7 @@ void CheckSha256() {
       uint8_t digest[kSha256Bytes];
       Sha256Finish(other, second, digest);
       if (memcmp(digest, expected, sizeof digest) != 0) Fail("SHA-256 differs", codes[i].name);
+      CheckSha256Two(codes[i], message, cut, expected);
     }
   }
   uint8_t broken[kSha256StateBytes] = {};

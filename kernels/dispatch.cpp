@@ -103,7 +103,7 @@ struct RunnableSha {
   size_t count = 0;
   RunnableSha() {
 #if defined(__x86_64__)
-    if (Cpu().sha) codes[count++] = {"sha-ni", Sha256CompressX86};
+    if (Cpu().sha) codes[count++] = {"sha-ni", Sha256CompressX86, Sha256CompressTwoX86};
 #elif defined(__aarch64__)
     if (HasShaInstructions()) codes[count++] = {"armv8", Sha256CompressArm};
 #endif

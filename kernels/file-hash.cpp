@@ -5,66 +5,143 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "read-ahead.h"
+
 namespace quantd {
 namespace {
 
-// Large enough that the calls cost nothing, small enough to stay in the second-level cache.
-constexpr size_t kReadBytes = 1 << 20;
+// An open file, closed at the end; not open where `reply` has an error.
+class RegularFile {
+ public:
+  RegularFile(const char* path, FileHashReply& reply) {
+    // O_NONBLOCK: opening a pipe without a writer would wait for ever. Regular files ignore it.
+    file_ = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (file_ < 0) {
+      reply.error = errno;
+      reply.syscall = "open";
+      return;
+    }
+    reply.error = Refusal();
+    if (reply.error != 0) reply.syscall = "read";
+#if defined(__linux__)
+    posix_fadvise(file_, 0, 0, POSIX_FADV_SEQUENTIAL);
+#endif
+  }
+  ~RegularFile() {
+    if (file_ >= 0) close(file_);
+  }
+  RegularFile(const RegularFile&) = delete;
+  RegularFile& operator=(const RegularFile&) = delete;
+  int descriptor() const { return file_; }
 
-// Why an open file cannot be hashed; 0 when it can.
-int Refusal(int file) {
-  struct stat about;
-  if (fstat(file, &about) != 0) return errno;
-  if (S_ISDIR(about.st_mode)) return EISDIR;
-  // A pipe or a device has no end to wait for.
-  return S_ISREG(about.st_mode) ? 0 : EINVAL;
-}
+ private:
+  // Why it cannot be hashed; 0 when it can.
+  int Refusal() const {
+    struct stat about;
+    if (fstat(file_, &about) != 0) return errno;
+    if (S_ISDIR(about.st_mode)) return EISDIR;
+    // A pipe or a device has no end to wait for.
+    return S_ISREG(about.st_mode) ? 0 : EINVAL;
+  }
 
-void ReadAll(const Sha256Code& sha256, int file, std::vector<uint8_t>& buffer,
-             const std::atomic<bool>& stop, FileHashReply& reply) {
-  buffer.resize(kReadBytes);
-  Sha256 state;
-  Sha256Start(state);
+  int file_;
+};
+
+// Hands every step of [offset, offset + size) to `use` until the end, an error or `stop`.
+template <typename Use>
+void ReadSteps(const RegularFile& file, uint64_t offset, uint64_t size,
+               std::vector<uint8_t>& buffer, const std::atomic<bool>& stop, FileHashReply& reply,
+               const Use& use) {
+  ReadAhead reading(file.descriptor(), offset, size, buffer);
   for (;;) {
     if (stop.load(std::memory_order_relaxed)) {
       reply.stopped = true;
       return;
     }
-    const ssize_t got = read(file, buffer.data(), kReadBytes);
-    if (got == 0) break;
-    if (got > 0) {
-      Sha256Update(sha256, state, buffer.data(), static_cast<size_t>(got));
-    } else if (errno != EINTR) {
-      reply.error = errno;
+    const ReadStep step = reading.Next();
+    if (step.error != 0) {
+      reply.error = step.error;
       reply.syscall = "read";
-      return;
+    }
+    if (step.size == 0) return;
+    use(step);
+  }
+}
+
+// Cuts the steps of a reading into pieces.
+class PieceHasher {
+ public:
+  PieceHasher(const Sha256Code& sha256, const std::vector<uint64_t>& sizes, Sha256& chain,
+              std::vector<Digest>& digests)
+      : sha256_(sha256), sizes_(sizes), chain_(chain), digests_(digests) {
+    Sha256Start(piece_);
+    FinishFull();
+  }
+
+  void Take(const ReadStep& step) {
+    for (size_t at = 0; at < step.size;) {
+      const uint64_t missing = sizes_[digests_.size()] - piece_.bytes;
+      const size_t left = step.size - at;
+      const size_t taken = missing < left ? static_cast<size_t>(missing) : left;
+      const uint8_t* bytes = step.data + at;
+      Sha256UpdateTwo(sha256_, chain_, piece_, bytes, taken);
+      at += taken;
+      FinishFull();
     }
   }
-  Sha256Finish(sha256, state, reply.digest.bytes);
-}
+
+ private:
+  // A piece may be empty, so that more than one can be full.
+  void FinishFull() {
+    while (digests_.size() < sizes_.size() && piece_.bytes == sizes_[digests_.size()]) {
+      Digest digest;
+      Sha256Finish(sha256_, piece_, digest.bytes);
+      digests_.push_back(digest);
+      Sha256Start(piece_);
+    }
+  }
+
+  const Sha256Code& sha256_;
+  const std::vector<uint64_t>& sizes_;
+  Sha256& chain_;
+  std::vector<Digest>& digests_;
+  Sha256 piece_;
+};
 
 }  // namespace
 
 FileHashReply HashFile(const Sha256Code& sha256, const char* path, std::vector<uint8_t>& buffer,
                        const std::atomic<bool>& stop) {
   FileHashReply reply;
-  // O_NONBLOCK: opening a pipe without a writer would wait for ever. Regular files ignore it.
-  const int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (file < 0) {
-    reply.error = errno;
-    reply.syscall = "open";
-    return reply;
+  const RegularFile file(path, reply);
+  if (reply.error != 0) return reply;
+  Sha256 state;
+  Sha256Start(state);
+  ReadSteps(file, 0, UINT64_MAX, buffer, stop, reply, [&](const ReadStep& step) {
+    Sha256Update(sha256, state, step.data, step.size);
+  });
+  Sha256Finish(sha256, state, reply.digest.bytes);
+  return reply;
+}
+
+PiecesHashReply HashPieces(const Sha256Code& sha256, const char* path, uint64_t offset,
+                           const std::vector<uint64_t>& pieces, Sha256& chain,
+                           std::vector<uint8_t>& buffer, const std::atomic<bool>& stop) {
+  PiecesHashReply reply;
+  FileHashReply& whole = reply.whole;
+  const RegularFile file(path, whole);
+  if (whole.error != 0) return reply;
+  uint64_t size = 0;
+  for (const uint64_t piece : pieces) size += piece;
+  PieceHasher hasher(sha256, pieces, chain, reply.pieces);
+  ReadSteps(file, offset, size, buffer, stop, whole,
+            [&](const ReadStep& step) { hasher.Take(step); });
+  if (!whole.stopped && whole.error == 0 && reply.pieces.size() < pieces.size()) {
+    whole.error = ENODATA;
+    whole.syscall = "read";
   }
-  reply.error = Refusal(file);
-  if (reply.error != 0) {
-    reply.syscall = "read";
-  } else {
-#if defined(__linux__)
-    posix_fadvise(file, 0, 0, POSIX_FADV_SEQUENTIAL);
-#endif
-    ReadAll(sha256, file, buffer, stop, reply);
-  }
-  close(file);
+  Sha256 copy = chain;
+  Sha256Finish(sha256, copy, whole.digest.bytes);
   return reply;
 }
 

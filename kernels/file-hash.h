@@ -1,4 +1,6 @@
-// File hash: SHA-256 of a regular file, read by the thread that hashes it.
+// File hash: SHA-256 of a regular file, whole or in pieces, while the next bytes are being read.
+//
+//   path ──▶ ReadAhead (a thread of its own) ──▶ HashFile, HashPieces ──▶ digests
 #ifndef QUANTD_FILE_HASH_H_
 #define QUANTD_FILE_HASH_H_
 
@@ -16,9 +18,22 @@ struct FileHashReply {
   Digest digest = {};
 };
 
-// buffer grows to the size of one read. Looks at `stop` between reads.
+// buffer grows to the size of two reads. Looks at `stop` between reads.
 FileHashReply HashFile(const Sha256Code& sha256, const char* path, std::vector<uint8_t>& buffer,
                        const std::atomic<bool>& stop);
+
+struct PiecesHashReply {
+  // Its digest is that of everything `chain` has seen. A file that ends before its last piece
+  // gives the error ENODATA.
+  FileHashReply whole;
+  std::vector<Digest> pieces;
+};
+
+// Digests of neighbouring pieces, the first of which begins at `offset`; all of their bytes also
+// go into `chain`, from the same reading.
+PiecesHashReply HashPieces(const Sha256Code& sha256, const char* path, uint64_t offset,
+                           const std::vector<uint64_t>& pieces, Sha256& chain,
+                           std::vector<uint8_t>& buffer, const std::atomic<bool>& stop);
 
 }  // namespace quantd
 

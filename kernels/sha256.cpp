@@ -33,6 +33,18 @@ inline void StoreBigEndian64(uint8_t* into, uint64_t value) {
   StoreBigEndian32(into + 4, static_cast<uint32_t>(value));
 }
 
+// Fills the block that has begun, if any; returns how many bytes it took.
+size_t TopUp(const Sha256Code& code, Sha256& state, const uint8_t* data, size_t size) {
+  const size_t waiting = state.bytes % kSha256BlockBytes;
+  if (waiting == 0 || size == 0) return 0;
+  const size_t missing = kSha256BlockBytes - waiting;
+  const size_t taken = size < missing ? size : missing;
+  memcpy(state.buffer + waiting, data, taken);
+  state.bytes += taken;
+  if (taken == missing) code.compress(state.words, state.buffer, 1);
+  return taken;
+}
+
 void ExpandSchedule(const uint8_t* block, uint32_t w[64]) {
   for (int i = 0; i < 16; ++i) w[i] = LoadBigEndian32(block + 4 * i);
   for (int i = 16; i < 64; ++i) {
@@ -73,21 +85,35 @@ void Sha256Start(Sha256& state) {
 }
 
 void Sha256Update(const Sha256Code& code, Sha256& state, const uint8_t* data, size_t size) {
+  const size_t taken = TopUp(code, state, data, size);
+  data += taken;
+  size -= taken;
   if (size == 0) return;
-  const size_t waiting = state.bytes % kSha256BlockBytes;
-  state.bytes += size;
-  if (waiting > 0) {
-    const size_t missing = kSha256BlockBytes - waiting;
-    const size_t taken = size < missing ? size : missing;
-    memcpy(state.buffer + waiting, data, taken);
-    data += taken;
-    size -= taken;
-    if (taken < missing) return;
-    code.compress(state.words, state.buffer, 1);
-  }
   const size_t blocks = size / kSha256BlockBytes;
   if (blocks > 0) code.compress(state.words, data, blocks);
   memcpy(state.buffer, data + blocks * kSha256BlockBytes, size % kSha256BlockBytes);
+  state.bytes += size;
+}
+
+void Sha256UpdateTwo(const Sha256Code& code, Sha256& first, Sha256& second, const uint8_t* data,
+                     size_t size) {
+  // Their blocks need not begin at the same byte.
+  size_t at_first = 0;
+  size_t at_second = 0;
+  if (code.compress_two != nullptr) {
+    at_first = TopUp(code, first, data, size);
+    at_second = TopUp(code, second, data, size);
+    const size_t later = at_first > at_second ? at_first : at_second;
+    const size_t blocks = (size - later) / kSha256BlockBytes;
+    code.compress_two(first.words, data + at_first, second.words, data + at_second, blocks);
+    const size_t bytes = blocks * kSha256BlockBytes;
+    first.bytes += bytes;
+    second.bytes += bytes;
+    at_first += bytes;
+    at_second += bytes;
+  }
+  Sha256Update(code, first, data + at_first, size - at_first);
+  Sha256Update(code, second, data + at_second, size - at_second);
 }
 
 void Sha256Finish(const Sha256Code& code, Sha256& state, uint8_t digest[kSha256Bytes]) {

@@ -16,10 +16,16 @@ inline constexpr size_t kSha256StateBytes = 32 + 8 + 64;
 
 // Mixes `count` blocks of 64 bytes into the state.
 using Sha256Compress = void (*)(uint32_t words[8], const uint8_t* blocks, size_t count);
+// The same for two messages side by side.
+using Sha256CompressTwo = void (*)(uint32_t first[8], const uint8_t* first_blocks,
+                                   uint32_t second[8], const uint8_t* second_blocks,
+                                   size_t count);
 
 struct Sha256Code {
   const char* name;
   Sha256Compress compress;
+  // Null where it is no faster than one after the other.
+  Sha256CompressTwo compress_two = nullptr;
 };
 
 struct Sha256 {
@@ -30,6 +36,9 @@ struct Sha256 {
 
 void Sha256Start(Sha256& state);
 void Sha256Update(const Sha256Code& code, Sha256& state, const uint8_t* data, size_t size);
+// The same bytes into two states.
+void Sha256UpdateTwo(const Sha256Code& code, Sha256& first, Sha256& second, const uint8_t* data,
+                     size_t size);
 void Sha256Finish(const Sha256Code& code, Sha256& state, uint8_t digest[kSha256Bytes]);
 
 // The state as bytes: eight words and the byte count big endian, then the buffer with its unused
@@ -40,6 +49,8 @@ bool Sha256Import(const uint8_t from[kSha256StateBytes], Sha256& state);
 
 void Sha256CompressScalar(uint32_t words[8], const uint8_t* blocks, size_t count);
 void Sha256CompressX86(uint32_t words[8], const uint8_t* blocks, size_t count);
+void Sha256CompressTwoX86(uint32_t first[8], const uint8_t* first_blocks, uint32_t second[8],
+                          const uint8_t* second_blocks, size_t count);
 void Sha256CompressArm(uint32_t words[8], const uint8_t* blocks, size_t count);
 
 // The round constants, shared by the three. Aligned for vector loads.

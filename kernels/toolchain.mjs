@@ -32,7 +32,7 @@ const kernelSources = [
 ];
 /** Compiled once, for every CPU of the architecture. */
 const commonSources = ['codebooks', 'sha256', 'dispatch', 'samples', 'self-test', 'job'];
-const addonSources = ['pool', 'file-hash', 'addon'];
+const addonSources = ['pool', 'read-ahead', 'file-hash', 'addon'];
 export const programs = { check: ['check'], bench: ['bench'], fuzz: ['fuzz'] };
 
 /**

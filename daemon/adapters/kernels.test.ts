@@ -233,6 +233,55 @@ test('SHA-256 of bytes and of files is that of node:crypto', async () => {
   expect(Buffer.compare(await kernels.sha256File(file), expected)).toBe(0);
 });
 
+// Goal: pieces of a file, in any cut and over any chain of calls. Method: node:crypto on slices.
+test('SHA-256 of pieces and of all of them is that of node:crypto', async () => {
+  const path = join(directory, 'pieces');
+  const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+  const hexOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+  const anySizes = fc.array(fc.nat(3000), { maxLength: 9 });
+  await fc.assert(
+    fc.asyncProperty(fc.nat(300), fc.array(anySizes, { maxLength: 4 }), async (start, calls) => {
+      const sizes = calls.flat();
+      const length = start + sizes.reduce((sum, size) => sum + size, 0);
+      const bytes = new Uint8Array(length).map((_, i) => (i * i) >> 4);
+      writeFileSync(path, bytes);
+      let offset = start;
+      let chain: Uint8Array | undefined;
+      for (const pieces of calls) {
+        const part = { path, offset, pieces, ...(chain === undefined ? {} : { chain }) };
+        const found = await kernels.sha256Pieces(part);
+        const expected = pieces.map((size) => {
+          offset += size;
+          return sha256(bytes.subarray(offset - size, offset));
+        });
+        expect(found.pieces.map(hexOf)).toEqual(expected);
+        expect(hexOf(found.digest)).toBe(sha256(bytes.subarray(start, offset)));
+        ({ chain } = found);
+      }
+    }),
+    { numRuns: 40 },
+  );
+});
+
+test('pieces beyond the end, and what is no job, are refused', async () => {
+  const path = join(directory, 'short');
+  writeFileSync(path, new Uint8Array(100));
+  const short = kernels.sha256Pieces({ path, offset: 50, pieces: [30, 30] });
+  await expect(short).rejects.toMatchObject({ code: 'ENODATA' });
+  for (const wrong of [
+    ...[undefined, {}, { path: 7, offset: 0, pieces: [] }, { path: 'a\0b', offset: 0, pieces: [] }],
+    ...[-1, 0.5, 2 ** 53].map((offset) => ({ path, offset, pieces: [] })),
+    ...[[-1], ['1'], [2 ** 53 - 1, 1], 7].map((pieces) => ({ path, offset: 0, pieces })),
+    ...[new Uint8Array(103), new Uint8Array(104).fill(1), 'x'].map((chain) => ({
+      ...{ path, offset: 0, pieces: [] },
+      chain,
+    })),
+  ]) {
+    const pieces = wrongly<Parameters<typeof kernels.sha256Pieces>[0]>(wrong ?? 7);
+    await expect(kernels.sha256Pieces(pieces)).rejects.toThrow(TypeError);
+  }
+});
+
 test('a file that cannot be read gives the error that node:fs would give', async () => {
   const folder = join(directory, 'folder');
   mkdirSync(folder);

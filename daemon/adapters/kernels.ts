@@ -13,7 +13,7 @@ import { resolve } from 'node:path';
 import { getSystemErrorName } from 'node:util';
 import { assert } from '../../proto/assert.ts';
 import { FaultError } from '../../proto/fault.ts';
-import type { KernelInfo, Kernels, QuantizeJob, QuantizeResult } from '../ports.ts';
+import type { KernelInfo, Kernels, PieceDigests, QuantizeJob, QuantizeResult } from '../ports.ts';
 import { kernelFaults } from './kernel-faults.ts';
 
 export interface KernelOptions {
@@ -25,12 +25,33 @@ export interface KernelOptions {
   readonly isa?: string;
 }
 
+/** Where the pieces lie that are to be digested; see `OutputFile.hash`. */
+export interface FilePieces {
+  readonly path: string;
+  readonly offset: number;
+  readonly pieces: readonly number[];
+  readonly chain?: Uint8Array;
+}
+
+/** What the addon does beyond the port, for adapters. */
+export interface FileHasher {
+  /** Read on the addon's own threads; rejects with what node:fs would, ENODATA at an early end. */
+  sha256Pieces(pieces: FilePieces, signal?: AbortSignal): Promise<PieceDigests>;
+}
+
+/** Work that can be given up by its ticket. */
+interface Ticketed<Result> {
+  readonly promise: Promise<Result>;
+  readonly ticket: number;
+}
+
 /** What kernels/addon.cpp defines. */
 interface NativeKernels {
   readonly info: KernelInfo;
   quantize(job: QuantizeJob): Promise<QuantizeResult>;
   sha256(bytes: Uint8Array): Promise<Uint8Array>;
-  sha256File(path: string): { readonly promise: Promise<Uint8Array>; readonly ticket: number };
+  sha256File(path: string): Ticketed<Uint8Array>;
+  sha256Pieces(pieces: FilePieces): Ticketed<PieceDigests>;
   cancel(ticket: number): void;
   /** The name of a kernel that gives wrong bytes. */
   selfTest(): string | undefined;
@@ -43,7 +64,7 @@ type NativeConstructor = new (options: { threads: number; isa?: string }) => Nat
  * environment faults of kernel-faults.ts. After `close`, what is under way and what comes later
  * rejects.
  */
-export function loadKernels(options: KernelOptions): Kernels {
+export function loadKernels(options: KernelOptions): Kernels & FileHasher {
   const native = construct(requireAddon(options.addonPath), options);
   const wrong = native.selfTest();
   if (wrong !== undefined) {
@@ -54,7 +75,9 @@ export function loadKernels(options: KernelOptions): Kernels {
     info: native.info,
     quantize: (job) => native.quantize(job),
     sha256: (bytes) => native.sha256(bytes),
-    sha256File: (path, signal) => hashFile(native, path, signal),
+    sha256File: (path, signal) => cancellable(native, path, signal, () => native.sha256File(path)),
+    sha256Pieces: (pieces, signal) =>
+      cancellable(native, pieces.path, signal, () => native.sha256Pieces(pieces)),
     close: () => native.close(),
   };
 }
@@ -89,13 +112,14 @@ function construct(
   }
 }
 
-async function hashFile(
+async function cancellable<Result>(
   native: NativeKernels,
   path: string,
   signal: AbortSignal | undefined,
-): Promise<Uint8Array> {
+  begin: () => Ticketed<Result>,
+): Promise<Result> {
   signal?.throwIfAborted();
-  const { promise, ticket } = native.sha256File(path);
+  const { promise, ticket } = begin();
   const cancel = (): void => native.cancel(ticket);
   signal?.addEventListener('abort', cancel, { once: true });
   try {

@@ -10,20 +10,18 @@
 import { type FileHandle, mkdir, open, rename, rm, stat, statfs } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { FaultError } from '../../proto/fault.ts';
-import type { OutputDirectory, OutputFile } from '../ports.ts';
+import type { Kernels, OutputDirectory, OutputFile, PieceDigests } from '../ports.ts';
+import type { FileHasher } from './kernels.ts';
 import { type Lock, takeLock } from './lock-file.ts';
 import { diskFault, diskFaults } from './output-faults.ts';
 
-type HashFile = (path: string) => Promise<Uint8Array>;
+type Hasher = Pick<Kernels, 'sha256File'> & FileHasher;
 
 // A journal of a million runs; a longer file is none of ours.
 const JOURNAL_BYTES_MAX = 64 * 1024 * 1024;
 
 /** Opens `path` (made if needed) for one run; throws `diskFaults.locked` while another has it. */
-export async function openOutputDirectory(
-  path: string,
-  hashFile: HashFile,
-): Promise<OutputDirectory> {
+export async function openOutputDirectory(path: string, hasher: Hasher): Promise<OutputDirectory> {
   const state = join(path, '.quantd');
   let lock: Lock;
   try {
@@ -38,7 +36,7 @@ export async function openOutputDirectory(
       return bavail * bsize;
     },
     open: (file, bytes, { overwrite }) =>
-      DiskOutput.open(path, file, bytes, overwrite, hashFile).catch((error: unknown) => {
+      DiskOutput.open(path, file, bytes, overwrite, hasher).catch((error: unknown) => {
         throw diskFault(error, file);
       }),
     close: () => lock.release(),
@@ -52,7 +50,9 @@ class DiskOutput implements OutputFile {
   readonly #final: string;
   readonly #journalPath: string;
   readonly #bytes: number;
-  readonly #hashFile: HashFile;
+  readonly #hasher: Hasher;
+  /** Where its bytes lie now. */
+  #path: string;
   #part: FileHandle | undefined;
   #journal: FileHandle | undefined;
 
@@ -63,7 +63,8 @@ class DiskOutput implements OutputFile {
     this.#final = paths.final;
     this.#journalPath = paths.journal;
     this.#bytes = paths.bytes;
-    this.#hashFile = paths.hashFile;
+    this.#hasher = paths.hasher;
+    this.#path = state === 'sealed' ? paths.final : `${paths.final}.part`;
   }
 
   static async open(
@@ -71,11 +72,11 @@ class DiskOutput implements OutputFile {
     name: string,
     bytes: number,
     overwrite: boolean,
-    hashFile: HashFile,
+    hasher: Hasher,
   ): Promise<DiskOutput> {
     const final = join(directory, name);
     const journal = join(directory, '.quantd', `${basename(name)}.runs`);
-    const paths = { name, final, journal, bytes, hashFile };
+    const paths = { name, final, journal, bytes, hasher };
     // A finished file that is to be replaced stays until its successor takes its name.
     if (overwrite) {
       await Promise.all([`${final}.part`, journal].map((path) => rm(path, { force: true })));
@@ -149,6 +150,23 @@ class DiskOutput implements OutputFile {
     await this.#guard(() => readFully(this.#open(), offset, into, this.#name));
   }
 
+  async hash(
+    offset: number,
+    pieces: readonly number[],
+    chain?: Uint8Array,
+    signal?: AbortSignal,
+  ): Promise<PieceDigests> {
+    const part = { path: this.#path, offset, pieces, ...(chain === undefined ? {} : { chain }) };
+    return await this.#guard(async () => {
+      try {
+        return await this.#hasher.sha256Pieces(part, signal);
+      } catch (error) {
+        if (!(error instanceof Error && 'code' in error && error.code === 'ENODATA')) throw error;
+        throw new FaultError(diskFaults.endsEarly, { file: this.#name }, { cause: error });
+      }
+    }, signal);
+  }
+
   async commit(journal: Uint8Array): Promise<void> {
     await this.#guard(async () => {
       await this.#open().datasync();
@@ -162,12 +180,13 @@ class DiskOutput implements OutputFile {
     await this.#guard(async () => {
       await this.#open().sync();
       await rename(`${this.#final}.part`, this.#final);
+      this.#path = this.#final;
       await syncDirectory(dirname(this.#final));
     });
   }
 
   async digest(): Promise<string> {
-    return Buffer.from(await this.#hashFile(this.#final)).toString('hex');
+    return Buffer.from(await this.#hasher.sha256File(this.#final)).toString('hex');
   }
 
   async close(): Promise<void> {
@@ -182,10 +201,11 @@ class DiskOutput implements OutputFile {
     return this.#part;
   }
 
-  async #guard<T>(work: () => Promise<T>): Promise<T> {
+  async #guard<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     try {
       return await work();
     } catch (error) {
+      signal?.throwIfAborted();
       throw diskFault(error, this.#name);
     }
   }
@@ -196,7 +216,7 @@ interface Paths {
   readonly final: string;
   readonly journal: string;
   readonly bytes: number;
-  readonly hashFile: HashFile;
+  readonly hasher: Hasher;
 }
 
 async function sizeOf(path: string): Promise<{ bytes: number; allocated: number } | undefined> {

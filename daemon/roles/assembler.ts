@@ -15,18 +15,27 @@ import {
   readRunJournal,
   type StoredRun,
 } from '../core/plan/run-journal.ts';
-import type { Sha256 } from '../core/plan/unit-id.ts';
-import type { Kernels, OutputDirectory, OutputFile } from '../ports.ts';
+import { hex, type Sha256 } from '../core/plan/unit-id.ts';
+import type { OutputDirectory, OutputFile } from '../ports.ts';
 import { outputFaults } from './faults.ts';
 
 export interface AssemblerPorts {
   readonly directory: OutputDirectory;
-  readonly kernels: Pick<Kernels, 'sha256'>;
   readonly sha256: Sha256;
 }
 
-// Bytes read back at once; runs above it are read alone.
-const VERIFY_BYTES = 16 * 1024 * 1024;
+// Bytes read back at once: progress is told and an abort noticed some ten times a second.
+const VERIFY_BYTES = 64 * 1024 * 1024;
+// Small tensors make small runs; their digests have to be held until they are compared.
+const VERIFY_PIECES_MAX = 4096;
+
+/** Bytes of the file that are read back as one: the header, a run, or the padding behind one. */
+interface Piece {
+  readonly offset: number;
+  readonly bytes: number;
+  /** Index of the run; the header and padding have none. */
+  readonly run?: number;
+}
 
 export class Assembler {
   readonly output: PlannedOutput;
@@ -38,6 +47,8 @@ export class Assembler {
   /** Bytes written since the last commit. */
   bytesPending = 0;
   #sealed: boolean;
+  /** SHA-256 of the file as it was read back; undefined while it is not known. */
+  #digest: string | undefined;
   /** The commit under way: the next waits, so that journal records never interleave. */
   #committing: Promise<unknown> = Promise.resolve();
 
@@ -132,29 +143,26 @@ export class Assembler {
    * @param onBytes told how many bytes more have been read
    */
   async verify(onBytes: (bytes: number) => void, signal: AbortSignal): Promise<number[]> {
-    await this.#repairHeader();
-    const lost: number[] = [];
-    const buffer = new Uint8Array(VERIFY_BYTES);
-    let end = this.output.layout.header.length;
+    const wrong: Piece[] = [];
+    let chain: Uint8Array | undefined;
+    let digest = new Uint8Array(0);
     for (const batch of this.#batches()) {
       signal.throwIfAborted();
-      const start = batch[0]?.offset ?? 0;
-      await this.#clearGap(end, start);
-      const bytes = batch.reduce((sum, run) => sum + run.bytes, 0);
-      const into = bytes <= buffer.length ? buffer.subarray(0, bytes) : new Uint8Array(bytes);
-      await this.#file.read(start, into);
-      lost.push(...(await this.#mismatches(batch, into, start)));
-      end = start + bytes;
-      onBytes(bytes);
+      const sizes = batch.map(({ bytes }) => bytes);
+      const found = await this.#file.hash(batch[0]?.offset ?? 0, sizes, chain, signal);
+      wrong.push(...batch.filter((piece, index) => !this.#isRight(piece, found.pieces[index])));
+      ({ chain } = found);
+      digest = found.digest.slice();
+      onBytes(sizes.reduce((sum, bytes) => sum + bytes, 0));
     }
-    await this.#clearGap(end, this.output.layout.fileBytes);
-    const [first] = lost;
+    const [first] = wrong;
     if (this.isSealed && first !== undefined) {
-      throw new FaultError(outputFaults.changedSince, {
-        file: this.output.file,
-        byte: this.#run(first).offset,
-      });
+      const { file } = this.output;
+      throw new FaultError(outputFaults.changedSince, { file, byte: first.offset });
     }
+    await this.#repair(wrong.filter(({ run }) => run === undefined));
+    this.#digest = first === undefined ? hex(digest) : undefined;
+    const lost = wrong.flatMap(({ run }) => (run === undefined ? [] : [run]));
     for (const run of lost) this.#digests.delete(run);
     return lost;
   }
@@ -163,7 +171,8 @@ export class Assembler {
   async seal(): Promise<string> {
     if (!this.#sealed) await this.#file.seal();
     this.#sealed = true;
-    return this.#file.digest();
+    // Known from reading it back, but for a file in which something had to be put right.
+    return this.#digest ?? this.#file.digest();
   }
 
   close(): Promise<void> {
@@ -176,61 +185,49 @@ export class Assembler {
     return run;
   }
 
-  /** Neighbouring runs without a gap between them, up to VERIFY_BYTES together. */
-  *#batches(): Generator<readonly (OutputRun & { index: number })[]> {
-    let batch: (OutputRun & { index: number })[] = [];
+  /** The pieces of the whole file in their order, a reading of them at a time. */
+  *#batches(): Generator<readonly Piece[]> {
+    let batch: Piece[] = [];
     let bytes = 0;
-    for (const [index, run] of this.output.runs.entries()) {
-      const last = batch.at(-1);
-      const adjoins = last !== undefined && last.offset + last.bytes === run.offset;
-      if (last !== undefined && (!adjoins || bytes + run.bytes > VERIFY_BYTES)) {
-        yield batch;
+    for (const piece of this.#pieces()) {
+      if (bytes + piece.bytes > VERIFY_BYTES || batch.length === VERIFY_PIECES_MAX) {
+        if (batch.length > 0) yield batch;
         batch = [];
         bytes = 0;
       }
-      batch.push({ ...run, index });
-      bytes += run.bytes;
+      batch.push(piece);
+      bytes += piece.bytes;
     }
-    if (batch.length > 0) yield batch;
+    yield batch;
   }
 
-  async #mismatches(
-    batch: readonly (OutputRun & { index: number })[],
-    bytes: Uint8Array,
-    start: number,
-  ): Promise<number[]> {
-    const digests = await Promise.all(
-      batch.map((run) => {
-        const from = run.offset - start;
-        return this.#ports.kernels.sha256(bytes.subarray(from, from + run.bytes));
-      }),
-    );
-    return batch.flatMap(({ index }, position) =>
-      equal(digests[position], this.#digests.get(index)) ? [] : [index],
-    );
-  }
-
-  async #repairHeader(): Promise<void> {
-    const { header } = this.output.layout;
-    const found = new Uint8Array(header.length);
-    await this.#file.read(0, found);
-    if (!equal(found, header)) await this.#repair(0, header);
-  }
-
-  /** Padding must be zero; a lost write may have left something else there. */
-  async #clearGap(from: number, to: number): Promise<void> {
-    if (from === to) return;
-    const gap = new Uint8Array(to - from);
-    await this.#file.read(from, gap);
-    if (gap.some((byte) => byte !== 0)) await this.#repair(from, gap.fill(0));
-  }
-
-  /** A crash may leave this undone in a growing file; a finished one was changed by someone. */
-  async #repair(offset: number, bytes: Uint8Array): Promise<void> {
-    if (this.isSealed) {
-      throw new FaultError(outputFaults.changedSince, { file: this.output.file, byte: offset });
+  *#pieces(): Generator<Piece> {
+    const { header, fileBytes } = this.output.layout;
+    yield { offset: 0, bytes: header.length };
+    let end = header.length;
+    for (const [run, { offset, bytes }] of this.output.runs.entries()) {
+      if (offset > end) yield { offset: end, bytes: offset - end };
+      yield { offset, bytes, run };
+      end = offset + bytes;
     }
-    await this.#file.write(offset, bytes);
+    if (fileBytes > end) yield { offset: end, bytes: fileBytes - end };
+  }
+
+  #isRight({ offset, bytes, run }: Piece, digest: Uint8Array | undefined): boolean {
+    if (run !== undefined) return equal(digest, this.#digests.get(run));
+    return equal(digest, this.#ports.sha256(this.#fixedBytes(offset, bytes)));
+  }
+
+  /** What has to stand where no run does: the header, and zeros as padding. */
+  #fixedBytes(offset: number, bytes: number): Uint8Array {
+    return offset === 0 ? this.output.layout.header : new Uint8Array(bytes);
+  }
+
+  /** A crash may leave this undone in a growing file. */
+  async #repair(pieces: readonly Piece[]): Promise<void> {
+    for (const { offset, bytes } of pieces) {
+      await this.#file.write(offset, this.#fixedBytes(offset, bytes));
+    }
   }
 }
 

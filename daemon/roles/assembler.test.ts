@@ -1,0 +1,154 @@
+/**
+ * Goal: reading back finds every byte that is not what was stored, and its digest is the file's.
+ * Method: outputs of random runs and gaps on the real disk, with bytes changed behind our back.
+ */
+
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import fc from 'fast-check';
+import { afterAll, expect, test } from 'vitest';
+import { loadKernels } from '../adapters/kernels.ts';
+import { openOutputDirectory } from '../adapters/output-files.ts';
+import type { OutputRun, PlannedOutput } from '../core/plan/plan.ts';
+import type { UnitId } from '../core/plan/unit-id.ts';
+import { Assembler } from './assembler.ts';
+import { outputFaults } from './faults.ts';
+
+const addonPath = fileURLToPath(new URL('../../build/kernels/quantd.node', import.meta.url));
+const scratch = mkdtempSync(join(tmpdir(), 'quantd-assembler-'));
+const kernels = loadKernels({ addonPath, threads: 2 });
+afterAll(() => {
+  kernels.close();
+  rmSync(scratch, { recursive: true });
+});
+
+const sha256 = (bytes: Uint8Array): Uint8Array => createHash('sha256').update(bytes).digest();
+const signal = new AbortController().signal;
+
+interface Made {
+  readonly output: PlannedOutput;
+  readonly runs: readonly Uint8Array[];
+  readonly expected: Buffer;
+}
+
+/** An output of the runs' bytes with as many zeros in front of each, and some at the end. */
+function makeOutput(
+  header: Uint8Array,
+  parts: readonly (readonly [number, Uint8Array])[],
+  end: number,
+): Made {
+  let at = header.length;
+  const runs: OutputRun[] = parts.map(([gap, { length }], task) => {
+    const offset = at + gap;
+    at = offset + length;
+    return { unit: `unit ${task}` as UnitId, task, offset, bytes: length };
+  });
+  const fileBytes = at + end;
+  const expected = Buffer.alloc(fileBytes);
+  expected.set(header);
+  for (const [index, [, bytes]] of parts.entries()) expected.set(bytes, runs[index]?.offset);
+  const layout = { header, fileBytes, dataStart: header.length, tensors: [] };
+  const output = { file: 'model.gguf', layout, runs, id: sha256(expected) };
+  return { output, runs: parts.map(([, bytes]) => bytes), expected };
+}
+
+const anyBytes = (maxLength: number): fc.Arbitrary<Uint8Array> =>
+  fc.uint8Array({ minLength: 1, maxLength });
+const anyOutput: fc.Arbitrary<Made> = fc
+  .tuple(
+    anyBytes(200),
+    fc.array(fc.tuple(fc.nat(70), anyBytes(700)), { minLength: 1, maxLength: 12 }),
+    fc.nat(40),
+  )
+  .map((parts) => makeOutput(...parts));
+
+/** Opens `output` in a directory of its own, with every run written and committed. */
+async function assemble({ output, runs }: Made) {
+  const path = mkdtempSync(join(scratch, 'out-'));
+  const directory = await openOutputDirectory(path, kernels);
+  const assembler = await Assembler.open(output, false, { directory, sha256 });
+  for (const [run, bytes] of runs.entries()) await assembler.write(run, bytes, sha256(bytes));
+  await assembler.commit();
+  const close = async (): Promise<void> => {
+    await assembler.close();
+    await directory.close();
+  };
+  return { assembler, path: join(path, output.file), close };
+}
+
+test('the digest of reading back is that of the sealed file', async () => {
+  await fc.assert(
+    fc.asyncProperty(anyOutput, async (made) => {
+      const { assembler, path, close } = await assemble(made);
+      let bytes = 0;
+      const lost = await assembler.verify((more) => {
+        bytes += more;
+      }, signal);
+      expect(lost).toEqual([]);
+      expect(bytes).toBe(made.expected.length);
+      const digest = await assembler.seal();
+      expect(digest).toBe(Buffer.from(sha256(made.expected)).toString('hex'));
+      expect(readFileSync(path).equals(made.expected)).toBe(true);
+      await close();
+    }),
+    { numRuns: 30 },
+  );
+});
+
+test('a changed byte loses its run, or is put right where no run lies', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      anyOutput,
+      fc.nat(),
+      fc.integer({ min: 1, max: 255 }),
+      async (made, at, by) => {
+        const { assembler, path, close } = await assemble(made);
+        const { output, runs, expected } = made;
+        const place = at % expected.length;
+        const bytes = Buffer.from(expected);
+        bytes[place] = (bytes[place] ?? 0) ^ by;
+        writeFileSync(`${path}.part`, bytes);
+        const hit = output.runs.findIndex(
+          (run) => place >= run.offset && place < run.offset + run.bytes,
+        );
+        expect(await assembler.verify(() => undefined, signal)).toEqual(hit < 0 ? [] : [hit]);
+        const again = runs[hit];
+        if (again !== undefined) {
+          expect(assembler.hasRun(hit)).toBe(false);
+          await assembler.write(hit, again, sha256(again));
+          await assembler.commit();
+          expect(await assembler.verify(() => undefined, signal)).toEqual([]);
+        }
+        expect(await assembler.seal()).toBe(Buffer.from(sha256(expected)).toString('hex'));
+        expect(readFileSync(path).equals(expected)).toBe(true);
+        await close();
+      },
+    ),
+    { numRuns: 40 },
+  );
+});
+
+test('a sealed file that was changed is a fault, and so is a shorter one', async () => {
+  const made = makeOutput(new Uint8Array(64), [[0, new Uint8Array(500).fill(7)]], 0);
+  const { assembler, path, close } = await assemble(made);
+  await assembler.verify(() => undefined, signal);
+  await assembler.seal();
+  const bytes = Buffer.from(made.expected);
+  bytes[100] = 1;
+  writeFileSync(path, bytes);
+  await expect(assembler.verify(() => undefined, signal)).rejects.toMatchObject({
+    kind: outputFaults.changedSince,
+    detail: { byte: 64 },
+  });
+  writeFileSync(path, bytes.subarray(0, 300));
+  await expect(assembler.verify(() => undefined, signal)).rejects.toMatchObject({
+    kind: { code: 'QD-6104' },
+  });
+  await expect(
+    assembler.verify(() => undefined, AbortSignal.abort(new Error('enough'))),
+  ).rejects.toThrow('enough');
+  await close();
+});
