@@ -228,6 +228,37 @@ export interface LeafStore {
   drop(run: string): Promise<void>;
 }
 
+/** The Ed25519 key that is this machine's name among peers. */
+export interface Identity {
+  /** In libp2p's protobuf encoding. */
+  readonly privateKey: Uint8Array;
+  /** 32 bytes. */
+  readonly publicKey: Uint8Array;
+  sign(message: Uint8Array): Uint8Array;
+}
+
+/** Chance, digests and signatures, as membership needs them. */
+export interface Cryptography {
+  random(bytes: number): Uint8Array;
+  sha256(bytes: Uint8Array): Uint8Array;
+  /** Ed25519; false for keys that are none. */
+  verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean;
+  /** 32 bytes that tell nothing of the secret (HKDF with SHA-256). */
+  deriveKey(secret: Uint8Array, salt: Uint8Array, purpose: string): Uint8Array;
+  /** HMAC with SHA-256. */
+  mac(key: Uint8Array, message: Uint8Array): Uint8Array;
+  /** In a time that tells nothing of where they differ. */
+  isSame(a: Uint8Array, b: Uint8Array): boolean;
+}
+
+/** What a machine keeps of its cluster. Durable when a promise has resolved. */
+export interface ClusterStore {
+  /** What was written last; undefined where nothing is. */
+  read(): Promise<unknown>;
+  write(value: object): Promise<void>;
+  remove(): Promise<void>;
+}
+
 /** What the local API offers to the commands; main.ts puts it together. */
 export interface LocalService {
   status(): Status;

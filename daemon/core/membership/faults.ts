@@ -112,12 +112,6 @@ export const recordFaults = {
     what: 'the file that tells of the cluster is damaged',
     hint: 'restore it from a copy, or move it away and join again: quantd join TOKEN',
   },
-  badIdentity: {
-    code: 'QD-8223',
-    exit: exitCodes.environment,
-    what: 'the file with the key of this machine is damaged',
-    hint: 'restore it from a copy, or move it away and join again: quantd join TOKEN',
-  },
 } as const satisfies Record<string, FaultKind>;
 
 export const clusterFaults = {
