@@ -69,7 +69,9 @@ export class Service implements LocalService {
       offer: {
         leasesMax: settings.threads + LEASES_BEYOND_THREADS,
         memoryBytes: settings.ramBytes,
+        bytesPerSecond: 1,
       },
+      network: () => undefined,
     };
   }
 

@@ -23,6 +23,17 @@ export interface OutputSummary {
   readonly bitsPerWeight: number;
 }
 
+/** What one machine has had to do with a run. */
+export interface PeerWork {
+  readonly name: string;
+  readonly tasks: number;
+  readonly units: number;
+  /** Source bytes that it read, or that were sent to it. */
+  readonly sourceBytes: number;
+  /** Bytes of the block runs that it made. */
+  readonly resultBytes: number;
+}
+
 export type RunEvent =
   | { readonly type: 'accepted'; readonly run: number }
   /** Something the user should know and need not act on. */
@@ -45,6 +56,15 @@ export type RunEvent =
       readonly isa: string;
       readonly threads: number;
     }
+  /** Which machine is to make how much; only where there are several. */
+  | {
+      readonly type: 'placement';
+      readonly peers: readonly {
+        readonly name: string;
+        readonly tasks: number;
+        readonly sourceBytes: number;
+      }[];
+    }
   | {
       readonly type: 'progress';
       readonly stage: 'fingerprint' | 'quantize' | 'verify';
@@ -63,6 +83,8 @@ export type RunEvent =
       readonly sourceBytesRead: number;
       readonly unitsMade: number;
       readonly outputs: number;
+      /** Every machine that had a part in the run. */
+      readonly peers: readonly PeerWork[];
     }
   | ({ readonly type: 'fault' } & FaultMessage);
 

@@ -1,33 +1,55 @@
 /**
  * Coordinator: carries out one plan, by feeding the schedule events and doing what it says.
  *
- *   Plan ──▶ Schedule.step ──▶ leases ──▶ Worker ──▶ Assembler ──▶ events ──▶ Schedule.step …
+ *   Plan ──▶ Schedule.step ──▶ leases ──▶ Worker here, Pool elsewhere ──▶ Assembler ──▶ events …
  *
  * It holds no decision of its own: who runs what, and when an output is sealed, is schedule.ts.
  */
 
 import { FaultError } from '../../proto/fault.ts';
-import type { Plan } from '../core/plan/plan.ts';
-import { Schedule, type ScheduleEffect, type ScheduleEvent } from '../core/schedule/schedule.ts';
+import type { LeaseAnswer, PeerId } from '../../proto/peer-messages.ts';
+import type { BlockRun, Plan, Task } from '../core/plan/plan.ts';
+import { hex } from '../core/plan/unit-id.ts';
+import {
+  type PeerOffer,
+  Schedule,
+  type ScheduleEffect,
+  type ScheduleEvent,
+} from '../core/schedule/schedule.ts';
+import type { Clock, Kernels, Network, Source } from '../ports.ts';
 import type { Assembler } from './assembler.ts';
-import { outputFaults, runFaults } from './faults.ts';
+import { Credit } from './credit.ts';
+import { faultOf, outputFaults, runFaults } from './faults.ts';
+import {
+  LOCAL_PEER,
+  localOffer,
+  type Offer,
+  offerOf,
+  type PlannedShare,
+  plannedShares,
+} from './offers.ts';
+import { type PeerShare, Pool } from './pool.ts';
 import type { Progress } from './progress.ts';
-import type { Worker } from './worker.ts';
+import type { MadeRun, Worker } from './worker.ts';
 
 export interface CoordinatorParts {
   readonly plan: Plan;
+  readonly source: Pick<Source, 'read'>;
   readonly worker: Worker;
+  readonly kernels: Pick<Kernels, 'sha256'>;
   /** One for each output of the plan, in its order. */
   readonly assemblers: readonly Assembler[];
   readonly progress: Progress;
+  readonly clock: Clock;
+  /** The cluster's members, and the name of the run among them; undefined where it runs alone. */
+  readonly cluster?: { readonly network: Network; readonly run: string };
   /** Called before an output is sealed: throws when the source is not what was planned with. */
   readonly checkSource: () => Promise<void>;
   readonly onSealed: (output: number, sha256: string) => void;
-}
-
-export interface Offer {
-  readonly leasesMax: number;
-  readonly memoryBytes: number;
+  /** Something that the user should know and need not act on. */
+  readonly onNotice: (text: string) => void;
+  /** Called once the first leases are placed: the tasks of each peer, by its name. */
+  readonly onPlaced?: (shares: readonly PlannedShare[]) => void;
 }
 
 // Written bytes that a crash may cost, over all outputs; where syncing takes longer than making
@@ -35,24 +57,49 @@ export interface Offer {
 const COMMIT_BYTES = 32 * 1024 * 1024;
 // A run that is lost this often is not the fault of one crash.
 const VERIFY_ATTEMPTS_MAX = 3;
-const LOCAL_PEER = 'local';
+// Results that are pulled at a time, over all peers: each is held until it is written.
+const TAKE_BYTES_MAX = 96 * 1024 * 1024;
+// A peer whose bytes are this often not those of its digests is asked for nothing more.
+const STRIKES_MAX = 3;
+const TICK_MS = 1000;
+// Longer than peers need to come back after a short break of the link.
+const WAITING_NOTICE_MS = 5000;
 
 export class Coordinator {
   readonly #parts: CoordinatorParts;
   readonly #schedule: Schedule;
+  readonly #pool: Pool | undefined;
   readonly #busy = new Set<Promise<void>>();
   readonly #verifyAttempts = new Map<number, number>();
-  #leases = 0;
+  /** Tasks whose results are being written: one writer at a time. */
+  readonly #taking = new Set<number>();
+  /** Ends what is being pulled from a peer when it goes away. */
+  readonly #pulls = new Map<PeerId, AbortController>();
+  readonly #strikes = new Map<PeerId, number>();
+  readonly #credit = new Credit(TAKE_BYTES_MAX);
+  readonly #stop = new AbortController();
+  readonly #local: PeerShare = {
+    peer: LOCAL_PEER,
+    name: LOCAL_PEER,
+    ...{ tasks: 0, units: 0, sourceBytes: 0, resultBytes: 0 },
+  };
   #isCommitting = false;
   #isVerifying = false;
-  readonly #stop = new AbortController();
+  /** Peers that are here when the run begins, until they have been told of together. */
+  #opening: PeerOffer[] | undefined = [];
+  #waitingSinceMs: number | undefined;
   #failure: unknown;
+  #end: () => void = () => undefined;
+  readonly #ended = new Promise<void>((resolve) => {
+    this.#end = resolve;
+  });
   /** Units made in this run, whether or not an earlier one had made them. */
   unitsMade = 0;
 
   constructor(parts: CoordinatorParts) {
     this.#parts = parts;
     this.#schedule = new Schedule(parts.plan);
+    this.#pool = this.#makePool();
   }
 
   /**
@@ -63,16 +110,21 @@ export class Coordinator {
     const { plan, assemblers, progress } = this.#parts;
     const onDrain = (): void => this.#feed({ kind: 'drain' });
     drain.addEventListener('abort', onDrain, { once: true });
+    let stopTicking: () => void = () => undefined;
     try {
       for (const [output, assembler] of assemblers.entries()) {
         this.#feed({ kind: 'runs-stored', output, runs: assembler.storedRuns() });
       }
       progress.begin('quantize', this.#bytesToMake());
-      this.#feed({ kind: 'peer-joined', peer: LOCAL_PEER, ...offer });
+      this.#join(offer);
       if (drain.aborted) onDrain();
+      stopTicking = this.#keepTicking();
+      await this.#ended;
       while (this.#busy.size > 0) await Promise.race(this.#busy);
     } finally {
+      stopTicking();
       drain.removeEventListener('abort', onDrain);
+      this.#pool?.stop(assemblers.every(({ isSealed }) => isSealed));
     }
     if (this.#failure !== undefined) throw this.#failure;
     if (assemblers.some((assembler) => !assembler.isSealed)) {
@@ -80,63 +132,251 @@ export class Coordinator {
     }
   }
 
+  /** Who did how much; this machine first, where it did something. */
+  shares(): PeerShare[] {
+    const others = this.#pool?.shares() ?? [];
+    const local = { ...this.#local, sourceBytes: this.#parts.worker.sourceBytesRead };
+    return local.tasks > 0 || others.length === 0 ? [local, ...others] : others;
+  }
+
+  #makePool(): Pool | undefined {
+    const { cluster, ...parts } = this.#parts;
+    if (cluster === undefined) return undefined;
+    return new Pool({
+      ...parts,
+      ...cluster,
+      onJoined: (peer) => {
+        if (this.#opening !== undefined) this.#opening.push(offerOf(peer));
+        else this.#feed({ kind: 'peers-joined', peers: [offerOf(peer)] });
+      },
+      onLeft: (peer) => {
+        this.#pulls.get(peer)?.abort();
+        this.#pulls.delete(peer);
+        this.#feed({ kind: 'peer-left', peer });
+      },
+      onAnswer: (from, answer) => this.#onAnswer(from, answer),
+      onFailure: (error) => this.#fail(error),
+    });
+  }
+
+  /** This machine and every peer that is connected, each with its share of the tasks at once. */
+  #join(offer: Offer): void {
+    this.#pool?.start();
+    const others = this.#opening ?? [];
+    this.#opening = undefined;
+    this.#feed({ kind: 'peers-joined', peers: [localOffer(offer), ...others] });
+    const nameOf = (peer: PeerId): string | undefined => this.#pool?.share(peer)?.name;
+    this.#parts.onPlaced?.(plannedShares(this.#parts.plan, this.#schedule, nameOf));
+  }
+
+  #keepTicking(): () => void {
+    const { clock } = this.#parts;
+    let cancel: () => void = () => undefined;
+    const tick = (): void => {
+      this.#pool?.tick();
+      this.#feed({ kind: 'tick' });
+      this.#noticeWaiting();
+      cancel = clock.after(TICK_MS, tick);
+    };
+    cancel = clock.after(TICK_MS, tick);
+    return () => cancel();
+  }
+
+  #noticeWaiting(): void {
+    const now = this.#parts.clock.now();
+    if (this.#schedule.waiting === 0) {
+      this.#waitingSinceMs = undefined;
+      return;
+    }
+    const sinceMs = this.#waitingSinceMs ?? now;
+    this.#waitingSinceMs = sinceMs;
+    // Said once each time that it happens.
+    if (now - sinceMs < WAITING_NOTICE_MS) return;
+    this.#waitingSinceMs = Number.POSITIVE_INFINITY;
+    const text = `${this.#schedule.waiting} tasks wait for a worker: quantd invite, quantd peers`;
+    this.#parts.onNotice(text);
+  }
+
   /** Source bytes of the tasks of which a run is missing. */
   #bytesToMake(): number {
-    const { plan, assemblers } = this.#parts;
-    const stored = assemblers.map((assembler) => new Set(assembler.storedRuns()));
-    const isMissing = ({ output, run }: { output: number; run: number }): boolean =>
-      stored[output]?.has(run) !== true;
-    return plan.tasks.reduce(
-      (sum, { runs, group }) =>
-        sum + (runs.some((run) => run.placements.some(isMissing)) ? group.sourceBytes : 0),
+    return this.#parts.plan.tasks.reduce(
+      (sum, { group }, task) =>
+        sum + (this.#schedule.wanted(task).length > 0 ? group.sourceBytes : 0),
       0,
     );
   }
 
   #feed(event: ScheduleEvent): void {
-    for (const effect of this.#schedule.step(event)) this.#perform(effect);
+    const effects = this.#schedule.step(event, this.#parts.clock.now());
+    for (const effect of effects) this.#perform(effect);
   }
 
   #perform(effect: ScheduleEffect): void {
-    if (effect.kind === 'lease') this.#track(this.#runLease(effect.task, effect.runs));
-    if (effect.kind === 'seal') this.#track(this.#seal(effect.output));
+    switch (effect.kind) {
+      case 'lease':
+        if (effect.peer === LOCAL_PEER) this.#track(this.#runLease(effect.task, effect.runs));
+        else this.#pool?.lease(effect.peer, effect.task, effect.runs);
+        break;
+      case 'release':
+        if (effect.peer !== LOCAL_PEER) this.#pool?.release(effect.peer, effect.task);
+        break;
+      case 'seal':
+        this.#track(this.#seal(effect.output));
+        break;
+      case 'finished':
+      case 'drained':
+        this.#end();
+        break;
+    }
   }
 
   /** A failure stops the handing out; what is under way ends by itself, so that nothing is torn. */
   #track(work: Promise<void>): void {
     const tracked = work
-      .catch((error: unknown) => {
-        this.#failure ??= error;
-        this.#stop.abort(error);
-        this.#feed({ kind: 'drain' });
-      })
+      .catch((error: unknown) => this.#fail(error))
       .finally(() => this.#busy.delete(tracked));
     this.#busy.add(tracked);
   }
 
+  #fail(error: unknown): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = error;
+    this.#stop.abort(error);
+    this.#feed({ kind: 'drain' });
+    this.#end();
+    // Nothing that other machines still make will be asked for.
+    for (const peer of this.#schedule.shares().keys()) {
+      if (peer !== LOCAL_PEER) this.#feed({ kind: 'peer-left', peer });
+    }
+  }
+
   async #runLease(index: number, wanted: readonly number[]): Promise<void> {
-    const { plan, worker, assemblers, progress } = this.#parts;
-    const task = plan.tasks[index];
-    if (task === undefined) throw new Error(`the plan has no task ${index}`);
-    this.#leases++;
+    const { worker, source } = this.#parts;
+    const task = this.#task(index);
+    let written: number[] = [];
     try {
-      await worker.run(task, wanted, this.#stop.signal, async (made) => {
-        const writes = made.flatMap(({ run, bytes, digest }) =>
-          (task.runs[run]?.placements ?? []).flatMap((place) => {
-            const assembler = assemblers[place.output];
-            if (assembler === undefined || assembler.hasRun(place.run)) return [];
-            return [assembler.write(place.run, bytes, digest)];
-          }),
-        );
-        await Promise.all(writes);
+      await worker.run(task, wanted, source, this.#stop.signal, async (made) => {
+        written = await this.#write(index, made);
       });
-      this.unitsMade += wanted.length;
-      progress.add(task.group.sourceBytes);
     } finally {
-      this.#leases--;
-      this.#feed({ kind: 'task-answered', peer: LOCAL_PEER, task: index });
+      this.#answered(LOCAL_PEER, index, written);
     }
     await this.#commitWhereDue();
+  }
+
+  /** Writes those of the runs that nobody else has written or is writing; returns which. */
+  async #write(index: number, made: readonly MadeRun[]): Promise<number[]> {
+    if (this.#taking.has(index)) return [];
+    const wanted = new Set(this.#schedule.wanted(index));
+    const news = made.filter(({ run }) => wanted.has(run));
+    this.#taking.add(index);
+    try {
+      await Promise.all(news.flatMap((run) => this.#place(this.#task(index), run)));
+    } finally {
+      this.#taking.delete(index);
+    }
+    return news.map(({ run }) => run);
+  }
+
+  #place(task: Task, { run, bytes, digest }: MadeRun): Promise<void>[] {
+    return (task.runs[run]?.placements ?? []).flatMap((place) => {
+      const assembler = this.#parts.assemblers[place.output];
+      if (assembler === undefined || assembler.hasRun(place.run)) return [];
+      return [assembler.write(place.run, bytes, digest)];
+    });
+  }
+
+  /** Tells of results that are written, and counts them. */
+  #answered(peer: PeerId, index: number, runs: readonly number[]): void {
+    const task = this.#task(index);
+    const share = peer === LOCAL_PEER ? this.#local : this.#pool?.share(peer);
+    if (share !== undefined && runs.length > 0) {
+      share.tasks++;
+      share.units += runs.length;
+      for (const run of runs) share.resultBytes += task.runs[run]?.bytes ?? 0;
+      this.unitsMade += runs.length;
+      this.#parts.progress.add(task.group.sourceBytes);
+    }
+    this.#feed({ kind: 'task-answered', peer, task: index, runs });
+  }
+
+  #onAnswer(from: PeerId, answer: LeaseAnswer): void {
+    const { plan, onNotice } = this.#parts;
+    const task = plan.tasks[answer.task];
+    // While another's results are being written, nothing is said: the peer will say it again.
+    if (task === undefined || this.#failure !== undefined || this.#taking.has(answer.task)) return;
+    if (answer.fault !== undefined) {
+      this.#fail(faultOf(answer.fault));
+      return;
+    }
+    if (answer.declined !== undefined) {
+      const name = this.#pool?.share(from)?.name ?? from;
+      onNotice(`${name} takes no more of this run: ${answer.declined}`);
+      this.#giveUp(from, answer.task);
+      return;
+    }
+    const digests = new Map(answer.made.map(({ unit, digest }) => [unit, digest]));
+    const runs = this.#schedule.wanted(answer.task).flatMap((run) => {
+      const blocks = task.runs[run];
+      const digest = digests.get(blocks?.unit ?? '');
+      return blocks === undefined || digest === undefined ? [] : [{ run, blocks, digest }];
+    });
+    if (runs.length > 0) this.#track(this.#take(from, answer.task, runs));
+    else this.#settle(from, answer.task, []);
+  }
+
+  #settle(from: PeerId, index: number, runs: readonly number[]): void {
+    this.#pool?.release(from, index);
+    this.#answered(from, index, runs);
+  }
+
+  #giveUp(from: PeerId, index: number): void {
+    this.#pool?.release(from, index);
+    this.#feed({ kind: 'task-declined', peer: from, task: index });
+  }
+
+  /** Pulls a peer's results and writes them at their place. */
+  async #take(from: PeerId, index: number, runs: readonly WantedRun[]): Promise<void> {
+    const bytes = Math.max(...runs.map(({ blocks }) => blocks.bytes));
+    const written: number[] = [];
+    this.#taking.add(index);
+    const giveBack = await this.#credit.take(bytes);
+    try {
+      const buffer = new Uint8Array(bytes);
+      for (const wanted of runs) {
+        const into = buffer.subarray(0, wanted.blocks.bytes);
+        if (!(await this.#pull(from, wanted, into))) break;
+        const { run, digest } = wanted;
+        await Promise.all(this.#place(this.#task(index), { run, bytes: into, digest }));
+        written.push(run);
+      }
+    } finally {
+      giveBack();
+      this.#taking.delete(index);
+    }
+    // What is missing will be announced again, or made by another.
+    if (written.length === runs.length) this.#settle(from, index, written);
+    else if ((this.#strikes.get(from) ?? 0) >= STRIKES_MAX) this.#giveUp(from, index);
+    await this.#commitWhereDue();
+  }
+
+  /** False where the peer went away or its bytes are not those of its digest. */
+  async #pull(from: PeerId, { blocks, digest }: WantedRun, into: Uint8Array): Promise<boolean> {
+    const { cluster, kernels } = this.#parts;
+    if (cluster === undefined) return false;
+    const { network, run } = cluster;
+    const { unit, bytes } = blocks;
+    const pulls = this.#pulls.get(from) ?? new AbortController();
+    this.#pulls.set(from, pulls);
+    try {
+      const signal = AbortSignal.any([pulls.signal, this.#stop.signal]);
+      await network.pull([from], { kind: 'block-run', run, unit, bytes }, into, { signal });
+    } catch {
+      return false;
+    }
+    if (hex(await kernels.sha256(into)) === hex(digest)) return true;
+    this.#strikes.set(from, (this.#strikes.get(from) ?? 0) + 1);
+    return false;
   }
 
   /**
@@ -149,7 +389,7 @@ export class Coordinator {
         ([, assembler]) => assembler.bytesPending > 0,
       );
       const bytes = pending.reduce((sum, [, assembler]) => sum + assembler.bytesPending, 0);
-      const isDue = this.#leases === 0 || bytes >= COMMIT_BYTES;
+      const isDue = this.#schedule.leases === 0 || bytes >= COMMIT_BYTES;
       if (pending.length === 0 || !isDue) return;
       this.#isCommitting = true;
       try {
@@ -163,6 +403,12 @@ export class Coordinator {
         this.#isCommitting = false;
       }
     }
+  }
+
+  #task(index: number): Task {
+    const task = this.#parts.plan.tasks[index];
+    if (task === undefined) throw new Error(`the plan has no task ${index}`);
+    return task;
   }
 
   /** Outputs fill up together as a rule, so that one bar counts the reading back of them all. */
@@ -193,4 +439,10 @@ export class Coordinator {
     onSealed(output, await assembler.seal());
     this.#feed({ kind: 'sealed', output });
   }
+}
+
+interface WantedRun {
+  readonly run: number;
+  readonly blocks: BlockRun;
+  readonly digest: Uint8Array;
 }

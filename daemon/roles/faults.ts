@@ -1,6 +1,6 @@
 /** What can go wrong while a run is planned, made and put together. */
 
-import { exitCodes, type FaultKind } from '../../proto/fault.ts';
+import { exitCodes, FaultError, type FaultKind, type FaultMessage } from '../../proto/fault.ts';
 
 export const numberFaults = {
   notFinite: {
@@ -64,3 +64,34 @@ export const outputFaults = {
     hint: 'the disk or the memory of this machine is failing; use another --out',
   },
 } as const satisfies Record<string, FaultKind>;
+
+export const poolFaults = {
+  remote: {
+    code: 'QD-8301',
+    exit: exitCodes.network,
+    what: 'a worker could not do its part',
+    hint: 'quantd peers tells which machines take part; run the same command again to continue',
+  },
+  diskFull: {
+    code: 'QD-8302',
+    exit: exitCodes.environment,
+    what: 'the disk that this machine offers to others is full',
+    hint: 'free some space, or offer more of it: quantd up --disk 200GiB',
+  },
+} as const satisfies Record<string, FaultKind>;
+
+/**
+ * What another machine reports, as a fault of this one. Only what a worker can find out about a
+ * source keeps its own code: the rest is text of a stranger.
+ */
+export function faultOf({ code, what, ...detail }: FaultMessage): FaultError {
+  const kind = Object.values(numberFaults).find((known) => known.code === code);
+  if (kind === undefined) return new FaultError(poolFaults.remote, { why: `${code} ${what}` });
+  const { file, tensor, row, why } = detail;
+  return new FaultError(kind, {
+    ...(file === undefined ? {} : { file }),
+    ...(tensor === undefined ? {} : { tensor }),
+    ...(row === undefined ? {} : { row }),
+    ...(why === undefined ? {} : { why }),
+  });
+}

@@ -21,14 +21,15 @@ import {
   planOutputs,
 } from '../core/plan/outputs.ts';
 import { type Plan, planRun } from '../core/plan/plan.ts';
-import type { Sha256 } from '../core/plan/unit-id.ts';
+import { digestFields, hex, type Sha256 } from '../core/plan/unit-id.ts';
 import { parseBlockType, parseFtype } from '../core/recipe/ftypes.ts';
 import { parseTensorTypeOption } from '../core/recipe/overrides.ts';
-import type { Clock, Kernels, OutputDirectory, Source } from '../ports.ts';
+import type { Clock, Kernels, Network, OutputDirectory, Source } from '../ports.ts';
 import { Assembler } from './assembler.ts';
-import { Coordinator, type Offer } from './coordinator.ts';
+import { Coordinator } from './coordinator.ts';
 import { describeSource } from './describe-source.ts';
 import { outputFaults } from './faults.ts';
+import { type Offer, placementOf } from './offers.ts';
 import { type ImportancePorts, openImatrix } from './open-imatrix.ts';
 import { Progress } from './progress.ts';
 import { Worker } from './worker.ts';
@@ -44,6 +45,8 @@ export interface RunPorts {
   /** Directory and base name of a path, as the operating system writes them. */
   readonly splitPath: (path: string) => { directory: string; file: string };
   readonly offer: Offer;
+  /** The members of the cluster; undefined for a daemon that belongs to none. */
+  readonly network: () => Network | undefined;
 }
 
 type Report = (event: RunEvent) => void;
@@ -82,18 +85,15 @@ export async function run(
       sha256: ports.sha256,
       ...(importance === undefined ? {} : { importance: importance.tensors }),
     });
-    const worker = new Worker(source, ports.kernels);
     const planned: Planned = { request, plan, outputs, model, name };
-    if (isDryRun) report(planEvent(planned, [], ports));
     const made = isDryRun
-      ? 0
-      : await make(planned, worker, source, ports, { report, progress, drain });
+      ? tellPlan(planned, ports, report)
+      : await make(planned, source, ports, { report, progress, drain });
     report({
       type: 'done',
       seconds: (ports.clock.now() - startMs) / 1000,
       sourceBytes: plan.sourceBytes,
-      sourceBytesRead: worker.sourceBytesRead,
-      unitsMade: made,
+      ...made,
       outputs: isDryRun ? 0 : outputs.length,
     });
   } finally {
@@ -115,14 +115,23 @@ interface Telling {
   readonly drain: AbortSignal;
 }
 
-/** Opens the outputs, makes what they lack and seals them; returns the number of units made. */
+type Made = Pick<Extract<RunEvent, { type: 'done' }>, 'unitsMade' | 'sourceBytesRead' | 'peers'>;
+
+/** What a run would do, and nothing of it. */
+function tellPlan(planned: Planned, ports: RunPorts, report: Report): Made {
+  report(planEvent(planned, [], ports));
+  const peers = placementOf(planned.plan, ports.offer, ports.network());
+  if (peers.length > 1) report({ type: 'placement', peers });
+  return { unitsMade: 0, sourceBytesRead: 0, peers: [] };
+}
+
+/** Opens the outputs, makes what they lack and seals them. */
 async function make(
   planned: Planned,
-  worker: Worker,
   source: Source,
   ports: RunPorts,
   { report, progress, drain }: Telling,
-): Promise<number> {
+): Promise<Made> {
   const { request, plan, outputs } = planned;
   const place = outputDirectory(request, ports);
   const directory = await ports.openOutputs(place);
@@ -133,11 +142,20 @@ async function make(
     }
     await checkRoom(directory, assemblers);
     report(planEvent(planned, assemblers, ports));
+    const network = ports.network();
     const coordinator = new Coordinator({
       plan,
-      worker,
+      source,
+      worker: new Worker(ports.kernels),
+      kernels: ports.kernels,
       assemblers,
       progress,
+      clock: ports.clock,
+      ...(network === undefined ? {} : { cluster: { network, run: runId(plan, ports.sha256) } }),
+      onNotice: (text) => report({ type: 'notice', text }),
+      onPlaced: (peers) => {
+        if (peers.length > 1) report({ type: 'placement', peers });
+      },
       checkSource: () => source.checkUnchanged(),
       onSealed: (index, sha256) => {
         const output = outputs[index];
@@ -146,11 +164,25 @@ async function make(
       },
     });
     await coordinator.run(ports.offer, drain);
-    return coordinator.unitsMade;
+    const peers = coordinator.shares().map(({ peer: _, ...work }) => work);
+    return {
+      unitsMade: coordinator.unitsMade,
+      sourceBytesRead: peers.reduce((sum, { sourceBytes }) => sum + sourceBytes, 0),
+      peers,
+    };
   } finally {
     await Promise.all(assemblers.map((assembler) => assembler.close()));
     await directory.close();
   }
+}
+
+// Sixteen bytes tell all the runs apart that a cluster will ever see.
+const RUN_ID_DIGITS = 32;
+
+/** The same for every run of the same outputs, so that a run that goes on is known again. */
+function runId({ outputs }: Plan, sha256: Sha256): string {
+  const ids = outputs.map(({ id }) => id);
+  return hex(digestFields(sha256, ids)).slice(0, RUN_ID_DIGITS);
 }
 
 type Wishes = Omit<OutputOptions, 'importance'>;

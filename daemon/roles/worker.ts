@@ -31,15 +31,13 @@ export interface MadeRun {
 const ALIGNMENT = 64;
 
 export class Worker {
-  readonly #source: Source;
   readonly #kernels: Kernels;
   /** Buffers of finished tasks, kept for the next: allocating megabytes per task costs more. */
   readonly #idle: ArrayBuffer[] = [];
   /** Source bytes read so far. */
   sourceBytesRead = 0;
 
-  constructor(source: Source, kernels: Kernels) {
-    this.#source = source;
+  constructor(kernels: Kernels) {
     this.#kernels = kernels;
   }
 
@@ -50,12 +48,13 @@ export class Worker {
   async run(
     task: Task,
     wanted: readonly number[],
+    source: Pick<Source, 'read'>,
     signal: AbortSignal,
     keep: (runs: readonly MadeRun[]) => Promise<void>,
   ): Promise<void> {
     const arena = this.#takeArena(task);
     try {
-      await keep(await this.#make(task, wanted, arena, signal));
+      await keep(await this.#make(task, wanted, source, arena, signal));
     } finally {
       this.#idle.push(arena);
     }
@@ -73,6 +72,7 @@ export class Worker {
   async #make(
     task: Task,
     wanted: readonly number[],
+    from: Pick<Source, 'read'>,
     arena: ArrayBuffer,
     signal: AbortSignal,
   ): Promise<MadeRun[]> {
@@ -83,7 +83,7 @@ export class Worker {
       return view;
     };
     const source = take(task.group.sourceBytes);
-    await this.#read(task, source, signal);
+    await this.#read(task, from, source, signal);
     const copies = wanted.filter((index) => isCopy(task, index));
     const copied = copies.length > 0 ? await this.#digestCopy(task, source) : undefined;
     const targets = wanted.flatMap((index) => {
@@ -116,7 +116,7 @@ export class Worker {
       element: sourceType(task.tensor),
       rows: task.group.rows,
       columns: task.columns,
-      ...(task.importance === undefined ? {} : { importance: task.importance }),
+      ...(task.importance === undefined ? {} : { importance: task.importance.values }),
       targets: targets.map(({ run, into }) => ({ type: blockTypes[run.type].id, into })),
     });
     if (!result.ok) throw numberFault(task, result, targets[result.target ?? -1]?.run.type);
@@ -127,7 +127,12 @@ export class Worker {
     }));
   }
 
-  async #read(task: Task, into: Uint8Array, signal: AbortSignal): Promise<void> {
+  async #read(
+    task: Task,
+    source: Pick<Source, 'read'>,
+    into: Uint8Array,
+    signal: AbortSignal,
+  ): Promise<void> {
     if (task.tensor.source.kind === 'generated') {
       const start = task.group.rowStart * task.columns;
       const values = task.tensor.source.values.subarray(
@@ -139,7 +144,7 @@ export class Worker {
     }
     let at = 0;
     for (const { file, offset, bytes } of task.group.ranges) {
-      await this.#source.read(file, offset, into.subarray(at, at + bytes), signal);
+      await source.read(file, offset, into.subarray(at, at + bytes), signal);
       at += bytes;
     }
     this.sourceBytesRead += at;

@@ -188,8 +188,8 @@ describe('the ids of units', () => {
 
   test('and each task has the weights of its own expert', () => {
     const rows = planOf('Q4_K', other).tasks.map(({ importance }) => importance);
-    expect(rows.map((row) => row?.length)).toEqual([256, 256, 256]);
-    expect(rows.map((row) => row?.[0])).toEqual([1, 2, 1]);
+    expect(rows.map((row) => row?.values.length)).toEqual([256, 256, 256]);
+    expect(rows.map((row) => row?.values[0])).toEqual([1, 2, 1]);
     expect(planOf('Q8_0', other).tasks.every((task) => task.importance === undefined)).toBe(true);
   });
 });

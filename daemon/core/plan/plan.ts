@@ -37,12 +37,18 @@ export interface BlockRun {
   readonly placements: readonly Placement[];
 }
 
+/** One weight a column, and the SHA-256 of their little-endian binary32 bytes. */
+export interface Weights {
+  readonly values: Float32Array;
+  readonly digest: Uint8Array;
+}
+
 export interface Task {
   readonly tensor: ModelTensor;
   readonly group: RowGroup;
   readonly columns: number;
   /** How much each column counts; only where one of the runs depends on it. */
-  readonly importance?: Float32Array;
+  readonly importance?: Weights;
   readonly runs: readonly BlockRun[];
   /** Source and result bytes that are in memory while the task runs. */
   readonly memoryBytes: number;
@@ -70,6 +76,8 @@ export interface Plan {
   readonly outputs: readonly PlannedOutput[];
   /** To be read, each byte once. */
   readonly sourceBytes: number;
+  /** SHA-256 of each source file, lower-case hex. */
+  readonly fileDigests: ReadonlyMap<string, string>;
 }
 
 export interface PlanRequest {
@@ -90,6 +98,7 @@ export function planRun(request: PlanRequest): Plan {
     tasks,
     outputs: request.outputs.map((output, index) => placeRuns(output, index, tasks, request)),
     sourceBytes: tasks.reduce((sum, task) => sum + rangeBytes(task.group), 0),
+    fileDigests: request.fileDigests,
   };
 }
 
@@ -113,28 +122,30 @@ function draftTask(tensor: ModelTensor, group: RowGroup, request: PlanRequest): 
   );
   // What is copied, or rounded without a choice, does not depend on weights: its id must not either.
   const isWeighted = (type: BlockTypeName): boolean =>
-    slice !== undefined && usesImportance(type) && type !== sourceType(tensor);
+    slice !== undefined && isMadeWithImportance(type, sourceType(tensor));
   const types = new Set<BlockTypeName>();
   for (const output of request.outputs) {
     const type = output.types.get(tensor.name);
     if (type !== undefined) types.add(type);
   }
   const runs = [...types].map((type) => ({
-    unit: unitId(request.sha256, 'quantize', [
-      tensor.name,
-      group.rowStart,
-      group.rows,
+    unit: quantizeUnit(request.sha256, {
+      tensor: tensor.name,
+      group,
       columns,
-      blockTypes[type].id,
-      ...inputs,
-      ...(slice !== undefined && isWeighted(type) ? ['importance', slice.digest] : []),
-    ]),
+      type,
+      inputs,
+      ...(slice !== undefined && isWeighted(type) ? { importance: slice.digest } : {}),
+    }),
     type,
     bytes: group.rows * rowBytes(type, columns),
     placements: [],
   }));
   const memoryBytes = runs.reduce((sum, run) => sum + run.bytes, group.sourceBytes);
-  const importance = slice !== undefined && [...types].some(isWeighted) ? slice.weights : undefined;
+  const importance =
+    slice !== undefined && [...types].some(isWeighted)
+      ? { values: slice.weights, digest: slice.digest }
+      : undefined;
   return {
     tensor,
     group,
@@ -145,18 +156,63 @@ function draftTask(tensor: ModelTensor, group: RowGroup, request: PlanRequest): 
   };
 }
 
+/** Whether the weights of a tensor's columns change the blocks of `type` made of `source`. */
+export function isMadeWithImportance(type: BlockTypeName, source: BlockTypeName): boolean {
+  return usesImportance(type) && type !== source;
+}
+
 /** What the result depends on besides the parameters: leaves of the source, or the numbers. */
 function inputFields(tensor: ModelTensor, group: RowGroup, request: PlanRequest): Field[] {
   if (tensor.source.kind === 'generated') {
     return ['generated', request.sha256(bytesOf(tensor.source.values))];
   }
-  const fields: Field[] = [tensor.source.dtype];
-  for (const { file, offset, bytes } of group.ranges) {
-    const digest = request.fileDigests.get(file);
-    assert(digest !== undefined, `no digest of ${file}`);
-    fields.push(digest, offset, bytes);
-  }
-  return fields;
+  const pieces = group.ranges.map((range) => ({
+    ...range,
+    fileDigest: digestOf(request.fileDigests, range.file),
+  }));
+  return sourceFields(tensor.source.dtype, pieces);
+}
+
+/** The digest of a file that a plan needs. */
+export function digestOf(digests: ReadonlyMap<string, string>, file: string): string {
+  const digest = digests.get(file);
+  assert(digest !== undefined, `no digest of ${file}`);
+  return digest;
+}
+
+/** The input fields of elements that lie in source files. */
+export function sourceFields(
+  element: BlockTypeName,
+  pieces: readonly { fileDigest: string; offset: number; bytes: number }[],
+): Field[] {
+  return [
+    element,
+    ...pieces.flatMap(({ fileDigest, offset, bytes }) => [fileDigest, offset, bytes]),
+  ];
+}
+
+/** The id of the unit that makes blocks of `type` from a row group. */
+export function quantizeUnit(
+  sha256: Sha256,
+  unit: {
+    readonly tensor: string;
+    readonly group: Pick<RowGroup, 'rowStart' | 'rows'>;
+    readonly columns: number;
+    readonly type: BlockTypeName;
+    readonly inputs: readonly Field[];
+    /** Digest of the weights, where the blocks depend on them. */
+    readonly importance?: Uint8Array;
+  },
+): UnitId {
+  return unitId(sha256, 'quantize', [
+    unit.tensor,
+    unit.group.rowStart,
+    unit.group.rows,
+    unit.columns,
+    blockTypes[unit.type].id,
+    ...unit.inputs,
+    ...(unit.importance === undefined ? [] : ['importance', unit.importance]),
+  ]);
 }
 
 /** The elements of a generated tensor as they would lie in a source: little-endian binary32. */

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { layoutGguf } from '../gguf/layout.ts';
 import type { ModelTensor } from '../models/family.ts';
 import { type Plan, planRun } from '../plan/plan.ts';
-import { Schedule, type ScheduleEffect, type ScheduleEvent } from './schedule.ts';
+import { type PeerOffer, Schedule, type ScheduleEffect, type ScheduleEvent } from './schedule.ts';
 
 /** A hash good enough to tell the few hundred encodings of a test apart. */
 function smallHash(bytes: Uint8Array): Uint8Array {
@@ -56,6 +56,19 @@ function samplePlan(tensors: number): Plan {
   });
 }
 
+const anyPeer: PeerOffer = {
+  peer: 'p',
+  leasesMax: 2,
+  memoryBytes: 1e9,
+  speed: 1,
+  diskBytes: 1e9,
+  isLocal: false,
+};
+const joined = (...peers: readonly Partial<PeerOffer>[]): ScheduleEvent => ({
+  kind: 'peers-joined',
+  peers: peers.map((peer) => ({ ...anyPeer, ...peer })),
+});
+
 interface World {
   readonly plan: Plan;
   readonly choose: (count: number) => number;
@@ -82,8 +95,11 @@ function play(world: World, stepsMax: number): void {
   const schedule = new Schedule(world.plan);
   let underWay: Fate[] = [];
   let peers = 0;
+  let nowMs = 0;
   const feed = (event: ScheduleEvent): void => {
-    for (const effect of schedule.step(event)) react(effect);
+    // Sometimes long enough that leases are overtaken.
+    nowMs += world.choose(6) === 0 ? 20_000 : 10;
+    for (const effect of schedule.step(event, nowMs)) react(effect);
   };
   const react = (effect: ScheduleEffect): void => {
     if (effect.kind === 'lease') {
@@ -96,7 +112,8 @@ function play(world: World, stepsMax: number): void {
     if (effect.kind === 'drained') world.drained = true;
   };
   const join = (): void => {
-    feed({ kind: 'peer-joined', peer: `p${peers++}`, leasesMax: 2, memoryBytes: 1000 });
+    const fresh = { ...anyPeer, peer: `p${peers++}`, memoryBytes: 1000, isLocal: true };
+    feed({ kind: 'peers-joined', peers: [fresh] });
   };
   join();
   for (let step = 0; step < stepsMax && !world.finished; step++) {
@@ -132,7 +149,7 @@ function fateOfLease(
   }));
   return {
     peer,
-    happen: () => ({ events: [{ kind: 'task-answered', peer, task }], later: stores }),
+    happen: () => ({ events: [{ kind: 'task-answered', peer, task, runs }], later: stores }),
   };
 }
 
@@ -181,14 +198,9 @@ test('every run is stored before its output is sealed, under any order of events
 test('what an earlier run stored is not leased again', () => {
   const plan = samplePlan(3);
   const schedule = new Schedule(plan);
-  schedule.step({ kind: 'runs-stored', output: 0, runs: [0, 1] });
-  schedule.step({ kind: 'runs-stored', output: 1, runs: [0] });
-  const effects = schedule.step({
-    kind: 'peer-joined',
-    peer: 'p',
-    leasesMax: 9,
-    memoryBytes: 1e9,
-  });
+  schedule.step({ kind: 'runs-stored', output: 0, runs: [0, 1] }, 0);
+  schedule.step({ kind: 'runs-stored', output: 1, runs: [0] }, 0);
+  const effects = schedule.step(joined({ leasesMax: 9 }), 0);
   // Both outputs have the first tensor; of the second only Q4_0 is missing; no Q8_0 of the third.
   const types = effects.flatMap((effect) =>
     effect.kind === 'lease'
@@ -206,7 +218,7 @@ test('leases respect the memory a peer offers, and a peer that holds nothing get
   const task = plan.tasks[0]?.memoryBytes ?? 0;
   const leasesFor = (memoryBytes: number, leasesMax: number): number =>
     new Schedule(plan)
-      .step({ kind: 'peer-joined', peer: 'p', leasesMax, memoryBytes })
+      .step(joined({ leasesMax, memoryBytes }), 0)
       .filter(({ kind }) => kind === 'lease').length;
   expect(leasesFor(3 * task, 100)).toBe(3);
   expect(leasesFor(1e9, 4)).toBe(4);
@@ -217,11 +229,98 @@ test('a drained schedule hands out nothing and says when all leases have come ba
   const plan = samplePlan(6);
   const schedule = new Schedule(plan);
   const leases = schedule
-    .step({ kind: 'peer-joined', peer: 'p', leasesMax: 2, memoryBytes: 1e9 })
+    .step(joined({}), 0)
     .flatMap((effect) => (effect.kind === 'lease' ? [effect.task] : []));
-  expect(schedule.step({ kind: 'drain' })).toEqual([]);
-  expect(schedule.step({ kind: 'task-answered', peer: 'p', task: leases[0] ?? -1 })).toEqual([]);
-  expect(schedule.step({ kind: 'task-answered', peer: 'p', task: leases[1] ?? -1 })).toEqual([
-    { kind: 'drained' },
+  const answer = (task = -1): ScheduleEvent => ({
+    kind: 'task-answered',
+    peer: 'p',
+    task,
+    runs: [0],
+  });
+  expect(schedule.step({ kind: 'drain' }, 0)).toEqual([]);
+  expect(schedule.step(answer(leases[0]), 0)).toEqual([]);
+  expect(schedule.step(answer(leases[1]), 0)).toEqual([{ kind: 'drained' }]);
+});
+
+const tasksOf = (effects: readonly ScheduleEffect[], peer: string): number[] =>
+  effects.flatMap((effect) =>
+    effect.kind === 'lease' && effect.peer === peer ? [effect.task] : [],
+  );
+
+test('peers that come together get layers that follow one another, an equal part each', () => {
+  const schedule = new Schedule(samplePlan(12));
+  schedule.step(joined({ peer: 'a' }, { peer: 'b', speed: 1.4 }, { peer: 'c' }), 0);
+  expect([...schedule.shares()]).toEqual([
+    ['a', [0, 1, 2, 3]],
+    ['b', [4, 5, 6, 7]],
+    ['c', [8, 9, 10, 11]],
   ]);
+});
+
+test('a peer that is twice as fast gets twice as much, one without disk nothing', () => {
+  const schedule = new Schedule(samplePlan(12));
+  schedule.step(joined({ peer: 'a', speed: 2 }, { peer: 'b' }, { peer: 'c', diskBytes: 0 }), 0);
+  expect([...schedule.shares()].map(([, tasks]) => tasks.length)).toEqual([8, 4, 0]);
+});
+
+test('the leases of a peer that dies go to the others; what it had answered stays', () => {
+  const schedule = new Schedule(samplePlan(8));
+  const first = schedule.step(joined({ peer: 'a' }, { peer: 'b' }), 0);
+  expect(tasksOf(first, 'a')).toEqual([0, 1]);
+  const next = schedule.step({ kind: 'task-answered', peer: 'a', task: 0, runs: [0, 1] }, 1);
+  expect(tasksOf(next, 'a')).toEqual([2]);
+  schedule.step({ kind: 'peer-left', peer: 'a' }, 2);
+  expect([...schedule.shares()]).toEqual([['b', [4, 5, 1, 2, 3, 6, 7]]]);
+});
+
+test('a peer that comes back gets what it has the source of', () => {
+  const schedule = new Schedule(samplePlan(8));
+  schedule.step(joined({ peer: 'a' }, { peer: 'b' }), 0);
+  schedule.step({ kind: 'peer-left', peer: 'a' }, 1);
+  const back = schedule.step(joined({ peer: 'a' }), 2);
+  expect(tasksOf(back, 'a')).toEqual([0, 1]);
+});
+
+test('a peer that joins half-way gets a part of what nobody has begun', () => {
+  const schedule = new Schedule(samplePlan(12));
+  schedule.step(joined({ peer: 'a' }), 0);
+  schedule.step(joined({ peer: 'b' }), 1);
+  const shares = schedule.shares();
+  expect(shares.get('a')).toHaveLength(7);
+  expect(shares.get('b')).toHaveLength(5);
+});
+
+test('an idle peer repeats a lease that takes far too long, and the first answer counts', () => {
+  const schedule = new Schedule(samplePlan(4));
+  schedule.step(joined({ peer: 'slow' }, { peer: 'quick' }), 0);
+  for (const task of [2, 3]) {
+    schedule.step({ kind: 'task-answered', peer: 'quick', task, runs: [0, 1] }, 100);
+  }
+  expect(tasksOf(schedule.step({ kind: 'tick' }, 9_000), 'quick')).toEqual([]);
+  expect(tasksOf(schedule.step({ kind: 'tick' }, 10_500), 'quick')).toEqual([0, 1]);
+  const [released] = schedule.step(
+    { kind: 'task-answered', peer: 'quick', task: 0, runs: [0, 1] },
+    11_000,
+  );
+  expect(released).toEqual({ kind: 'release', peer: 'slow', task: 0 });
+  // The late answer changes nothing.
+  expect(schedule.step({ kind: 'task-answered', peer: 'slow', task: 0, runs: [] }, 12_000)).toEqual(
+    [],
+  );
+});
+
+test('what a declining peer has goes to others, and nothing more comes to it', () => {
+  const schedule = new Schedule(samplePlan(4));
+  schedule.step(joined({ peer: 'full' }, { peer: 'roomy' }), 0);
+  schedule.step({ kind: 'task-declined', peer: 'full', task: 0 }, 1);
+  expect(schedule.shares().get('full')).toEqual([1]);
+  schedule.step({ kind: 'peer-left', peer: 'roomy' }, 2);
+  expect(schedule.waiting).toBe(3);
+});
+
+test('only the machine that reads the source makes what has none', () => {
+  const schedule = new Schedule(samplePlan(3));
+  const effects = schedule.step(joined({ peer: 'local', isLocal: true, speed: 0 }), 0);
+  expect(effects).toEqual([]);
+  expect(schedule.waiting).toBe(3);
 });

@@ -1,0 +1,238 @@
+/**
+ * Pool: the coordinator's end of the wire for one run.
+ *
+ *   lease, release ──▶ Pool ──▶ messages ──▶ lease-holder.ts on other machines
+ *   joined, left, answers ◀── Pool ◀── messages, pulls of source leaves
+ *
+ * A lease is said again while nothing is heard of it, and everything that a peer may pull is what
+ * this run has leased to it: nothing else of this machine can be read through it.
+ */
+
+import {
+  type BlobName,
+  LEAF_BYTES,
+  type LeaseAnswer,
+  type PeerId,
+  type RunId,
+} from '../../proto/peer-messages.ts';
+import { leaseOf } from '../core/plan/leased-task.ts';
+import { bytesOf, digestOf, type Plan, type Weights } from '../core/plan/plan.ts';
+import { hex } from '../core/plan/unit-id.ts';
+import type { BlobProvider, Clock, ConnectedPeer, Kernels, Network, Source } from '../ports.ts';
+import { isWorking } from './offers.ts';
+
+export interface PoolParts {
+  readonly network: Network;
+  readonly clock: Clock;
+  readonly plan: Plan;
+  readonly run: RunId;
+  readonly source: Pick<Source, 'read'>;
+  readonly kernels: Pick<Kernels, 'sha256'>;
+  readonly onJoined: (peer: ConnectedPeer) => void;
+  readonly onLeft: (peer: PeerId) => void;
+  readonly onAnswer: (from: PeerId, answer: LeaseAnswer) => void;
+  readonly onFailure: (error: unknown) => void;
+}
+
+/** What one peer has had to do with the run. */
+export interface PeerShare {
+  readonly peer: PeerId;
+  readonly name: string;
+  tasks: number;
+  units: number;
+  /** Source bytes that left for it. */
+  sourceBytes: number;
+  /** Bytes of block runs that came from it. */
+  resultBytes: number;
+}
+
+interface GivenLease {
+  readonly runs: readonly number[];
+  heardMs: number;
+}
+
+interface Member {
+  readonly share: PeerShare;
+  readonly leases: Map<number, GivenLease>;
+  isHere: boolean;
+}
+
+// Long enough that a peer which is only busy has said something meanwhile.
+const SAY_AGAIN_MS = 5000;
+
+export class Pool {
+  readonly #parts: PoolParts;
+  readonly #members = new Map<PeerId, Member>();
+  /** Digests of the leaves of each range, by task. */
+  readonly #leaves = new Map<number, Promise<Uint8Array[][]>>();
+  /** What may be pulled: file and place of each range that has been leased. */
+  readonly #ranges = new Map<string, { file: string; offset: number }>();
+  readonly #weights = new Map<string, Weights>();
+  /** The hashing under way: one row group at a time is read for it. */
+  #hashing: Promise<unknown> = Promise.resolve();
+  #stops: (() => void)[] = [];
+
+  constructor(parts: PoolParts) {
+    this.#parts = parts;
+    for (const { importance } of parts.plan.tasks) {
+      if (importance !== undefined) this.#weights.set(hex(importance.digest), importance);
+    }
+  }
+
+  /** Opens the run with every peer that is connected and with those that come. */
+  start(): void {
+    const { network, onLeft, clock } = this.#parts;
+    this.#stops = [
+      network.serve(this.#provider()),
+      network.listen({
+        connected: (peer) => this.#open(peer),
+        disconnected: (peer) => {
+          const member = this.#members.get(peer);
+          if (member?.isHere !== true) return;
+          member.isHere = false;
+          member.leases.clear();
+          onLeft(peer);
+        },
+        message: ({ peer }, message) => {
+          const member = this.#members.get(peer);
+          if (member === undefined || !('run' in message) || message.run !== this.#parts.run)
+            return;
+          const heardMs = clock.now();
+          if (message.kind === 'working') {
+            for (const task of message.tasks) {
+              const lease = member.leases.get(task);
+              if (lease !== undefined) lease.heardMs = heardMs;
+            }
+          }
+          if (message.kind === 'answer') this.#parts.onAnswer(peer, message);
+        },
+      }),
+    ];
+  }
+
+  /** Tells every peer that the run is over. `sealed`: its source will not be asked for again. */
+  stop(sealed: boolean): void {
+    const { network, run } = this.#parts;
+    for (const peer of this.#members.keys()) network.send(peer, { kind: 'run-close', run, sealed });
+    for (const stop of this.#stops) stop();
+    this.#stops = [];
+  }
+
+  lease(peer: PeerId, task: number, runs: readonly number[]): void {
+    const { clock, onFailure } = this.#parts;
+    const member = this.#members.get(peer);
+    if (member === undefined) return;
+    member.leases.set(task, { runs, heardMs: clock.now() });
+    this.#say(peer, task).catch(onFailure);
+  }
+
+  /** Ends a lease: the peer may forget what it made, or stop making it. */
+  release(peer: PeerId, task: number): void {
+    const { network, run } = this.#parts;
+    this.#members.get(peer)?.leases.delete(task);
+    network.send(peer, { kind: 'kept', run, tasks: [task] });
+  }
+
+  /** Says leases again that nothing has been heard of. */
+  tick(): void {
+    const { clock, onFailure } = this.#parts;
+    for (const [peer, { leases }] of this.#members) {
+      for (const [task, lease] of leases) {
+        if (clock.now() - lease.heardMs < SAY_AGAIN_MS) continue;
+        lease.heardMs = clock.now();
+        this.#say(peer, task).catch(onFailure);
+      }
+    }
+  }
+
+  share(peer: PeerId): PeerShare | undefined {
+    return this.#members.get(peer)?.share;
+  }
+
+  shares(): PeerShare[] {
+    return [...this.#members.values()].map(({ share }) => ({ ...share }));
+  }
+
+  #open(peer: ConnectedPeer): void {
+    const { network, run, onJoined } = this.#parts;
+    if (!isWorking(peer)) return;
+    const known = this.#members.get(peer.peer);
+    const share = known?.share ?? {
+      peer: peer.peer,
+      name: peer.hello.name,
+      ...{ tasks: 0, units: 0, sourceBytes: 0, resultBytes: 0 },
+    };
+    this.#members.set(peer.peer, { share, leases: new Map(), isHere: true });
+    network.send(peer.peer, { kind: 'run-open', run });
+    onJoined(peer);
+  }
+
+  async #say(peer: PeerId, task: number): Promise<void> {
+    const { plan, network, run } = this.#parts;
+    const leaves = await this.#leavesOf(task);
+    const lease = this.#members.get(peer)?.leases.get(task);
+    // Answered or given back meanwhile.
+    if (lease === undefined) return;
+    network.send(peer, leaseOf(plan, task, lease.runs, { run, sources: [network.self], leaves }));
+  }
+
+  #leavesOf(index: number): Promise<Uint8Array[][]> {
+    const known = this.#leaves.get(index);
+    if (known !== undefined) return known;
+    const leaves = this.#hashing.then(() => this.#hashTask(index));
+    this.#hashing = leaves.catch(() => undefined);
+    this.#leaves.set(index, leaves);
+    return leaves;
+  }
+
+  async #hashTask(index: number): Promise<Uint8Array[][]> {
+    const { plan, source, kernels } = this.#parts;
+    const digests: Uint8Array[][] = [];
+    const buffer = new Uint8Array(LEAF_BYTES);
+    for (const { file, offset, bytes } of plan.tasks[index]?.group.ranges ?? []) {
+      const leaves: Uint8Array[] = [];
+      for (let at = 0; at < bytes; at += LEAF_BYTES) {
+        const leaf = buffer.subarray(0, Math.min(LEAF_BYTES, bytes - at));
+        await source.read(file, offset + at, leaf);
+        leaves.push(await kernels.sha256(leaf));
+      }
+      digests.push(leaves);
+      const key = rangeKey(digestOf(plan.fileDigests, file), offset, bytes);
+      this.#ranges.set(key, { file, offset });
+    }
+    return digests;
+  }
+
+  #provider(): BlobProvider {
+    return {
+      read: async (to, blob, offset, bytes) => {
+        if (!this.#members.has(to.peer) || blob.run !== this.#parts.run) return undefined;
+        if (blob.kind === 'source') return await this.#readSource(blob, offset, bytes);
+        if (blob.kind !== 'importance') return undefined;
+        const weights = this.#weights.get(hex(blob.digest));
+        if (weights === undefined || weights.values.byteLength !== blob.bytes) return undefined;
+        return bytesOf(weights.values).subarray(offset, offset + bytes);
+      },
+      sent: (to, blob, bytes) => {
+        const share = this.#members.get(to.peer)?.share;
+        if (share !== undefined && blob.kind === 'source') share.sourceBytes += bytes;
+      },
+    };
+  }
+
+  async #readSource(
+    blob: Extract<BlobName, { kind: 'source' }>,
+    offset: number,
+    bytes: number,
+  ): Promise<Uint8Array | undefined> {
+    const range = this.#ranges.get(rangeKey(blob.fileDigest, blob.offset, blob.bytes));
+    if (range === undefined) return undefined;
+    const into = new Uint8Array(bytes);
+    await this.#parts.source.read(range.file, range.offset + offset, into);
+    return into;
+  }
+}
+
+function rangeKey(fileDigest: string, offset: number, bytes: number): string {
+  return `${fileDigest}/${offset}/${bytes}`;
+}
