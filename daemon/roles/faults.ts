@@ -72,12 +72,6 @@ export const poolFaults = {
     what: 'a worker could not do its part',
     hint: 'quantd peers tells which machines take part; run the same command again to continue',
   },
-  diskFull: {
-    code: 'QD-8302',
-    exit: exitCodes.environment,
-    what: 'the disk that this machine offers to others is full',
-    hint: 'free some space, or offer more of it: quantd up --disk 200GiB',
-  },
 } as const satisfies Record<string, FaultKind>;
 
 /**
