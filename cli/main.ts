@@ -36,6 +36,7 @@ interface QuantizeOptions extends Shared {
   excludeWeights: string[];
   overrideKv: string[];
   dryRun?: boolean;
+  plan?: boolean;
   compat?: string;
 }
 interface ConvertOptions extends Shared {
@@ -118,6 +119,7 @@ withDaemonOptions(
       [],
     )
     .option('--dry-run', 'say what would be made, and how large; make nothing')
+    .option('--plan', 'the same, and which machine of the cluster would make how much')
     .option('--compat <tool>', 'llama-quantize: the header too is what that tool writes'),
 ).action((source: string, options: QuantizeOptions) =>
   runRequest(options, {
@@ -142,7 +144,7 @@ withDaemonOptions(
     includeWeights: options.includeWeights,
     excludeWeights: options.excludeWeights,
     overrideKv: options.overrideKv,
-    dryRun: options.dryRun ?? false,
+    dryRun: options.dryRun === true || options.plan === true,
     compat: options.compat,
   }),
 );

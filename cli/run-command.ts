@@ -9,7 +9,14 @@ import type { RunEvent } from '../proto/api.ts';
 import type { RunRequest } from '../proto/requests.ts';
 import type { Client } from './client.ts';
 import { renderFault } from './fault-view.ts';
-import { renderDone, renderOutputs, renderPlan, renderProgress } from './run-view.ts';
+import {
+  renderDone,
+  renderOutputs,
+  renderPlacement,
+  renderPlan,
+  renderProgress,
+  renderWork,
+} from './run-view.ts';
 
 // A log that is read later needs a sign of life, not a film.
 const PLAIN_INTERVAL_MS = 10_000;
@@ -91,6 +98,9 @@ class TextView implements View {
         this.#files = event.outputs.map(({ file }) => file);
         this.#lines(renderPlan(event));
         break;
+      case 'placement':
+        this.#lines(renderPlacement(event));
+        break;
       case 'notice':
         this.#lines([`note     ${event.text}`]);
         break;
@@ -102,7 +112,10 @@ class TextView implements View {
         break;
       case 'done':
         if (event.outputs === 0) this.#lines(['dry run: nothing was made']);
-        else this.#lines(['', ...renderOutputs(this.#inOrder()), '', renderDone(event)]);
+        else {
+          const files = renderOutputs(this.#inOrder());
+          this.#lines(['', ...files, '', ...renderWork(event), renderDone(event)]);
+        }
         break;
       case 'fault':
         this.#bar?.clear();

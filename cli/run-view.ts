@@ -24,6 +24,34 @@ export function renderPlan(plan: EventOf<'plan'>): string[] {
   ];
 }
 
+/** Which machine is to make how much. */
+export function renderPlacement({ peers }: EventOf<'placement'>): string[] {
+  const total = peers.reduce((sum, { sourceBytes }) => sum + sourceBytes, 0);
+  const rows = peers.map(({ name, tasks, sourceBytes }) => [
+    `  ${name}`,
+    bytesText(sourceBytes),
+    total > 0 ? `${((100 * sourceBytes) / total).toFixed(0)} %` : '',
+    `${tasks} reads`,
+  ]);
+  return ['shares', ...tableText(rows, [1, 2, 3])];
+}
+
+/** Which machine did how much, where several did something. */
+export function renderWork({ peers }: EventOf<'done'>): string[] {
+  if (peers.length < 2) return [];
+  const rows = peers.map(({ name, tasks, units, sourceBytes, resultBytes }) => [
+    name,
+    String(tasks),
+    String(units),
+    bytesText(sourceBytes),
+    bytesText(resultBytes),
+  ]);
+  return [
+    ...tableText([['machine', 'reads', 'units', 'source', 'made'], ...rows], [1, 2, 3, 4]),
+    '',
+  ];
+}
+
 const stages = {
   fingerprint: 'hashing the source',
   quantize: 'quantizing',
