@@ -52,6 +52,19 @@ export class Roster {
     return [...this.#held.values()].map(({ bytes }) => bytes).sort(compareBytes);
   }
 
+  /** What holds about a peer, as it was signed. */
+  recordOf(peer: PeerId): Uint8Array | undefined {
+    return this.#held.get(`peer ${peer}`)?.bytes;
+  }
+
+  /** A roster of its own, that can be added to. */
+  copy(): Roster {
+    const copy = new Roster(this.cluster, this.#verify);
+    for (const [subject, held] of this.#held) copy.#held.set(subject, held);
+    for (const key of this.#seen) copy.#seen.add(key);
+    return copy;
+  }
+
   members(): AdmitRecord[] {
     return [...this.#held.values()]
       .map(({ record }) => record)
