@@ -7,6 +7,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { provide } from './debian-packages.mjs';
 import { runOrExit, timed } from './setup.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -16,21 +17,11 @@ const soak = process.argv.includes('--soak');
 // Enough for a few thousand cases, and for a few million.
 const fuzzSeconds = soak ? 1200 : 20;
 
-const runs = (command) => spawnSync(command, ['--version'], { stdio: 'ignore' }).status === 0;
-
-/** Whether the commands run, if need be after an installation; on CI they must. */
-function provide(commands, packages) {
-  if (commands.every(runs)) return true;
-  const install = ['apt-get', 'install', '-y', '--no-install-recommends', ...packages];
-  if (process.env.CI === undefined || process.getuid?.() !== 0) {
-    console.log(`left out, it needs ${commands.join(' and ')}:  ${install.join(' ')}`);
-    // A soak that leaves something out has not passed.
-    if (soak) process.exit(3);
-    return false;
-  }
-  runOrExit('apt-get', ['update', '-qq']);
-  runOrExit(install[0], install.slice(1));
-  return true;
+/** Whether a part's compilers are there; a soak that leaves something out has not passed. */
+function provideCompilers(commands, packages) {
+  const provided = provide(commands, packages);
+  if (!provided && soak) process.exit(3);
+  return provided;
 }
 
 const build = (args, env = {}) =>
@@ -42,7 +33,8 @@ const build = (args, env = {}) =>
 function checkArm() {
   const prefix = 'aarch64-linux-gnu-';
   if (process.arch === 'arm64') return;
-  if (!provide([`${prefix}g++`, 'qemu-aarch64'], ['g++-aarch64-linux-gnu', 'qemu-user'])) return;
+  if (!provideCompilers([`${prefix}g++`, 'qemu-aarch64'], ['g++-aarch64-linux-gnu', 'qemu-user']))
+    return;
   const tools = { CXX: `${prefix}g++`, OBJDUMP: `${prefix}objdump` };
   build(['--check', '--target=aarch64'], tools);
   runOrExit('qemu-aarch64', [join(programs, 'check-aarch64'), soak ? '--quick' : '--self-test']);
@@ -51,7 +43,7 @@ function checkArm() {
 /** Every set against the scalar one, under sanitizers, made by a second compiler. */
 function checkSanitized() {
   const clang = process.env.CXX ?? 'clang++-14';
-  if (!provide([clang], ['clang-14', 'libclang-rt-14-dev'])) return;
+  if (!provideCompilers([clang], ['clang-14', 'libclang-rt-14-dev'])) return;
   build(['--fuzz'], { CXX: clang });
   runOrExit(join(programs, 'check-sanitize'), soak ? [] : ['--quick']);
   fuzz();

@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { provide } from './debian-packages.mjs';
 import { runOrExit, setup, timed } from './setup.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -10,6 +11,8 @@ const times = [];
 const part = async (name, work) => times.push([name, await timed(work)]);
 
 await part('set-up', () => setup({ dev: true, isas: 'all' }));
+// Hosts in network namespaces, and an image built without Docker.
+await part('packages', () => provide(['ip', 'debootstrap'], ['iproute2', 'debootstrap']));
 await part('kernel checks', () => runOrExit(process.execPath, ['scripts/kernel-checks.mjs']));
 let status = 1;
 await part('vitest', () => {
