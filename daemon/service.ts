@@ -9,11 +9,12 @@ import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import type { RunEvent, Status } from '../proto/api.ts';
 import type { InspectReport } from '../proto/inspect.ts';
 import type { RunRequest } from '../proto/requests.ts';
-import type { FileHasher } from './adapters/kernels.ts';
+import type { Addon } from './adapters/kernels.ts';
 import { openOutputDirectory } from './adapters/output-files.ts';
 import { openSource, openSourceFile } from './adapters/source-directory.ts';
 import type { Sha256 } from './core/plan/unit-id.ts';
-import type { Kernels, LocalService } from './ports.ts';
+import type { LocalService } from './ports.ts';
+import { Costs } from './roles/costs.ts';
 import { inspectFile } from './roles/inspect.ts';
 import { type RunPorts, run } from './roles/run.ts';
 import type { Settings } from './settings.ts';
@@ -33,13 +34,13 @@ const DELAY_RESOLUTION_MS = 10;
 
 export class Service implements LocalService {
   readonly #settings: Settings;
-  readonly #kernels: Kernels;
+  readonly #kernels: Addon;
   readonly #ports: RunPorts;
   readonly #running = new Map<number, Running>();
   readonly #delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
   #lastRun = 0;
 
-  constructor(settings: Settings, kernels: Kernels & FileHasher, sha256: Sha256) {
+  constructor(settings: Settings, kernels: Addon, sha256: Sha256) {
     this.#settings = settings;
     this.#kernels = kernels;
     this.#delay.enable();
@@ -81,12 +82,13 @@ export class Service implements LocalService {
   ): { run: number; ended: Promise<void> } {
     const id = ++this.#lastRun;
     const drain = new AbortController();
+    const costs = new Costs(this.#ports, () => this.#kernels.spent());
     const note = (event: RunEvent): void => {
       const running = this.#running.get(id);
       if (running !== undefined && event.type === 'progress') Object.assign(running, event);
-      report(event);
+      report(costs.complete(event));
     };
-    const ended = run(request, this.#ports, note, drain.signal).finally(() =>
+    const ended = run(request, costs.ports, note, drain.signal).finally(() =>
       this.#running.delete(id),
     );
     this.#running.set(id, {

@@ -15,6 +15,7 @@
 #include "file-hash.h"
 #include "job.h"
 #include "pool.h"
+#include "stopwatch.h"
 
 namespace quantd {
 namespace {
@@ -185,7 +186,10 @@ class QuantizeTask : public Promised {
   }
 
   void Run(Worker& worker) override {
+    const Stopwatch running;
     reply_ = RunQuantize(kernels_, sha256_, request_, worker.scratch, stop);
+    spent.hash = reply_.hash_seconds;
+    spent.compute = running.Seconds() - spent.hash;
   }
 
   void Settle(Napi::Env env) override {
@@ -292,6 +296,7 @@ class BytesHashTask : public Promised {
   }
 
   void Run(Worker&) override {
+    const Stopwatch running;
     Sha256 state;
     Sha256Start(state);
     for (size_t at = 0; at < bytes_.size && !stop.load(std::memory_order_relaxed);) {
@@ -301,6 +306,7 @@ class BytesHashTask : public Promised {
       at += size;
     }
     Sha256Finish(sha256_, state, digest_.bytes);
+    spent.hash = running.Seconds();
   }
 
   void Settle(Napi::Env env) override {
@@ -342,7 +348,10 @@ class FileHashTask : public Promised {
   }
 
   void Run(Worker& worker) override {
+    const Stopwatch running;
     reply_ = HashFile(sha256_, path_.c_str(), worker.read_buffer, stop);
+    spent.wait = reply_.wait_seconds;
+    spent.hash = running.Seconds() - spent.wait;
   }
 
   // A digest, or an error.
@@ -381,7 +390,10 @@ class PiecesHashTask : public Promised {
   }
 
   void Run(Worker& worker) override {
+    const Stopwatch running;
     reply_ = HashPieces(sha256_, path_.c_str(), offset_, sizes_, chain_, worker.read_buffer, stop);
+    spent.wait = reply_.whole.wait_seconds;
+    spent.hash = running.Seconds() - spent.wait;
   }
 
   // {pieces: digests, digest: of all so far, chain} or an error as of FileHashTask.

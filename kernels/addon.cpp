@@ -35,6 +35,7 @@ class Border : public Napi::ObjectWrap<Border> {
                         InstanceMethod<&Border::Cancel>("cancel"),
                         InstanceMethod<&Border::SelfTest>("selfTest"),
                         InstanceMethod<&Border::Close>("close"),
+                        InstanceAccessor<&Border::SpentSoFar>("spent"),
                         InstanceAccessor<&Border::Info>("info")});
   }
 
@@ -157,6 +158,15 @@ class Border : public Napi::ObjectWrap<Border> {
     return info;
   }
 
+  // Seconds of the threads, over all tasks that have ended.
+  Napi::Value SpentSoFar(const Napi::CallbackInfo& call) {
+    auto spent = Napi::Object::New(call.Env());
+    spent.Set("compute", spent_.compute);
+    spent.Set("hash", spent_.hash);
+    spent.Set("wait", spent_.wait);
+    return spent;
+  }
+
   Napi::Value Close(const Napi::CallbackInfo& call) {
     Shut(call.Env());
     return call.Env().Undefined();
@@ -213,6 +223,9 @@ class Border : public Napi::ObjectWrap<Border> {
     if (found == in_flight_.end()) return;  // Settled by Close.
     const std::unique_ptr<Promised> task = std::move(found->second);
     in_flight_.erase(found);
+    spent_.compute += task->spent.compute;
+    spent_.hash += task->spent.hash;
+    spent_.wait += task->spent.wait;
     task->Settle(Env());
     if (in_flight_.empty()) {
       napi_unref_threadsafe_function(Env(), finished_);
@@ -262,6 +275,7 @@ class Border : public Napi::ObjectWrap<Border> {
   // Touched by the main thread alone.
   std::map<uintptr_t, std::unique_ptr<Promised>> in_flight_;
   uintptr_t last_ticket_ = 0;
+  Spent spent_;
 };
 
 Napi::Object Initialize(Napi::Env env, Napi::Object exports) {

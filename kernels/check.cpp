@@ -133,8 +133,8 @@ void CheckSha256Two(const Sha256Code& code, const std::vector<uint8_t>& message,
   const size_t first = cut / 3;
   const uint8_t* bytes = message.data();
   Sha256Update(code, whole, bytes, first);
-  Sha256UpdateTwo(code, whole, part, bytes + first, cut - first);
-  Sha256UpdateTwo(code, part, whole, bytes + cut, message.size() - cut);
+  Sha256UpdateTwo(code, whole, bytes + first, part, bytes + first, cut - first);
+  Sha256UpdateTwo(code, part, bytes + cut, whole, bytes + cut, message.size() - cut);
   Sha256Update(code, plain, bytes + first, message.size() - first);
   Sha256Finish(code, whole, digest);
   if (memcmp(digest, expected, sizeof digest) != 0) Fail("SHA-256 of two differs", code.name);

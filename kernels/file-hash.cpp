@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "read-ahead.h"
+#include "stopwatch.h"
 
 namespace quantd {
 namespace {
@@ -58,7 +59,9 @@ void ReadSteps(const RegularFile& file, uint64_t offset, uint64_t size,
       reply.stopped = true;
       return;
     }
+    const Stopwatch waiting;
     const ReadStep step = reading.Next();
+    reply.wait_seconds += waiting.Seconds();
     if (step.error != 0) {
       reply.error = step.error;
       reply.syscall = "read";
@@ -84,7 +87,7 @@ class PieceHasher {
       const size_t left = step.size - at;
       const size_t taken = missing < left ? static_cast<size_t>(missing) : left;
       const uint8_t* bytes = step.data + at;
-      Sha256UpdateTwo(sha256_, chain_, piece_, bytes, taken);
+      Sha256UpdateTwo(sha256_, chain_, bytes, piece_, bytes, taken);
       at += taken;
       FinishFull();
     }

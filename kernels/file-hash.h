@@ -16,6 +16,7 @@ struct FileHashReply {
   int error = 0;               // errno; 0 when there is a digest.
   const char* syscall = "";    // Which call gave the error.
   Digest digest = {};
+  double wait_seconds = 0;  // For bytes that had not been read yet.
 };
 
 // buffer grows to the size of two reads. Looks at `stop` between reads.

@@ -1,6 +1,7 @@
 #include "job.h"
 
 #include "numbers.h"
+#include "stopwatch.h"
 
 namespace quantd {
 namespace {
@@ -38,16 +39,14 @@ struct Failure {
 
 // Makes a span's blocks in every format, and finds the first element that one could not store.
 // Returns false when there is one.
-bool MakeSpan(const Kernels& kernels, const Sha256Code& sha256, const QuantizeRequest& request,
-              const Span& span, const float* values, std::vector<Sha256>& hashes,
-              Failure& failure) {
+bool MakeSpan(const Kernels& kernels, const QuantizeRequest& request, const Span& span,
+              const float* values, Failure& failure) {
   const size_t count = span.rows * span.columns;
   size_t first = count;
   for (size_t t = 0; t < request.targets.size(); ++t) {
     const Target& target = request.targets[t];
     const Format& format = kFormats[target.format];
     uint8_t* into = target.into + span.start / format.block_elements * format.block_bytes;
-    const size_t blocks = count / format.block_elements;
     const QuantizeRows make = FindQuantizer(kernels, target.format, request.importance != nullptr);
     const size_t made = make(values, span.rows, span.columns, request.importance, into);
     const size_t bad =
@@ -58,9 +57,38 @@ bool MakeSpan(const Kernels& kernels, const Sha256Code& sha256, const QuantizeRe
       const Outcome outcome = bad < made ? Outcome::kScaleOverflow : Outcome::kNoGridPoint;
       failure = {outcome, span.start + bad, t};
     }
-    Sha256Update(sha256, hashes[t], into, blocks * format.block_bytes);
   }
   return first == count;
+}
+
+// The blocks of a span in one of its formats.
+struct Made {
+  const uint8_t* bytes;
+  size_t size;
+};
+
+Made FindMade(const Target& target, const Span& span) {
+  const Format& format = kFormats[target.format];
+  const size_t blocks = span.rows * span.columns / format.block_elements;
+  return {target.into + span.start / format.block_elements * format.block_bytes,
+          blocks * format.block_bytes};
+}
+
+// Two targets at a time, which is faster than one after the other.
+void HashSpan(const Sha256Code& sha256, const QuantizeRequest& request, const Span& span,
+              std::vector<Sha256>& hashes) {
+  const size_t count = hashes.size();
+  for (size_t t = 0; t < count; t += 2) {
+    const Made first = FindMade(request.targets[t], span);
+    size_t both = 0;
+    if (t + 1 < count) {
+      const Made second = FindMade(request.targets[t + 1], span);
+      both = first.size < second.size ? first.size : second.size;
+      Sha256UpdateTwo(sha256, hashes[t], first.bytes, hashes[t + 1], second.bytes, both);
+      Sha256Update(sha256, hashes[t + 1], second.bytes + both, second.size - both);
+    }
+    Sha256Update(sha256, hashes[t], first.bytes + both, first.size - both);
+  }
 }
 
 // The next span from `start`: as many whole rows as fit, or a piece of a row that does not. With
@@ -125,7 +153,12 @@ QuantizeReply RunQuantize(const Kernels& kernels, const Sha256Code& sha256,
     if (bad < size) return fail(Outcome::kSourceNotFinite, start + bad, 0);
     // What is no number is the better news, so the rest is looked at even when nothing is made.
     if (!failed) {
-      failed = !MakeSpan(kernels, sha256, request, span, scratch.data(), hashes, failure);
+      failed = !MakeSpan(kernels, request, span, scratch.data(), failure);
+    }
+    if (!failed) {
+      const Stopwatch hashing;
+      HashSpan(sha256, request, span, hashes);
+      reply.hash_seconds += hashing.Seconds();
     }
     start += size;
   }

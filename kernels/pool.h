@@ -21,6 +21,13 @@ struct Worker {
   std::vector<uint8_t> read_buffer;  // Grows once, at the first file.
 };
 
+// Where a thread's seconds went while it ran a task.
+struct Spent {
+  double compute = 0;
+  double hash = 0;
+  double wait = 0;  // For bytes of a file.
+};
+
 class Task {
  public:
   virtual ~Task() = default;
@@ -28,6 +35,8 @@ class Task {
   virtual void Run(Worker& worker) = 0;
   // Any thread may set it; a running task looks at it every few milliseconds.
   std::atomic<bool> stop{false};
+  // Set by Run.
+  Spent spent;
   // Set by the pool; read it after `finished`, or after Stop.
   bool ran = false;
 };

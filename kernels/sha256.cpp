@@ -95,25 +95,26 @@ void Sha256Update(const Sha256Code& code, Sha256& state, const uint8_t* data, si
   state.bytes += size;
 }
 
-void Sha256UpdateTwo(const Sha256Code& code, Sha256& first, Sha256& second, const uint8_t* data,
-                     size_t size) {
+void Sha256UpdateTwo(const Sha256Code& code, Sha256& first, const uint8_t* first_data,
+                     Sha256& second, const uint8_t* second_data, size_t size) {
   // Their blocks need not begin at the same byte.
   size_t at_first = 0;
   size_t at_second = 0;
   if (code.compress_two != nullptr) {
-    at_first = TopUp(code, first, data, size);
-    at_second = TopUp(code, second, data, size);
+    at_first = TopUp(code, first, first_data, size);
+    at_second = TopUp(code, second, second_data, size);
     const size_t later = at_first > at_second ? at_first : at_second;
     const size_t blocks = (size - later) / kSha256BlockBytes;
-    code.compress_two(first.words, data + at_first, second.words, data + at_second, blocks);
+    code.compress_two(first.words, first_data + at_first, second.words, second_data + at_second,
+                      blocks);
     const size_t bytes = blocks * kSha256BlockBytes;
     first.bytes += bytes;
     second.bytes += bytes;
     at_first += bytes;
     at_second += bytes;
   }
-  Sha256Update(code, first, data + at_first, size - at_first);
-  Sha256Update(code, second, data + at_second, size - at_second);
+  Sha256Update(code, first, first_data + at_first, size - at_first);
+  Sha256Update(code, second, second_data + at_second, size - at_second);
 }
 
 void Sha256Finish(const Sha256Code& code, Sha256& state, uint8_t digest[kSha256Bytes]) {

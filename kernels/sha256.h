@@ -36,9 +36,9 @@ struct Sha256 {
 
 void Sha256Start(Sha256& state);
 void Sha256Update(const Sha256Code& code, Sha256& state, const uint8_t* data, size_t size);
-// The same bytes into two states.
-void Sha256UpdateTwo(const Sha256Code& code, Sha256& first, Sha256& second, const uint8_t* data,
-                     size_t size);
+// As many bytes into each of two states; they may be the same bytes.
+void Sha256UpdateTwo(const Sha256Code& code, Sha256& first, const uint8_t* first_data,
+                     Sha256& second, const uint8_t* second_data, size_t size);
 void Sha256Finish(const Sha256Code& code, Sha256& state, uint8_t digest[kSha256Bytes]);
 
 // The state as bytes: eight words and the byte count big endian, then the buffer with its unused

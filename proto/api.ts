@@ -34,6 +34,24 @@ export interface PeerWork {
   readonly resultBytes: number;
 }
 
+/**
+ * What a stage of a run cost. Within it everything overlaps, so that the part with the most
+ * seconds is what limits it.
+ */
+export interface StageCosts {
+  readonly stage: 'fingerprint' | 'quantize' | 'verify';
+  readonly seconds: number;
+  /** Of the kernels' threads, added up: as many pass in a second as there are threads. */
+  readonly computeThreadSeconds: number;
+  readonly hashThreadSeconds: number;
+  /** During which a read was under way; where files are hashed, waited for. */
+  readonly readSeconds: number;
+  /** During which a write was under way. */
+  readonly writeSeconds: number;
+  /** During which a disk was asked to have bytes for good. */
+  readonly syncSeconds: number;
+}
+
 export type RunEvent =
   | { readonly type: 'accepted'; readonly run: number }
   /** Something the user should know and need not act on. */
@@ -85,6 +103,8 @@ export type RunEvent =
       readonly outputs: number;
       /** Every machine that had a part in the run. */
       readonly peers: readonly PeerWork[];
+      /** In the order they began. */
+      readonly stages?: readonly StageCosts[];
     }
   | ({ readonly type: 'fault' } & FaultMessage);
 

@@ -33,10 +33,22 @@ export interface FilePieces {
   readonly chain?: Uint8Array;
 }
 
+/** Seconds of the addon's threads, added up over all jobs that have ended. */
+export interface ThreadSeconds {
+  readonly compute: number;
+  readonly hash: number;
+  /** Of threads that hash a file and wait for its bytes. */
+  readonly wait: number;
+}
+
 /** What the addon does beyond the port, for adapters. */
 export interface FileHasher {
   /** Read on the addon's own threads; rejects with what node:fs would, ENODATA at an early end. */
   sha256Pieces(pieces: FilePieces, signal?: AbortSignal): Promise<PieceDigests>;
+}
+
+export interface Addon extends Kernels, FileHasher {
+  spent(): ThreadSeconds;
 }
 
 /** Work that can be given up by its ticket. */
@@ -48,6 +60,7 @@ interface Ticketed<Result> {
 /** What kernels/addon.cpp defines. */
 interface NativeKernels {
   readonly info: KernelInfo;
+  readonly spent: ThreadSeconds;
   quantize(job: QuantizeJob): Promise<QuantizeResult>;
   sha256(bytes: Uint8Array): Promise<Uint8Array>;
   sha256File(path: string): Ticketed<Uint8Array>;
@@ -64,7 +77,7 @@ type NativeConstructor = new (options: { threads: number; isa?: string }) => Nat
  * environment faults of kernel-faults.ts. After `close`, what is under way and what comes later
  * rejects.
  */
-export function loadKernels(options: KernelOptions): Kernels & FileHasher {
+export function loadKernels(options: KernelOptions): Addon {
   const native = construct(requireAddon(options.addonPath), options);
   const wrong = native.selfTest();
   if (wrong !== undefined) {
@@ -78,6 +91,7 @@ export function loadKernels(options: KernelOptions): Kernels & FileHasher {
     sha256File: (path, signal) => cancellable(native, path, signal, () => native.sha256File(path)),
     sha256Pieces: (pieces, signal) =>
       cancellable(native, pieces.path, signal, () => native.sha256Pieces(pieces)),
+    spent: () => native.spent,
     close: () => native.close(),
   };
 }
