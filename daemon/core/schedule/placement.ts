@@ -55,13 +55,14 @@ export function placeTasks(
   };
   const { layers, others } = groupByLayer(tasks, waiting);
   const left: number[] = [...others];
-  let current = 0;
+  const layerBytes = layers.reduce((total, layer) => total + sum(layer), 0);
+  let start = 0;
   for (const layer of layers) {
     const bytes = sum(layer);
-    current = nextShare(shares, current, bytes);
-    const share = shares[current];
+    const share = shareAt(shares, (start + bytes / 2) / layerBytes, bytes);
+    start += bytes;
     // Where a layer fits nowhere as a whole, its row groups may still fit.
-    if (share === undefined || share.bytes + bytes > share.roomBytes) left.push(...layer);
+    if (share === undefined) left.push(...layer);
     else for (const task of layer) place(task, share);
   }
   for (const task of left) {
@@ -105,17 +106,20 @@ function groupByLayer(
   return { layers, others };
 }
 
-/** The share that the next layer goes to: the border between two peers lies nearest its target. */
-function nextShare(shares: readonly Share[], from: number, bytes: number): number {
-  let index = from;
-  while (index < shares.length - 1) {
-    const share = shares[index];
-    if (share === undefined) break;
-    const fits = share.bytes + bytes <= share.roomBytes;
-    if (fits && share.bytes + bytes / 2 <= share.targetBytes) break;
-    index++;
-  }
-  return index;
+/**
+ * The share of a layer whose middle lies `middle` of the way (0 to 1) through all layers: that in
+ * whose part it falls, so that no share is more than a layer above its target. Where that has no
+ * room, the nearest after it, else before it.
+ */
+function shareAt(shares: readonly Share[], middle: number, bytes: number): Share | undefined {
+  const total = shares.reduce((sum, { targetBytes }) => sum + targetBytes, 0);
+  let end = 0;
+  const at = shares.findIndex(({ targetBytes }) => {
+    end += targetBytes;
+    return middle * total < end;
+  });
+  const fits = (share: Share): boolean => share.bytes + bytes <= share.roomBytes;
+  return shares.slice(Math.max(0, at)).find(fits) ?? shares.findLast(fits);
 }
 
 /** The share that is furthest below its target, of those with room for so many bytes. */
