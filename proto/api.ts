@@ -26,6 +26,8 @@ export interface OutputSummary {
 /** What one machine has had to do with a run. */
 export interface PeerWork {
   readonly name: string;
+  /** Leases that it was given, and tasks of which it made something that was used. */
+  readonly leases: number;
   readonly tasks: number;
   readonly units: number;
   /** Source bytes that it read, or that were sent to it. */

@@ -76,12 +76,14 @@ export class Coordinator {
   /** Ends what is being pulled from a peer when it goes away. */
   readonly #pulls = new Map<PeerId, AbortController>();
   readonly #strikes = new Map<PeerId, number>();
+  /** Why each peer declined last. */
+  readonly #declines = new Map<PeerId, string>();
   readonly #credit = new Credit(TAKE_BYTES_MAX);
   readonly #stop = new AbortController();
   readonly #local: PeerShare = {
     peer: LOCAL_PEER,
     name: LOCAL_PEER,
-    ...{ tasks: 0, units: 0, sourceBytes: 0, resultBytes: 0 },
+    ...{ leases: 0, tasks: 0, units: 0, sourceBytes: 0, resultBytes: 0 },
   };
   #isCommitting = false;
   #isVerifying = false;
@@ -253,6 +255,7 @@ export class Coordinator {
   async #runLease(index: number, wanted: readonly number[]): Promise<void> {
     const { worker, source } = this.#parts;
     const task = this.#task(index);
+    this.#local.leases++;
     let written: number[] = [];
     try {
       await worker.run(task, wanted, source, this.#stop.signal, async (made) => {
@@ -311,7 +314,11 @@ export class Coordinator {
     }
     if (answer.declined !== undefined) {
       const name = this.#pool?.share(from)?.name ?? from;
-      onNotice(`${name} takes no more of this run: ${answer.declined}`);
+      // It is asked again after a while, and then may say the same again.
+      if (this.#declines.get(from) !== answer.declined) {
+        onNotice(`${name} takes nothing of this run for now: ${answer.declined}`);
+      }
+      this.#declines.set(from, answer.declined);
       this.#giveUp(from, answer.task);
       return;
     }

@@ -38,6 +38,8 @@ export interface PoolParts {
 export interface PeerShare {
   readonly peer: PeerId;
   readonly name: string;
+  /** Leases that it was given; more than tasks where it died, was overtaken or came too late. */
+  leases: number;
   tasks: number;
   units: number;
   /** Source bytes that left for it. */
@@ -123,6 +125,7 @@ export class Pool {
     const member = this.#members.get(peer);
     if (member === undefined) return;
     member.leases.set(task, { runs, heardMs: clock.now() });
+    member.share.leases++;
     this.#say(peer, task).catch(onFailure);
   }
 
@@ -160,7 +163,7 @@ export class Pool {
     const share = known?.share ?? {
       peer: peer.peer,
       name: peer.hello.name,
-      ...{ tasks: 0, units: 0, sourceBytes: 0, resultBytes: 0 },
+      ...{ leases: 0, tasks: 0, units: 0, sourceBytes: 0, resultBytes: 0 },
     };
     this.#members.set(peer.peer, { share, leases: new Map(), isHere: true });
     network.send(peer.peer, { kind: 'run-open', run });
