@@ -124,9 +124,13 @@ class DiskOutput implements OutputFile {
       this.#part = await open(`${this.#final}.part`, 'w+');
       await this.#part.truncate(this.#bytes);
       await this.#part.sync();
-      this.#journal = await open(this.#journalPath, 'ax');
+      // It gets its name whole: a torn head could not be told from the journal of another run.
+      const draft = `${this.#journalPath}.new`;
+      await rm(draft, { force: true });
+      this.#journal = await open(draft, 'ax');
       await appendFully(this.#journal, journal);
       await this.#journal.sync();
+      await rename(draft, this.#journalPath);
       await syncDirectory(dirname(this.#journalPath));
       await syncDirectory(dirname(this.#final));
     });
