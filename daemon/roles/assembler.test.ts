@@ -14,6 +14,7 @@ import { loadKernels } from '../adapters/kernels.ts';
 import { openOutputDirectory } from '../adapters/output-files.ts';
 import type { OutputRun, PlannedOutput } from '../core/plan/plan.ts';
 import type { UnitId } from '../core/plan/unit-id.ts';
+import type { OutputDirectory, OutputFile } from '../ports.ts';
 import { Assembler } from './assembler.ts';
 import { outputFaults } from './faults.ts';
 
@@ -66,9 +67,17 @@ const anyOutput: fc.Arbitrary<Made> = fc
   .map((parts) => makeOutput(...parts));
 
 /** Opens `output` in a directory of its own, with every run written and committed. */
-async function assemble({ output, runs }: Made) {
+async function assemble({ output, runs }: Made, change?: (file: OutputFile) => void) {
   const path = mkdtempSync(join(scratch, 'out-'));
-  const directory = await openOutputDirectory(path, kernels);
+  const real = await openOutputDirectory(path, kernels);
+  const directory: OutputDirectory = {
+    ...real,
+    open: async (...args) => {
+      const file = await real.open(...args);
+      change?.(file);
+      return file;
+    },
+  };
   const assembler = await Assembler.open(output, false, { directory, sha256 });
   for (const [run, bytes] of runs.entries()) await assembler.write(run, bytes, sha256(bytes));
   await assembler.commit();
@@ -129,6 +138,25 @@ test('a changed byte loses its run, or is put right where no run lies', async ()
     ),
     { numRuns: 40 },
   );
+});
+
+// Goal: what is put right is looked at too, so that a disk which keeps nothing cannot be sealed.
+test('padding that the disk does not take is a fault', async () => {
+  const made = makeOutput(new Uint8Array(64), [[0, new Uint8Array(500).fill(7)]], 12);
+  let isDeaf = false;
+  const { assembler, path, close } = await assemble(made, (file) => {
+    const write = file.write.bind(file);
+    file.write = (offset, bytes) => (isDeaf ? Promise.resolve() : write(offset, bytes));
+  });
+  const bytes = Buffer.from(made.expected);
+  bytes[570] = 1;
+  writeFileSync(`${path}.part`, bytes);
+  isDeaf = true;
+  await expect(assembler.verify(() => undefined, signal)).rejects.toMatchObject({
+    kind: outputFaults.keepsFailing,
+    detail: { byte: 564 },
+  });
+  await close();
 });
 
 test('a sealed file that was changed is a fault, and so is a shorter one', async () => {

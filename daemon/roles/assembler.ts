@@ -160,7 +160,10 @@ export class Assembler {
       const { file } = this.output;
       throw new FaultError(outputFaults.changedSince, { file, byte: first.offset });
     }
-    await this.#repair(wrong.filter(({ run }) => run === undefined));
+    await this.#repair(
+      wrong.filter(({ run }) => run === undefined),
+      signal,
+    );
     this.#digest = first === undefined ? hex(digest) : undefined;
     const lost = wrong.flatMap(({ run }) => (run === undefined ? [] : [run]));
     for (const run of lost) this.#digests.delete(run);
@@ -223,10 +226,14 @@ export class Assembler {
     return offset === 0 ? this.output.layout.header : new Uint8Array(bytes);
   }
 
-  /** A crash may leave this undone in a growing file. */
-  async #repair(pieces: readonly Piece[]): Promise<void> {
-    for (const { offset, bytes } of pieces) {
+  /** A crash may leave this undone in a growing file. What is put right is read back as well. */
+  async #repair(pieces: readonly Piece[], signal: AbortSignal): Promise<void> {
+    for (const piece of pieces) {
+      const { offset, bytes } = piece;
       await this.#file.write(offset, this.#fixedBytes(offset, bytes));
+      const found = await this.#file.hash(offset, [bytes], undefined, signal);
+      if (this.#isRight(piece, found.pieces[0])) continue;
+      throw new FaultError(outputFaults.keepsFailing, { file: this.output.file, byte: offset });
     }
   }
 }
