@@ -318,6 +318,19 @@ test('what a declining peer has goes to others, and nothing more comes to it', (
   expect(schedule.waiting).toBe(3);
 });
 
+test('a peer that declined is asked again after half a minute, should nobody else be here', () => {
+  const schedule = new Schedule(samplePlan(3));
+  schedule.step(joined({ peer: 'full' }), 0);
+  schedule.step({ kind: 'task-declined', peer: 'full', task: 0 }, 1000);
+  expect(schedule.step({ kind: 'tick' }, 30_999)).toEqual([]);
+  expect(schedule.step({ kind: 'tick' }, 31_000)).toContainEqual({
+    kind: 'lease',
+    peer: 'full',
+    task: 0,
+    runs: [0, 1],
+  });
+});
+
 test('only the machine that reads the source makes what has none', () => {
   const schedule = new Schedule(samplePlan(3));
   const effects = schedule.step(joined({ peer: 'local', isLocal: true, speed: 0 }), 0);

@@ -39,7 +39,7 @@ export type ScheduleEvent =
       readonly task: number;
       readonly runs: readonly number[];
     }
-  /** The peer cannot make the task; it gets no other until it joins again. */
+  /** The peer cannot make the task; it gets no other for a while, or until it joins again. */
   | { readonly kind: 'task-declined'; readonly peer: PeerId; readonly task: number }
   /** Runs of an output are durable. Also told at the start for what an earlier run left. */
   | { readonly kind: 'runs-stored'; readonly output: number; readonly runs: readonly number[] }
@@ -71,8 +71,8 @@ interface Peer extends PeerOffer {
   /** Waiting tasks that the placement gives it, in the order of the source. */
   queue: number[];
   memoryUsed: number;
-  /** It could not make a task: nothing more for it. */
-  isClosed: boolean;
+  /** It could not make a task: nothing more for it until then; 0 while it is open. */
+  closedUntilMs: number;
   readonly joinedMs: number;
   bytesAnswered: number;
   answeredMs: number;
@@ -84,6 +84,8 @@ const OVERTAKE_MS = 10_000;
 const OVERTAKE_LEASES = 4;
 // An idle peer takes waiting tasks of one that would need longer than this for those it has.
 const TAKE_OVER_MS = 20_000;
+// What a peer declines for, such as a full disk or a broken link, may have passed by then.
+const CLOSED_MS = 30_000;
 // A third copy of a task gains nothing that the second does not.
 const HOLDERS_MAX = 2;
 
@@ -174,6 +176,7 @@ export class Schedule {
         this.#outputState[event.output] = 'sealed';
         return [];
       case 'tick':
+        this.#openAgain();
         return [];
       case 'drain':
         this.#draining = true;
@@ -189,7 +192,7 @@ export class Schedule {
       leased: new Map(),
       queue: [],
       memoryUsed: 0,
-      isClosed: false,
+      closedUntilMs: 0,
       joinedMs: this.#nowMs,
       bytesAnswered: 0,
       answeredMs: this.#nowMs,
@@ -236,9 +239,19 @@ export class Schedule {
   #declined(id: PeerId, task: number): void {
     const peer = this.#peers.get(id);
     if (peer === undefined) return;
-    peer.isClosed = true;
+    peer.closedUntilMs = this.#nowMs + CLOSED_MS;
     if (peer.leased.has(task)) this.#unlease(peer, task);
     this.#place();
+  }
+
+  #openAgain(): void {
+    let isOpened = false;
+    for (const peer of this.#peers.values()) {
+      if (peer.closedUntilMs === 0 || this.#nowMs < peer.closedUntilMs) continue;
+      peer.closedUntilMs = 0;
+      isOpened = true;
+    }
+    if (isOpened) this.#place();
   }
 
   #mark(output: number, run: number, value: 0 | 1): void {
@@ -265,7 +278,7 @@ export class Schedule {
 
   /** Gives every task that waits to a peer: to one that has its source, else by placement.ts. */
   #place(): void {
-    const open = [...this.#peers.values()].filter(({ isClosed }) => !isClosed);
+    const open = [...this.#peers.values()].filter(({ closedUntilMs }) => closedUntilMs === 0);
     for (const peer of this.#peers.values()) peer.queue = [];
     this.#homeless = [];
     const homes = new Map<number, Peer>();
@@ -312,7 +325,7 @@ export class Schedule {
     if (this.#draining) return [];
     const effects: ScheduleEffect[] = [];
     for (const peer of this.#peers.values()) {
-      if (peer.isClosed) continue;
+      if (peer.closedUntilMs > 0) continue;
       for (let task = this.#next(peer); task !== undefined; task = this.#next(peer)) {
         effects.push(this.#lease(peer, task));
       }
