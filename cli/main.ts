@@ -17,7 +17,7 @@ import { runUp } from './up-command.ts';
 
 declare const QUANTD_VERSION: string;
 
-type Shared = ConnectOptions & { json?: boolean };
+type Shared = ConnectOptions & { json?: boolean; maxBufferSize?: string };
 interface QuantizeOptions extends Shared {
   type: string[];
   out: string;
@@ -81,6 +81,7 @@ function withDaemonOptions(command: Command): Command {
     .addOption(dataOption())
     .option('--threads <n>', 'threads of a daemon started for this command')
     .option('--ram <size>', 'memory for its tasks, such as 2GiB')
+    .addOption(new Option('--max-buffer-size <size>', 'another name of --ram').conflicts('ram'))
     .addOption(jsonOption());
 }
 
@@ -216,7 +217,8 @@ program
   );
 
 async function runRequest(options: Shared, request: Loose<RunRequest>): Promise<void> {
-  const connection = await connect(options);
+  const ram = options.ram ?? options.maxBufferSize;
+  const connection = await connect({ ...options, ...(ram === undefined ? {} : { ram }) });
   const json = options.json === true;
   if (connection.isChild && !json && options.solo !== true) {
     process.stderr.write('no daemon is running: started one for this command\n');

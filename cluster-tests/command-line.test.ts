@@ -79,6 +79,22 @@ const refusals: Record<string, Refusal> = {
     exit: 2,
     said: /QD-1001/,
   },
+  'too small a buffer': {
+    words: () => [
+      ...['quantize', SOURCE, '--type', 'Q8_0', '--out', at('a')],
+      ...['--max-buffer-size', '63MiB'],
+    ],
+    exit: 2,
+    said: /QD-1001[\s\S]*--max-buffer-size\) is below 64MiB/,
+  },
+  'two bounds of memory': {
+    words: () => [
+      ...['quantize', SOURCE, '--type', 'Q8_0', '--out', at('a')],
+      ...['--max-buffer-size', '64MiB', '--ram', '64MiB'],
+    ],
+    exit: 2,
+    said: /--max-buffer-size.* cannot be used with .*--ram/,
+  },
   'a file to inspect that is not there': {
     words: () => ['inspect', at('nothing.gguf')],
     exit: 4,
@@ -93,6 +109,12 @@ test.each(Object.entries(refusals))('%s', async (_, { words, exit, said }) => {
   expect(existsSync(at('a')) ? readdirSync(at('a')).filter((f) => f !== '.quantd') : []).toEqual(
     [],
   );
+});
+
+test('--max-buffer-size is a bound that a run can keep to', async () => {
+  const words = ['quantize', SOURCE, '--type', 'Q8_0', '--out', at('bounded'), '--json'];
+  const run = await mustRunQuantd([...words, '--max-buffer-size', '64MiB']);
+  expect(parseEvents(run).at(-1)).toMatchObject({ type: 'done', outputs: 1 });
 });
 
 test('an output of another plan, a stranger’s file and a locked directory are left alone', async () => {

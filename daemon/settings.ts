@@ -34,6 +34,8 @@ export interface Settings {
   readonly version: string;
 }
 
+// Both names that a command has for it.
+const RAM_OPTION = '--ram (or --max-buffer-size)';
 // Enough for two tasks of every kind of tensor; more than a gigabyte gains nothing on one machine.
 const RAM_BYTES_MIN = 64 * 1024 * 1024;
 const RAM_BYTES_DEFAULT_MAX = 1024 * 1024 * 1024;
@@ -52,8 +54,8 @@ export function parseSettings(
   const ramBytes =
     values.ram === undefined
       ? Math.min(RAM_BYTES_DEFAULT_MAX, Math.max(RAM_BYTES_MIN, Math.floor(memoryBytes() / 4)))
-      : parseBytes('--ram', values.ram);
-  if (ramBytes < RAM_BYTES_MIN) throw bad('--ram', 'is below 64MiB');
+      : parseBytes(RAM_OPTION, values.ram);
+  if (ramBytes < RAM_BYTES_MIN) throw bad(RAM_OPTION, 'is below 64MiB');
   const dataDirectory = resolve(values.data);
   if (Buffer.byteLength(socketPath(dataDirectory)) > SOCKET_PATH_BYTES_MAX) {
     throw bad('--data', 'is too long a path for a socket; choose a shorter one');
