@@ -4,6 +4,16 @@
  */
 
 import type { RunEvent, Status } from '../proto/api.ts';
+import type {
+  Approved,
+  ClusterView,
+  InviteMade,
+  InviteView,
+  Joined,
+  Left,
+  Revoked,
+} from '../proto/cluster.ts';
+import type { InviteRequest } from '../proto/cluster-requests.ts';
 import type { InspectReport } from '../proto/inspect.ts';
 import type { BlobName, Hello, MemberRole, PeerId, PeerMessage } from '../proto/peer-messages.ts';
 import type { RunRequest } from '../proto/requests.ts';
@@ -270,4 +280,19 @@ export interface LocalService {
   ): { readonly run: number; readonly ended: Promise<void> };
   /** Lets a run finish what is under way and stop; a run that has ended is left alone. */
   drain(run: number): void;
+}
+
+/** The cluster, as the local API offers it. Every method may throw a FaultError. */
+export interface LocalCluster {
+  view(): ClusterView;
+  invites(): InviteView[];
+  invite(request: InviteRequest): Promise<InviteMade>;
+  /** A member or an invite. */
+  revoke(which: string): Promise<Revoked>;
+  join(token: string): Promise<Joined>;
+  /** As the member that this machine is already. */
+  resume(): Promise<Joined>;
+  waitNearby(): Promise<void>;
+  approve(which: string): Approved;
+  leave(): Promise<Left>;
 }

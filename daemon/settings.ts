@@ -8,6 +8,7 @@ import { availableParallelism, hostname, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { exitCodes, FaultError, type FaultKind } from '../proto/fault.ts';
+import { LISTEN_MAX, parseListen } from './listen-addresses.ts';
 
 export const settingsFaults = {
   badArgument: {
@@ -25,7 +26,10 @@ export interface Settings {
   readonly ramBytes: number;
   /** Disk that peers may use here; undefined means no limit but the disk. */
   readonly diskBytes: number | undefined;
+  /** 0: it computes nothing for others, and its own runs on one thread. */
   readonly threads: number;
+  /** How it is open to other machines; undefined: not at all, and no port is opened. */
+  readonly peering: Peering | undefined;
   /** Forced instruction set, else the best of this CPU. */
   readonly isa: string | undefined;
   /** Started by a command for its own length: ends when standard input does. */
@@ -36,6 +40,14 @@ export interface Settings {
 
 // Both names that a command has for it.
 const RAM_OPTION = '--ram (or --max-buffer-size)';
+export interface Peering {
+  /** up: founds a cluster where there is none; join: waits to be told what to join. */
+  readonly begins: 'up' | 'join';
+  readonly lan: boolean;
+  /** Multiaddrs. */
+  readonly listen: readonly string[];
+}
+
 // Enough for two tasks of every kind of tensor; more than a gigabyte gains nothing on one machine.
 const RAM_BYTES_MIN = 64 * 1024 * 1024;
 const RAM_BYTES_DEFAULT_MAX = 1024 * 1024 * 1024;
@@ -66,14 +78,17 @@ export function parseSettings(
     name: values.name ?? hostname(),
     ramBytes,
     diskBytes: values.disk === undefined ? undefined : parseBytes('--disk', values.disk),
-    threads: values.threads === undefined ? availableParallelism() : parseThreads(values.threads),
+    threads: parseThreads(values.threads, values.peering === undefined ? 1 : 0),
+    peering: parsePeering(values),
     isa: environment['QUANTD_ISA'],
     isChild: values.child ?? false,
   };
 }
 
-type Values = Partial<Record<'data' | 'name' | 'ram' | 'disk' | 'threads', string>> & {
+type Values = Partial<Record<'data' | 'name' | 'ram' | 'disk' | 'threads' | 'peering', string>> & {
   child?: boolean;
+  lan?: boolean;
+  listen?: string[];
 };
 
 function readArguments(argv: readonly string[]): { values: Values } {
@@ -87,6 +102,9 @@ function readArguments(argv: readonly string[]): { values: Values } {
         disk: { type: 'string' },
         threads: { type: 'string' },
         child: { type: 'boolean' },
+        peering: { type: 'string' },
+        lan: { type: 'boolean' },
+        listen: { type: 'string', multiple: true },
       },
     });
   } catch (error) {
@@ -101,10 +119,20 @@ function memoryBytes(): number {
   return constrained > 0 ? Math.min(constrained, totalmem()) : totalmem();
 }
 
-function parseThreads(text: string): number {
-  const threads = /^\d{1,3}$/.test(text) ? Number(text) : 0;
-  if (threads < 1 || threads > THREADS_MAX) throw bad('--threads', `is not 1 to ${THREADS_MAX}`);
+function parseThreads(text: string | undefined, threadsMin: number): number {
+  if (text === undefined) return availableParallelism();
+  const threads = /^\d{1,3}$/.test(text) ? Number(text) : -1;
+  if (threads < threadsMin || threads > THREADS_MAX) {
+    throw bad('--threads', `is not ${threadsMin} to ${THREADS_MAX}`);
+  }
   return threads;
+}
+
+function parsePeering({ peering, lan = false, listen = [] }: Values): Peering | undefined {
+  if (peering === undefined) return undefined;
+  if (peering !== 'up' && peering !== 'join') throw bad('--peering', 'is neither up nor join');
+  if (listen.length > LISTEN_MAX) throw bad('--listen', `is there more than ${LISTEN_MAX} times`);
+  return { begins: peering, lan, listen: listen.map(parseListen) };
 }
 
 const units: Readonly<Record<string, number>> = {

@@ -83,7 +83,7 @@ export const joinFaults = {
     code: 'QD-8216',
     exit: exitCodes.network,
     what: 'the coordinator of the invite cannot be reached',
-    hint: 'is quantd up --lan still running there, and does its firewall let the port through?',
+    hint: 'is quantd up --lan running there? An invite that is used up, revoked or older than the network key finds the door closed: quantd invite makes a new one',
   },
   badAnswer: {
     code: 'QD-8217',
@@ -180,6 +180,12 @@ export const clusterFaults = {
     exit: exitCodes.usage,
     what: 'this machine is a member of no cluster yet',
     hint: 'quantd join TOKEN, with the line that quantd invite prints on the coordinator',
+  },
+  notApproved: {
+    code: 'QD-8243',
+    exit: exitCodes.network,
+    what: 'the approved coordinator sent the invite of another one',
+    hint: 'somebody may be interfering: join with a token instead, quantd join TOKEN',
   },
   membersMax: {
     code: 'QD-8242',
