@@ -13,9 +13,10 @@ import { mkdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { FaultError } from '../proto/fault.ts';
-import { loadKernels } from './adapters/kernels.ts';
+import { type Addon, loadKernels } from './adapters/kernels.ts';
 import { serveLocalApi } from './adapters/local-api.ts';
 import { takeLock } from './adapters/lock-file.ts';
+import type { Clock } from './ports.ts';
 import { Service } from './service.ts';
 import { parseSettings, type Settings, socketPath } from './settings.ts';
 
@@ -31,11 +32,22 @@ async function main(): Promise<void> {
   const lock = await takeLock(join(settings.dataDirectory, 'lock'));
   const kernels = loadKernels({
     addonPath: settings.addonPath,
-    threads: settings.threads,
+    // Who computes nothing for others still hashes, and makes its own runs.
+    threads: Math.max(1, settings.threads),
     ...(settings.isa === undefined ? {} : { isa: settings.isa }),
   });
   const sha256 = (bytes: Uint8Array): Uint8Array => createHash('sha256').update(bytes).digest();
-  const service = new Service(settings, kernels, sha256);
+  const clock: Clock = {
+    now: () => performance.now(),
+    after: (milliseconds, work) => {
+      const timer = setTimeout(work, milliseconds);
+      return () => clearTimeout(timer);
+    },
+  };
+  const service = new Service({
+    ...{ settings, kernels, sha256, clock },
+    peers: undefined,
+  });
   const path = socketPath(settings.dataDirectory);
   const server = await serveLocalApi(path, service);
   const stop = once(async () => {

@@ -5,7 +5,7 @@
  */
 
 import { join, parse } from 'node:path';
-import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { RunEvent, Status } from '../proto/api.ts';
 import type { InspectReport } from '../proto/inspect.ts';
 import type { RunRequest } from '../proto/requests.ts';
@@ -13,7 +13,7 @@ import type { Addon } from './adapters/kernels.ts';
 import { openOutputDirectory } from './adapters/output-files.ts';
 import { openSource, openSourceFile } from './adapters/source-directory.ts';
 import type { Sha256 } from './core/plan/unit-id.ts';
-import type { LocalService } from './ports.ts';
+import type { Clock, LocalService, Network } from './ports.ts';
 import { Costs } from './roles/costs.ts';
 import { inspectFile } from './roles/inspect.ts';
 import { type RunPorts, run } from './roles/run.ts';
@@ -32,6 +32,15 @@ interface Running {
 const LEASES_BEYOND_THREADS = 2;
 const DELAY_RESOLUTION_MS = 10;
 
+export interface ServiceOptions {
+  readonly settings: Settings;
+  readonly kernels: Addon;
+  readonly sha256: Sha256;
+  readonly clock: Clock;
+  /** Undefined in a daemon that is on no network. */
+  readonly peers: { readonly network: Network; readonly bytesPerSecond: number } | undefined;
+}
+
 export class Service implements LocalService {
   readonly #settings: Settings;
   readonly #kernels: Addon;
@@ -40,7 +49,7 @@ export class Service implements LocalService {
   readonly #delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
   #lastRun = 0;
 
-  constructor(settings: Settings, kernels: Addon, sha256: Sha256) {
+  constructor({ settings, kernels, sha256, clock, peers }: ServiceOptions) {
     this.#settings = settings;
     this.#kernels = kernels;
     this.#delay.enable();
@@ -56,13 +65,7 @@ export class Service implements LocalService {
       openOutputs: (directory) => openOutputDirectory(directory, kernels),
       kernels,
       sha256,
-      clock: {
-        now: () => performance.now(),
-        after: (milliseconds, work) => {
-          const timer = setTimeout(work, milliseconds);
-          return () => clearTimeout(timer);
-        },
-      },
+      clock,
       splitPath: (path) => {
         const { dir, base } = parse(path);
         return { directory: dir, file: base };
@@ -70,9 +73,9 @@ export class Service implements LocalService {
       offer: {
         leasesMax: settings.threads + LEASES_BEYOND_THREADS,
         memoryBytes: settings.ramBytes,
-        bytesPerSecond: 1,
+        bytesPerSecond: peers?.bytesPerSecond ?? 1,
       },
-      network: () => undefined,
+      network: () => peers?.network,
     };
   }
 
