@@ -13,7 +13,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { FaultError } from '../proto/fault.ts';
-import { type Addon, loadKernels } from './adapters/kernels.ts';
+import { loadKernels } from './adapters/kernels.ts';
 import { serveLocalApi } from './adapters/local-api.ts';
 import { takeLock } from './adapters/lock-file.ts';
 import type { Clock } from './ports.ts';
