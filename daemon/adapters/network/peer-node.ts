@@ -3,64 +3,147 @@
  *
  *   identity, network keys, who is a member ──▶ PeerNode ──▶ the port Network, questions, gossip
  *
- * Read next: proto/PROTOCOL.md (what passes over the wire).
+ * Read next: proto/PROTOCOL.md (what passes over the wire), libp2p-node.ts (what is allowed),
+ * control-links.ts (messages), blob-pull.ts (blobs).
  */
 
-import type { Hello, MemberRole, PeerId } from '../../../proto/peer-messages.ts';
-import type { Network } from '../../ports.ts';
+import type { Stream } from '@libp2p/interface';
+import { peerIdFromString } from '@libp2p/peer-id';
+import { assert } from '../../../proto/assert.ts';
+import type { BlobName, PeerId, PeerMessage } from '../../../proto/peer-messages.ts';
+import { LEAF_BYTES } from '../../../proto/peer-messages.ts';
+import type { BlobProvider, ConnectedPeer, Network, NetworkListener } from '../../ports.ts';
+import { pullBlob } from './blob-pull.ts';
+import { BlobServer } from './blob-server.ts';
+import { BLOCK_PROTOCOL, BLOCK_STREAMS_MAX } from './block-limits.ts';
+import { BlockStreamPool } from './block-stream-pool.ts';
+import { CONTROL_PROTOCOL, ControlLinks, connectionsTo } from './control-links.ts';
+import { Gate } from './gate.ts';
+import { Gossip, type GossipHandler } from './gossip.ts';
+import { guardLateStreamErrors } from './late-stream-errors.ts';
+import { type MadeNode, makeLibp2p, startLibp2p } from './libp2p-node.ts';
+import type { Access, AskTarget, NodeCounters, NodeOptions } from './node-options.ts';
+import { type Answerer, Questions } from './questions.ts';
+import { Redial } from './redial.ts';
+import { Tally } from './tally.ts';
 
-/** Networks whose key changed: an older key still lets members in, who are then told the new one. */
-export interface NetworkKey {
-  readonly epoch: number;
-  readonly key: Uint8Array;
-}
+export type {
+  Access,
+  AskTarget,
+  NetworkKey,
+  NodeCounters,
+  NodeOptions,
+} from './node-options.ts';
 
-export interface NodeOptions {
-  /** Ed25519 private key in libp2p's protobuf encoding. */
-  readonly identity: Uint8Array;
-  /** Newest first. All are accepted, the first is offered. */
-  readonly networkKeys: readonly NetworkKey[];
-  /** Multiaddrs; none listens on nothing. */
-  readonly listen: readonly string[];
-  readonly mdns: boolean;
-  readonly serviceTag: string;
-  /** What this node says of itself. */
-  readonly hello: Hello;
-  /** The role of a member, undefined for anyone else: asked on every connection and every stream. */
-  readonly roleOf: (peer: PeerId) => MemberRole | undefined;
-  /** While true, unknown peers may connect and use the protocols that are open to strangers. */
-  readonly admitsStrangers: () => boolean;
-  /** SHA-256, if possible on other threads; the bytes stay as they are until it resolves. */
-  readonly sha256: (bytes: Uint8Array) => Promise<Uint8Array>;
-  /** A member that does not get in, and why: another version, another contract. */
-  readonly onRefused?: (peer: PeerId, why: string) => void;
-}
+type DiscoveryHandler = (peer: PeerId, addresses: readonly string[]) => void;
 
-/** Who may use a protocol. */
-export type Access = 'members' | 'strangers';
-
-export interface AskTarget {
-  readonly peer: PeerId;
-  readonly addresses: readonly string[];
-}
-
-export interface NodeCounters {
-  /** Bytes of blobs, by peer. */
-  readonly sentBytes: ReadonlyMap<PeerId, number>;
-  readonly receivedBytes: ReadonlyMap<PeerId, number>;
-  /** Blocks that a peer gave and that were wrong. */
-  readonly blocksRefused: ReadonlyMap<PeerId, number>;
-}
-
-export interface PeerNode {
+export class PeerNode {
   readonly self: PeerId;
   readonly network: Network;
+  readonly #node: MadeNode;
+  readonly #links: ControlLinks;
+  readonly #redial: Redial;
+  readonly #questions: Questions;
+  readonly #gossip: Gossip;
+  readonly #pool: BlockStreamPool;
+  readonly #server: BlobServer;
+  readonly #sent = new Tally();
+  readonly #received = new Tally();
+  readonly #refused = new Tally();
+  readonly #discovered: Set<DiscoveryHandler>;
+  readonly #unguard: () => void;
+
+  /** @throws FaultError when the identity is none or nothing can be listened on */
+  static async start(options: NodeOptions): Promise<PeerNode> {
+    assert(options.networkKeys.length > 0, 'a node has a network key');
+    const gate = new Gate(options);
+    const discovered = new Set<DiscoveryHandler>();
+    const unguard = guardLateStreamErrors();
+    try {
+      const made = await makeLibp2p(options, gate, (peer, addresses) => {
+        for (const handler of discovered) handler(peer, addresses);
+      });
+      const node = new PeerNode(options, gate, made, discovered, unguard);
+      try {
+        await startLibp2p(made.libp2p, options.listen);
+      } catch (error) {
+        await node.stop();
+        throw error;
+      }
+      return node;
+    } catch (error) {
+      unguard();
+      throw error;
+    }
+  }
+
+  private constructor(
+    options: NodeOptions,
+    gate: Gate,
+    node: MadeNode,
+    discovered: Set<DiscoveryHandler>,
+    unguard: () => void,
+  ) {
+    const { libp2p } = node;
+    const { sha256 } = options;
+    this.self = libp2p.peerId.toString();
+    this.#node = node;
+    this.#discovered = discovered;
+    this.#unguard = unguard;
+    this.#redial = new Redial(libp2p);
+    this.#links = new ControlLinks({
+      libp2p,
+      gate,
+      hello: options.hello,
+      refused: (peer, why) => {
+        this.#redial.refused(peer);
+        options.onRefused?.(peer, why);
+      },
+    });
+    this.#questions = new Questions(libp2p, gate);
+    this.#gossip = new Gossip(libp2p.services.gossip, gate);
+    this.#pool = new BlockStreamPool(this.#links, this.#received);
+    this.#server = new BlobServer({ links: this.#links, sha256, sent: this.#sent });
+    discovered.add((peer, addresses) => this.#redial.discovered(peer, addresses));
+    const once = { maxInboundStreams: 2, maxOutboundStreams: 2 };
+    void libp2p.handle(
+      CONTROL_PROTOCOL,
+      (stream, connection) => this.#links.accept(stream, connection),
+      once,
+    );
+    const bulk = { maxInboundStreams: BLOCK_STREAMS_MAX, maxOutboundStreams: BLOCK_STREAMS_MAX };
+    void libp2p.handle(
+      BLOCK_PROTOCOL,
+      (stream, connection) => {
+        if (gate.roleOf(connection.remotePeer.toString()) !== undefined) {
+          void this.#server.accept(stream, connection);
+        } else refuse(stream);
+      },
+      bulk,
+    );
+    this.network = this.#port(sha256);
+  }
+
   /** Multiaddrs to dial this node at, with /p2p/. */
-  addresses(): string[];
-  /** Keeps dialling this member until `forget`; addresses may be empty where mDNS finds them. */
-  keep(peer: PeerId, addresses: readonly string[]): void;
+  addresses(): string[] {
+    return this.#node.libp2p.getMultiaddrs().map(String);
+  }
+
+  /**
+   * Keeps dialling this member until `forget`; addresses may be empty where mDNS finds them.
+   * @throws FaultError for an address that cannot be read
+   */
+  keep(peer: PeerId, addresses: readonly string[]): void {
+    if (peer === this.self) return;
+    this.#redial.keep(peer, addresses);
+    this.#links.refresh();
+  }
+
   /** Stops dialling, and disconnects. */
-  forget(peer: PeerId): void;
+  forget(peer: PeerId): void {
+    this.#redial.forget(peer);
+  }
+
   /**
    * One request and one answer, at most 64 KiB each; dials where not connected. Who answers has
    * proven to be `target.peer`.
@@ -71,19 +154,92 @@ export interface PeerNode {
     protocol: string,
     request: Uint8Array,
     signal: AbortSignal,
-  ): Promise<Uint8Array>;
-  /** Answers such requests; who asks has proven to be `from`. */
-  answer(
-    protocol: string,
-    access: Access,
-    handler: (from: PeerId, request: Uint8Array) => Promise<Uint8Array>,
-  ): void;
-  onDiscovered(handler: (peer: PeerId, addresses: readonly string[]) => void): void;
+  ): Promise<Uint8Array> {
+    return this.#questions.ask(target, protocol, request, signal);
+  }
+
+  /** Answers such requests; who asks has proven to be `from`. A rejection is no answer. */
+  answer(protocol: string, access: Access, handler: Answerer): void {
+    this.#questions.answer(protocol, access, handler);
+  }
+
+  /** Every time mDNS hears of a peer, known or not. */
+  onDiscovered(handler: DiscoveryHandler): void {
+    this.#discovered.add(handler);
+  }
+
   /** A hint to all members, at most 64 KiB; may be lost. */
-  gossip(topic: string, bytes: Uint8Array): void;
-  onGossip(topic: string, handler: (from: PeerId, bytes: Uint8Array) => void): () => void;
+  gossip(topic: string, bytes: Uint8Array): void {
+    this.#gossip.say(topic, bytes);
+  }
+
+  onGossip(topic: string, handler: GossipHandler): () => void {
+    return this.#gossip.on(topic, handler);
+  }
+
   /** Epoch of the key that the connection to the peer was made with. */
-  epochOf(peer: PeerId): number | undefined;
-  counters(): NodeCounters;
-  stop(): Promise<void>;
+  epochOf(peer: PeerId): number | undefined {
+    const [connection] = connectionsTo(this.#node.libp2p, peer);
+    const name = (this.#links.connectionTo(peer) ?? connection)?.encryption;
+    return name === undefined ? undefined : this.#node.epochs.get(name);
+  }
+
+  counters(): NodeCounters {
+    return {
+      sentBytes: this.#sent.sums,
+      receivedBytes: this.#received.sums,
+      blocksRefused: this.#refused.sums,
+    };
+  }
+
+  async stop(): Promise<void> {
+    this.#redial.stop();
+    this.#links.stop();
+    this.#pool.stop();
+    await this.#node.libp2p.stop();
+    this.#unguard();
+  }
+
+  #port(sha256: NodeOptions['sha256']): Network {
+    return {
+      self: this.self,
+      peers: (): readonly ConnectedPeer[] => this.#links.peers(),
+      listen: (listener: NetworkListener) => this.#links.listen(listener),
+      send: (to: PeerId, message: PeerMessage) => this.#links.send(to, message),
+      serve: (provider: BlobProvider) => this.#server.serve(provider),
+      pull: async (
+        sources: readonly PeerId[],
+        blob: BlobName,
+        into: Uint8Array,
+        { digests, signal }: { digests?: readonly Uint8Array[]; signal: AbortSignal },
+      ) => {
+        assert(into.length === blob.bytes, 'the memory has the length of the blob');
+        const blocks = Math.ceil(blob.bytes / LEAF_BYTES);
+        assert(digests === undefined || digests.length === blocks, 'each block has its digest');
+        await pullBlob({
+          pool: this.#pool,
+          sha256,
+          refused: this.#refused,
+          sources: sources.filter((peer) => peer !== this.self),
+          blob,
+          into,
+          digests,
+          signal,
+        });
+      },
+    };
+  }
+}
+
+function refuse(stream: Stream): void {
+  stream.abort(new Error('not a protocol for that peer'));
+}
+
+/** Whether the text is the id of a peer. */
+export function isPeerId(text: string): boolean {
+  try {
+    return peerIdFromString(text).type === 'Ed25519';
+  } catch {
+    return false;
+  }
 }
