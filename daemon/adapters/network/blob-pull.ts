@@ -7,6 +7,7 @@
  * away is waited for while others go on. The pull fails when no source is left for some block.
  */
 
+import { setMaxListeners } from 'node:events';
 import { FaultError } from '../../../proto/fault.ts';
 import type { BlobName, PeerId } from '../../../proto/peer-messages.ts';
 import { LEAF_BYTES } from '../../../proto/peer-messages.ts';
@@ -44,6 +45,8 @@ interface Source {
 
 /** @throws FaultError when no source has all of it right; what aborts the signal */
 export async function pullBlob(options: PullOptions): Promise<void> {
+  // A run has one signal for all its pulls: many listeners are no leak.
+  setMaxListeners(0, options.signal);
   options.signal.throwIfAborted();
   await new Pull(options).run();
 }
@@ -60,6 +63,7 @@ class Pull {
 
   constructor(options: PullOptions) {
     this.#options = options;
+    setMaxListeners(0, this.#over.signal);
     this.#sources = [...new Set(options.sources)].map((peer) => ({
       peer,
       refused: new Set(),

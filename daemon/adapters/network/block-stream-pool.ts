@@ -24,7 +24,7 @@ export class BlockStreamPool {
   readonly #links: ControlLinks;
   readonly #received: Tally;
   readonly #peers = new Map<PeerId, Streams>();
-  readonly #waiting: (() => void)[] = [];
+  readonly #waiting = new Set<() => void>();
   #busy = 0;
 
   constructor(links: ControlLinks, received: Tally) {
@@ -37,12 +37,13 @@ export class BlockStreamPool {
    * @throws where the peer is not connected in time, or the signal aborts
    */
   async take(peer: PeerId, signal: AbortSignal): Promise<BlockStream> {
+    // Who waits for a peer to come back takes no turn from those who wait for others.
+    if ((await this.#links.whenConnected(peer, RECONNECT_MS_MAX, signal)) === undefined) {
+      signal.throwIfAborted();
+      throw new Error('it is not connected');
+    }
     const streams = await this.#turn(peer, signal);
     try {
-      if ((await this.#links.whenConnected(peer, RECONNECT_MS_MAX, signal)) === undefined) {
-        signal.throwIfAborted();
-        throw new Error('it is not connected');
-      }
       const kept = streams.idle.splice(0).filter((stream) => stream.open);
       const stream = kept.pop();
       streams.idle.push(...kept);
@@ -74,10 +75,7 @@ export class BlockStreamPool {
         this.#busy += 1;
         return streams;
       }
-      await new Promise<void>((resolve) => {
-        this.#waiting.push(resolve);
-        signal.addEventListener('abort', () => resolve(), { once: true });
-      });
+      await this.#change(signal);
       signal.throwIfAborted();
     }
   }
@@ -95,6 +93,18 @@ export class BlockStreamPool {
     streams.busy -= 1;
     this.#busy -= 1;
     if (streams.busy === 0 && streams.idle.length === 0) this.#peers.delete(peer);
-    for (const wake of this.#waiting.splice(0)) wake();
+    for (const wake of [...this.#waiting]) wake();
+  }
+
+  async #change(signal: AbortSignal): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const wake = (): void => {
+        this.#waiting.delete(wake);
+        signal.removeEventListener('abort', wake);
+        resolve();
+      };
+      this.#waiting.add(wake);
+      signal.addEventListener('abort', wake);
+    });
   }
 }
