@@ -29,15 +29,15 @@ export class Client {
   }
 
   async status(): Promise<Status> {
-    return (await this.#ask('GET', '/v1/status')) as Status;
+    return (await this.ask('GET', '/v1/status')) as Status;
   }
 
   async inspect(file: string): Promise<InspectReport> {
-    return (await this.#ask('POST', '/v1/inspect', { file })) as InspectReport;
+    return (await this.ask('POST', '/v1/inspect', { file })) as InspectReport;
   }
 
   async drain(run: number): Promise<void> {
-    await this.#ask('DELETE', `/v1/runs/${run}`);
+    await this.ask('DELETE', `/v1/runs/${run}`);
   }
 
   /** The run's events, until it is done or a fault ended it. */
@@ -52,7 +52,8 @@ export class Client {
     }
   }
 
-  async #ask(method: string, path: string, body?: unknown): Promise<unknown> {
+  /** The answer of one endpoint; undefined where it has none. @throws ReportedFault */
+  async ask(method: string, path: string, body?: unknown): Promise<unknown> {
     const answer = await this.#send(method, path, body);
     if (answer.statusCode === undefined || answer.statusCode >= 300) throw await faultOf(answer);
     const text = await textOf(answer);

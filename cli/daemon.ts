@@ -26,6 +26,8 @@ export interface ConnectOptions {
   readonly solo?: boolean;
   readonly threads?: string;
   readonly ram?: string;
+  /** More words for a daemon that is started for this command. */
+  readonly words?: readonly string[];
   /** The daemon to start; tests name the built one. */
   readonly script?: string;
 }
@@ -61,6 +63,7 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
     ...['--data', own ?? directory],
     ...(options.threads === undefined ? [] : ['--threads', options.threads]),
     ...(options.ram === undefined ? [] : ['--ram', options.ram]),
+    ...(options.words ?? []),
   ]);
   await readiness(child);
   return {

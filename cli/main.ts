@@ -8,12 +8,12 @@ import { EVENT_VERSION } from '../proto/api.ts';
 import { exitCodes } from '../proto/fault.ts';
 import type { RunRequest } from '../proto/requests.ts';
 import { ReportedFault } from './client.ts';
+import { addClusterCommands } from './cluster-commands.ts';
 import { type ConnectOptions, connect, dataDirectory, findDaemon } from './daemon.ts';
 import { renderFault } from './fault-view.ts';
 import { renderInspect } from './inspect-view.ts';
 import { showRun } from './run-command.ts';
 import { renderStatus } from './status-view.ts';
-import { runUp } from './up-command.ts';
 
 declare const QUANTD_VERSION: string;
 
@@ -201,20 +201,7 @@ program
     if (status === undefined) process.exitCode = exitCodes.environment;
   });
 
-program
-  .command('up')
-  .description('run a daemon until Ctrl-C')
-  .addOption(dataOption())
-  .option('--name <name>', 'name of this machine')
-  .option('--ram <size>', 'memory it offers, such as 8GiB')
-  .option('--disk <size>', 'disk it offers, such as 50GiB')
-  .option('--threads <n>', 'threads of its kernels')
-  .addOption(jsonOption())
-  .action(
-    async (options: Record<'name' | 'ram' | 'disk' | 'threads', string | undefined> & Shared) => {
-      process.exitCode = await runUp(options, { print, printJson });
-    },
-  );
+addClusterCommands({ program, dataOption, jsonOption, print, printJson });
 
 async function runRequest(options: Shared, request: Loose<RunRequest>): Promise<void> {
   const ram = options.ram ?? options.maxBufferSize;

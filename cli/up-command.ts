@@ -1,55 +1,70 @@
 /** `quantd up`: a daemon in the foreground, until Ctrl-C. */
 
+import type { ClusterView, InviteMade } from '../proto/cluster.ts';
 import { exitCodes } from '../proto/fault.ts';
-import { bundledDaemon, dataDirectory, findDaemon, readiness, startDaemon } from './daemon.ts';
+import { renderInvite, renderPeers } from './cluster-view.ts';
+import { dataDirectory, findDaemon } from './daemon.ts';
+import {
+  type Foreground,
+  type ForegroundOptions,
+  followCluster,
+  type Printer,
+  startForeground,
+} from './foreground.ts';
 import { renderStatus } from './status-view.ts';
 
-export interface UpOptions {
-  readonly data?: string;
-  readonly name?: string | undefined;
-  readonly ram?: string | undefined;
-  readonly disk?: string | undefined;
-  readonly threads?: string | undefined;
-  readonly json?: boolean;
-}
-
-export interface UpPrinter {
-  print(lines: readonly string[]): void;
-  printJson(value: object): void;
-}
+// A shelf of machines, and a day to walk past them.
+const INVITE = { uses: 8, ttlSeconds: 86_400, role: 'worker' } as const;
 
 /** Resolves with the exit code when the daemon has ended. */
-export async function runUp(options: UpOptions, printer: UpPrinter): Promise<number> {
+export async function runUp(options: ForegroundOptions, printer: Printer): Promise<number> {
   const directory = dataDirectory(options.data);
   if ((await findDaemon(directory)) !== undefined) {
     process.stderr.write(`a daemon already runs in ${directory}\n  hint: quantd status\n`);
     return exitCodes.environment;
   }
-  const values = ['name', 'ram', 'disk', 'threads'] as const;
-  const args = values.flatMap((key) => {
-    const value = options[key];
-    return value === undefined ? [] : [`--${key}`, value];
-  });
-  // In the same process group, so that Ctrl-C reaches the daemon itself.
-  const child = startDaemon(bundledDaemon(), ['--child', '--data', directory, ...args], false);
-  const ended = new Promise<number>((resolve) => {
-    child.once('exit', (code, signal) => resolve(code ?? (signal === null ? 1 : 130)));
-  });
-  const status = await readiness(child);
-  if (options.json === true) printer.printJson({ type: 'up', ...status });
-  else {
-    printer.print([
-      ...renderStatus(status, directory),
-      'It listens on a socket in its data directory and on no network port.',
-      '',
-      'In another terminal:',
-      '  quantd quantize SOURCE --type Q4_K_M --out DIR',
-      '  quantd status',
-    ]);
+  const foreground = await startForeground(options, 'up');
+  const view = await foreground.cluster.view();
+  const invite = await firstInvite(foreground, view, options);
+  if (options.json === true) {
+    printer.printJson({ type: 'up', ...foreground.status, cluster: view, invite });
+  } else {
+    printer.print(renderUp(foreground, view, invite));
   }
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    // The terminal tells the daemon of Ctrl-C; other signals come to this process alone.
-    process.on(signal, () => signal === 'SIGTERM' && child.kill(signal));
-  }
-  return ended;
+  return followCluster(foreground, options, printer, view);
+}
+
+/** Who opened the door wants somebody to come in. */
+async function firstInvite(
+  { cluster }: Foreground,
+  view: ClusterView,
+  { lan, listen }: ForegroundOptions,
+): Promise<InviteMade | undefined> {
+  const isOpen = lan === true || listen !== undefined;
+  return isOpen && view.state === 'coordinator' ? cluster.invite(INVITE) : undefined;
+}
+
+function renderUp(
+  { status, directory }: Foreground,
+  view: ClusterView,
+  invite: InviteMade | undefined,
+): string[] {
+  const where = view.listens.map((address) => `listens  ${address.replace(/\/p2p\/.*$/, '')}`);
+  const others = view.members.length > 1 ? ['', ...renderPeers(view)] : [];
+  return [
+    ...renderStatus(status, directory),
+    `identity ${view.fingerprint} · cluster ${view.cluster ?? 'none'} · ${view.state}`,
+    ...where,
+    ...others,
+    '',
+    ...(invite === undefined ? closedText(view) : renderInvite(invite, Date.now())),
+    'In another terminal:',
+    '  quantd quantize SOURCE --type Q4_K_M --out DIR',
+    '  quantd peers',
+  ];
+}
+
+function closedText(view: ClusterView): string[] {
+  if (view.state !== 'coordinator') return [];
+  return ['Only this machine can reach it. To let others in: quantd up --lan', ''];
 }

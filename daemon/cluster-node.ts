@@ -139,12 +139,6 @@ export class ClusterNode {
       if (membership.isFounder) await admission.release(from);
       return new Uint8Array();
     });
-    node.onDiscovered((peer, addresses) => {
-      if (peer === membership.self || membership.roleOf(peer) === undefined) return;
-      node.keep(peer, addresses);
-      this.#kept.add(peer);
-      membership.rememberAddresses(peer, addresses).catch(this.#options.onTrouble);
-    });
     network.use(node.network);
   }
 

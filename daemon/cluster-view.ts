@@ -8,6 +8,7 @@ import {
   inviteState,
   usesLeft,
 } from './core/membership/ledger.ts';
+import { cleanName } from './core/membership/names.ts';
 import { fingerprintOf } from './core/membership/peer-id.ts';
 import type { AdmitRecord } from './core/membership/records.ts';
 import type { ConnectedPeer } from './ports.ts';
@@ -29,6 +30,7 @@ export function viewMembers(
   membership: Membership,
   connected: readonly ConnectedPeer[],
   own: Omit<ConnectedPeer, 'role'>,
+  addressesOf: (peer: PeerId) => readonly string[],
 ): MemberView[] {
   const { state } = membership;
   if (state === undefined) return [];
@@ -39,12 +41,12 @@ export function viewMembers(
     return {
       ...viewRecord(membership, record),
       isConnected: hello !== undefined,
-      addresses: state.addresses[record.peer] ?? [],
+      addresses: addressesOf(record.peer),
       ...(hello === undefined
         ? {}
         : {
-            version: hello.version,
-            isa: hello.isa,
+            version: cleanName(hello.version),
+            isa: cleanName(hello.isa),
             threads: hello.threads,
             ramBytes: hello.ramBytes,
             diskBytes: hello.diskBytes,

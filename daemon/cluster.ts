@@ -115,7 +115,9 @@ export class Cluster implements LocalCluster {
       fingerprint: this.#fingerprintOf(peer),
       listens: this.#clusterNode.node?.addresses() ?? [],
       mdns,
-      members: viewMembers(this.#membership, this.#network.peers(), { peer, hello }),
+      members: viewMembers(this.#membership, this.#network.peers(), { peer, hello }, (member) =>
+        this.#addressesOf(member),
+      ),
       nearby: (this.#browser?.nearby.machines() ?? []).map(viewNearby),
       offers: (this.#bell?.doorbell.offers() ?? []).map(viewNearby),
       ...(this.#trouble === undefined ? {} : { trouble: this.#trouble }),
@@ -289,6 +291,14 @@ export class Cluster implements LocalCluster {
       role: roster.roleOf(this.#membership.self) ?? 'worker',
       seconds: (this.#options.clock.now() - startMs) / 1000,
     };
+  }
+
+  #addressesOf(peer: string): readonly string[] {
+    const { node } = this.#clusterNode;
+    if (peer === this.#membership.self) return this.#tokenAddresses();
+    const connected = node?.addressOf(peer);
+    const known = this.#membership.state?.addresses[peer] ?? [];
+    return connected === undefined ? known : [plainAddress(connected) ?? connected];
   }
 
   /** Where joiners find this machine: without the peer id, which the token has anyway. */

@@ -13,9 +13,13 @@ import { mkdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { FaultError } from '../proto/fault.ts';
-import { loadKernels } from './adapters/kernels.ts';
+import type { Hello } from '../proto/peer-messages.ts';
+import { type Addon, loadKernels } from './adapters/kernels.ts';
 import { serveLocalApi } from './adapters/local-api.ts';
 import { takeLock } from './adapters/lock-file.ts';
+import type { Cluster } from './cluster.ts';
+import type { StartNode } from './cluster-node.ts';
+import { openCluster } from './open-cluster.ts';
 import type { Clock } from './ports.ts';
 import { Service } from './service.ts';
 import { parseSettings, type Settings, socketPath } from './settings.ts';
@@ -44,14 +48,19 @@ async function main(): Promise<void> {
       return () => clearTimeout(timer);
     },
   };
+  const opened = await openPeering(settings, kernels, clock);
   const service = new Service({
     ...{ settings, kernels, sha256, clock },
-    peers: undefined,
+    peers: opened && {
+      network: opened.cluster.network,
+      bytesPerSecond: opened.hello.bytesPerSecond,
+    },
   });
   const path = socketPath(settings.dataDirectory);
-  const server = await serveLocalApi(path, service);
+  const server = await serveLocalApi(path, service, opened?.cluster);
   const stop = once(async () => {
     await service.close();
+    await opened?.cluster.close();
     server.closeAllConnections();
     server.close();
     kernels.close();
@@ -59,7 +68,22 @@ async function main(): Promise<void> {
     await lock.release();
   });
   endOn(settings, stop);
+  if (settings.peering?.begins === 'up') await opened?.cluster.up();
   process.stdout.write(`${JSON.stringify({ status: service.status() })}\n`);
+}
+
+/** Undefined for a daemon of one command, which opens no port. */
+async function openPeering(
+  settings: Settings,
+  kernels: Addon,
+  clock: Clock,
+): Promise<{ cluster: Cluster; hello: Hello } | undefined> {
+  const { peering } = settings;
+  if (peering === undefined) return undefined;
+  // A command that needs no network does not load the code for one.
+  const { PeerNode } = await import('./adapters/network/peer-node.ts');
+  const startNode: StartNode = (options) => PeerNode.start(options);
+  return openCluster({ settings, peering, kernels, clock, startNode });
 }
 
 /** A daemon ends on the first signal; a command's child also when its parent's pipe ends. */

@@ -27,9 +27,6 @@ import { Roster } from '../core/membership/roster.ts';
 import { NETWORK_KEY_BYTES } from '../core/membership/token.ts';
 import type { ClusterStore, Cryptography, Identity } from '../ports.ts';
 
-// A worker on the network of a home is found again by mDNS; a few addresses serve the rest.
-const ADDRESSES_MAX = 16;
-
 export interface MembershipPorts {
   readonly identity: Identity;
   readonly cryptography: Cryptography;
@@ -154,15 +151,6 @@ export class Membership {
     return this.update((state) =>
       state === undefined || key.epoch <= newestKey(state).epoch ? state : withKey(state, key),
     );
-  }
-
-  /** Where a member was reached, for the next start. */
-  rememberAddresses(peer: PeerId, addresses: readonly string[]): Promise<void> {
-    const kept = addresses.slice(0, ADDRESSES_MAX);
-    return this.update((state) => {
-      if (state === undefined || state.addresses[peer]?.join() === kept.join()) return state;
-      return { ...state, addresses: { ...state.addresses, [peer]: kept } };
-    });
   }
 
   forget(): Promise<void> {

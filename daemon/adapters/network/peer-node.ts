@@ -184,6 +184,12 @@ export class PeerNode {
     return name === undefined ? undefined : this.#node.epochs.get(name);
   }
 
+  /** Where the connection to the peer leads. */
+  addressOf(peer: PeerId): string | undefined {
+    const [connection] = connectionsTo(this.#node.libp2p, peer);
+    return (this.#links.connectionTo(peer) ?? connection)?.remoteAddr.toString();
+  }
+
   counters(): NodeCounters {
     return {
       sentBytes: this.#sent.sums,
