@@ -87,6 +87,8 @@ export class Coordinator {
   };
   #isCommitting = false;
   #isVerifying = false;
+  /** Nothing that still comes is written. */
+  #isOver = false;
   /** Peers that are here when the run begins, until they have been told of together. */
   #opening: PeerOffer[] | undefined = [];
   #waitingSinceMs: number | undefined;
@@ -122,7 +124,10 @@ export class Coordinator {
       if (drain.aborted) onDrain();
       stopTicking = this.#keepTicking();
       await this.#ended;
+      this.#isOver = true;
       while (this.#busy.size > 0) await Promise.race(this.#busy);
+      // A peer that left may have held the last lease; what others made then waits for a commit.
+      await this.#commitWhereDue().catch((error: unknown) => this.#fail(error));
     } finally {
       stopTicking();
       drain.removeEventListener('abort', onDrain);
@@ -307,7 +312,8 @@ export class Coordinator {
     const { plan, onNotice } = this.#parts;
     const task = plan.tasks[answer.task];
     // While another's results are being written, nothing is said: the peer will say it again.
-    if (task === undefined || this.#failure !== undefined || this.#taking.has(answer.task)) return;
+    if (task === undefined || this.#isOver || this.#taking.has(answer.task)) return;
+    if (this.#failure !== undefined) return;
     if (answer.fault !== undefined) {
       this.#fail(faultOf(answer.fault));
       return;

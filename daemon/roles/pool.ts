@@ -191,8 +191,11 @@ export class Pool {
   async #hashTask(index: number): Promise<Uint8Array[][]> {
     const { plan, source, kernels } = this.#parts;
     const digests: Uint8Array[][] = [];
-    const buffer = new Uint8Array(LEAF_BYTES);
-    for (const { file, offset, bytes } of plan.tasks[index]?.group.ranges ?? []) {
+    const ranges = plan.tasks[index]?.group.ranges ?? [];
+    // As large as the largest leaf: most tasks of small tensors are far below one of full size.
+    const largest = Math.max(0, ...ranges.map(({ bytes }) => bytes));
+    const buffer = new Uint8Array(Math.min(LEAF_BYTES, largest));
+    for (const { file, offset, bytes } of ranges) {
       const leaves: Uint8Array[] = [];
       for (let at = 0; at < bytes; at += LEAF_BYTES) {
         const leaf = buffer.subarray(0, Math.min(LEAF_BYTES, bytes - at));
