@@ -8,15 +8,11 @@ import { blockTypes, rowBytes } from '../../daemon/core/gguf/block-types.ts';
 import type { ModelTensor } from '../../daemon/core/models/family.ts';
 import type { OutputRequest } from '../../daemon/core/plan/plan.ts';
 import { tensorRows } from '../../daemon/core/plan/row-groups.ts';
-import type { BlobName, PeerId } from '../../proto/peer-messages.ts';
+import type { BlobName } from '../../proto/peer-messages.ts';
 import { falseBlocks } from './false-kernels.ts';
 import type { InventedModel } from './model.ts';
 import { sha256Hex } from './sha256.ts';
-
-/** The code did what it must never do. */
-export class Violation extends Error {
-  override readonly name = 'Violation';
-}
+import { Violation } from './violation.ts';
 
 export class Account {
   /** By file: its bytes from the first to the last. */
@@ -59,12 +55,11 @@ export class Account {
   /** The power failed: what still has its name is told next. */
   readonly seeCut = (): void => this.named.clear();
 
-  readonly seeSent = (_from: PeerId, to: PeerId, blob: BlobName, bytes: number): void => {
+  readonly seeSent = (blob: BlobName, bytes: number): void => {
     this.sentBytes.set(blob.kind, (this.sentBytes.get(blob.kind) ?? 0) + bytes);
     if (blob.kind !== 'source') return;
     const key = `${blob.fileDigest} ${blob.offset} ${blob.bytes}`;
     this.#sent.set(key, (this.#sent.get(key) ?? 0) + bytes);
-    void to;
   };
 
   /** Pieces of the source of which more was sent than there is. */

@@ -85,6 +85,7 @@ export class Endpoint implements Network {
     const seen = this.#seen.get(other);
     if (seen?.connection !== connection) return;
     this.#seen.delete(other);
+    this.#network.witness.parted(this.self, other);
     for (const end of seen.waiting) end();
     for (const listener of [...this.#listeners]) listener.disconnected?.(other);
   }
@@ -92,8 +93,9 @@ export class Endpoint implements Network {
   send(to: PeerId, message: PeerMessage): void {
     const seen = this.#seen.get(to);
     if (seen === undefined) return;
-    const { world, dice, trouble } = this.#network;
+    const { world, dice, trouble, witness } = this.#network;
     const link = this.#network.linkOf(this.self, to);
+    witness.said(this.self, to, message);
     // As bytes, so that limits count and nobody shares a buffer.
     const copy = decodePeerMessage(encodePeerMessage(message));
     const isLost = link.connection !== seen.connection || dice.chance(trouble.lostMessages);
@@ -219,7 +221,7 @@ export class Endpoint implements Network {
         world.at(bytes / bytesPerMs, this.process, 'block sent', () => {
           const block = found.slice();
           provider.sent?.(seen.as, blob, bytes);
-          witness.sent(this.self, to.self, blob, bytes);
+          witness.sent(blob, bytes);
           if (dice.chance(trouble.wrongBlocks)) spoil(block, dice.between(0, bytes - 1));
           deliver(block);
         });

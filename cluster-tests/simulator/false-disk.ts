@@ -20,6 +20,8 @@ export interface DiskTrouble {
   /** Share of the writes that store other bytes. */
   badWrites: number;
   fullUntilMs: number;
+  /** The disk is full for one write, so many writes from now. */
+  fullAtWrite: number | undefined;
 }
 
 export interface DiskWitness {
@@ -27,12 +29,18 @@ export interface DiskWitness {
   readonly named: (file: string, bytes: Uint8Array, how: 'sealed' | 'written' | 'cut') => void;
   /** The power failed; what has its name after that is told next. */
   readonly cut: () => void;
+  /** A file is closed in good order; `isDirty`: runs were written and not committed. */
+  readonly closed: (isDirty: boolean) => void;
   /** Something is about to be done to the disk: whether the process dies before or after it. */
   readonly step: () => 'before' | 'after' | undefined;
 }
 
 export class FalseDisk {
-  readonly trouble: DiskTrouble = { badWrites: 0, fullUntilMs: 0 };
+  readonly trouble: DiskTrouble = {
+    badWrites: 0,
+    fullUntilMs: 0,
+    fullAtWrite: undefined,
+  };
   readonly outputs: DiskFolder = new DiskFolder();
   /** The journals, in a folder of their own. */
   readonly journals: DiskFolder = new DiskFolder();
@@ -85,6 +93,7 @@ class FalseOutput implements OutputFile {
   readonly #bytes: number;
   #part: DiskFile | undefined;
   #journal: DiskFile | undefined;
+  #isDirty = false;
 
   constructor(disk: FalseDisk, process: Process, file: string, bytes: number, overwrite: boolean) {
     this.#disk = disk;
@@ -151,8 +160,10 @@ class FalseOutput implements OutputFile {
 
   async write(offset: number, bytes: Uint8Array): Promise<void> {
     this.#refuseWhenFull();
+    this.#refuseOnce();
     const part = this.#open();
     const { dice, trouble } = this.#disk;
+    if (offset > 0) this.#isDirty = true;
     // Whoever kills the process meanwhile finds a beginning of the bytes on the disk.
     const first = dice.between(0, bytes.length);
     part.write(offset, bytes.subarray(0, first));
@@ -203,6 +214,7 @@ class FalseOutput implements OutputFile {
     await this.#sync(this.#open(), 'sync part');
     const log = this.#journal;
     if (log === undefined) throw new Error(`${this.#file} has no journal`);
+    this.#isDirty = false;
     this.#refuseWhenFull();
     await this.#append(log, journal);
     await this.#sync(log, 'sync journal');
@@ -230,6 +242,7 @@ class FalseOutput implements OutputFile {
   }
 
   close(): Promise<void> {
+    if (this.#part !== undefined) this.#disk.witness.closed(this.#isDirty);
     this.#part = undefined;
     this.#journal = undefined;
     return Promise.resolve();
@@ -255,6 +268,13 @@ class FalseOutput implements OutputFile {
     if (this.#process.world.nowMs < this.#disk.trouble.fullUntilMs) {
       throw new FaultError(diskFaults.diskFull, { file: this.#file });
     }
+  }
+
+  #refuseOnce(): void {
+    const { trouble } = this.#disk;
+    if (trouble.fullAtWrite === undefined || trouble.fullAtWrite-- > 0) return;
+    trouble.fullAtWrite = undefined;
+    throw new FaultError(diskFaults.diskFull, { file: this.#file });
   }
 
   #step<T>(what: string, work: () => T): Promise<T> {

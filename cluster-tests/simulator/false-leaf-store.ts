@@ -14,8 +14,9 @@ export class LeafDisk {
   readonly runs: Map<string, Map<string, Uint8Array>> = new Map();
   readonly bytesMax: number;
   fullUntilMs = 0;
-  /** The most that was ever kept. */
+  /** The most that was ever kept, and how often there was no room for more. */
   bytesPeak = 0;
+  refusals = 0;
   readonly #dice: Dice;
 
   constructor(dice: Dice, bytesMax: number) {
@@ -71,6 +72,7 @@ export class LeafDisk {
     const leaves = this.runs.get(run) ?? new Map<string, Uint8Array>();
     const before = leaves.get(key)?.length ?? 0;
     if (this.bytes - before + bytes.length > this.bytesMax) {
+      this.refusals++;
       throw new FaultError(diskFaults.diskFull);
     }
     this.runs.set(run, leaves);

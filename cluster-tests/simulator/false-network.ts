@@ -9,7 +9,13 @@
  */
 
 import type { ConnectedPeer } from '../../daemon/ports.ts';
-import type { BlobName, Hello, MemberRole, PeerId } from '../../proto/peer-messages.ts';
+import type {
+  BlobName,
+  Hello,
+  MemberRole,
+  PeerId,
+  PeerMessage,
+} from '../../proto/peer-messages.ts';
 import type { Dice } from './dice.ts';
 import { Endpoint } from './endpoint.ts';
 import type { Process, World } from './world.ts';
@@ -33,7 +39,11 @@ export const calmNetwork: NetworkTrouble = {
 
 export interface NetworkWitness {
   /** So many bytes of a blob have left for another machine. */
-  readonly sent: (from: PeerId, to: PeerId, blob: BlobName, bytes: number) => void;
+  readonly sent: (blob: BlobName, bytes: number) => void;
+  /** A message was handed to the network, which may lose it. */
+  readonly said: (from: PeerId, to: PeerId, message: PeerMessage) => void;
+  /** `self` has seen the connection to `other` end. */
+  readonly parted: (self: PeerId, other: PeerId) => void;
 }
 
 export interface Link {

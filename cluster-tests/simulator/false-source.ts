@@ -8,20 +8,10 @@ import type { Dice } from './dice.ts';
 import { sha256Hex } from './sha256.ts';
 import type { Process } from './world.ts';
 
-export interface ReadCount {
-  /** How often each byte of each file was read. */
-  readonly reads: ReadonlyMap<string, Uint8Array>;
-}
-
-export function readCountOf(files: ReadonlyMap<string, Uint8Array>): ReadCount {
-  return { reads: new Map([...files].map(([file, { length }]) => [file, new Uint8Array(length)])) };
-}
-
 export function falseSource(
   process: Process,
   dice: Dice,
   files: ReadonlyMap<string, Uint8Array>,
-  count: ReadCount,
 ): Source {
   const contentOf = (file: string): Uint8Array => {
     const content = files.get(file);
@@ -39,10 +29,6 @@ export function falseSource(
       assert(offset + into.length <= content.length, `${file} ends after what is read`);
       await process.later(dice.skewed(0, 20), `read ${file}`, () => {
         into.set(content.subarray(offset, offset + into.length));
-        const reads = count.reads.get(file);
-        for (let at = offset; reads !== undefined && at < offset + into.length; at++) {
-          reads[at] = Math.min(255, (reads[at] ?? 0) + 1);
-        }
       });
     },
     digest: (file) => process.later(5, `digest ${file}`, () => sha256Hex(contentOf(file))),

@@ -14,6 +14,8 @@ export type Misfortune =
   | { readonly kind: 'stall'; readonly forMs: number }
   | { readonly kind: 'broken links'; readonly forMs: number }
   | { readonly kind: 'disconnect' }
+  /** Ctrl-C at the coordinator. */
+  | { readonly kind: 'interrupt' }
   | { readonly kind: 'full disk'; readonly forMs: number };
 
 export interface PlannedMisfortune {
@@ -35,6 +37,8 @@ export interface Scenario {
   readonly misfortunes: readonly PlannedMisfortune[];
   /** The coordinator dies at this step of its disk, counted over all its lives. */
   readonly deathAtDiskStep: number | undefined;
+  /** The coordinator's disk is full for this write, counted over all its lives. */
+  readonly fullAtWrite: number | undefined;
   /** When each worker starts. */
   readonly startsMs: readonly number[];
   /** From then on nothing goes wrong any more, and everybody is back. */
@@ -54,11 +58,12 @@ export function inventScenario(dice: Dice): Scenario {
     kind,
     workers,
     isLarge: dice.chance(0.01),
-    coordinatorWorks: workers === 0 || dice.chance(0.6),
+    coordinatorWorks: workers === 0 || (kind !== 'one death' && dice.chance(0.6)),
     network: isTroubled && dice.chance(0.7) ? inventNetwork(dice) : calmNetwork,
     badWrites: isTroubled && dice.chance(0.15) ? 0.03 : 0,
     misfortunes: inventMisfortunes(dice, kind, workers, calmFromMs),
     deathAtDiskStep: isTroubled && dice.chance(0.4) ? dice.skewed(1, 400) : undefined,
+    fullAtWrite: undefined,
     startsMs: Array.from({ length: workers }, () =>
       isTroubled && dice.chance(0.3) ? dice.between(0, calmFromMs) : dice.between(0, 50),
     ),
@@ -78,6 +83,16 @@ function inventNetwork(dice: Dice): NetworkTrouble {
   };
 }
 
+const misfortuneKinds = [
+  'kill',
+  'power cut',
+  'stall',
+  'broken links',
+  'disconnect',
+  'full disk',
+  'interrupt',
+] as const;
+
 function inventMisfortunes(
   dice: Dice,
   kind: Scenario['kind'],
@@ -89,9 +104,7 @@ function inventMisfortunes(
     const what = { kind: dice.pick(['kill', 'power cut'] as const), awayMs: 3_600_000 };
     return [{ atMs: dice.skewed(10, 30_000), machine: dice.between(1, workers), what }];
   }
-  const kinds = (
-    ['kill', 'power cut', 'stall', 'broken links', 'disconnect', 'full disk'] as const
-  ).filter(() => dice.chance(0.5));
+  const kinds = misfortuneKinds.filter(() => dice.chance(0.5));
   if (kinds.length === 0) return [];
   return Array.from({ length: dice.skewed(0, 12) }, () => ({
     atMs: dice.skewed(1, calmFromMs),
@@ -110,6 +123,7 @@ function inventMisfortune(dice: Dice, kind: Misfortune['kind']): Misfortune {
     case 'full disk':
       return { kind, forMs: dice.skewed(10, 60_000) };
     case 'disconnect':
+    case 'interrupt':
       return { kind };
   }
 }

@@ -1,0 +1,275 @@
+/**
+ * Cluster: the machines of one simulated run, what befalls them, and what must hold of them.
+ *
+ *   model + scenario ──▶ Cluster.run ──▶ every output sealed, or a Violation
+ *
+ * Machine 0 coordinates and has the outputs; after every end but the good one its user runs the
+ * same command again. The others hold leases.
+ */
+
+import type { ConnectedPeer } from '../../daemon/ports.ts';
+import { runFaults } from '../../daemon/roles/faults.ts';
+import { FaultError } from '../../proto/fault.ts';
+import { Account } from './account.ts';
+import { coordinate, holdLeases, type Roles } from './daemons.ts';
+import type { Dice } from './dice.ts';
+import { type DiskWitness, FalseDisk } from './false-disk.ts';
+import type { KernelSpeed } from './false-kernels.ts';
+import { LeafDisk } from './false-leaf-store.ts';
+import { FalseNetwork, peerIdOf, peerOf } from './false-network.ts';
+import { falseSource } from './false-source.ts';
+import { LeaseAccount } from './lease-account.ts';
+import { Machine } from './machine.ts';
+import type { InventedModel } from './model.ts';
+import type { PlannedMisfortune, Scenario } from './scenario.ts';
+import { Violation } from './violation.ts';
+import { Died, type Process, type World } from './world.ts';
+
+// From the end of all trouble to the last sealed output: some time-outs one after the other.
+const RECOVERY_MS_MAX = 15 * 60_000;
+// After an error the user runs the command again.
+const AGAIN_MS = 5_000;
+// More of them in a calm world are no bad luck.
+const FAULTS_WHEN_CALM_MAX = 3;
+const COORDINATOR = peerIdOf('coordinator');
+
+const unwatched: DiskWitness = {
+  named: () => undefined,
+  cut: () => undefined,
+  closed: () => undefined,
+  step: () => undefined,
+};
+
+export class Cluster {
+  readonly #world: World;
+  readonly #dice: Dice;
+  readonly #model: InventedModel;
+  readonly #scenario: Scenario;
+  readonly #roles: Roles;
+  readonly #account: Account;
+  readonly #leases: LeaseAccount;
+  readonly #network: FalseNetwork;
+  readonly #machines: Machine[] = [];
+  #drain = new AbortController();
+  #diskSteps = 0;
+  #faultsWhenCalm = 0;
+  /** Runs that were written were not committed when the file was closed. */
+  #isThrownAway = false;
+  #isSealed = false;
+
+  constructor(world: World, model: InventedModel, scenario: Scenario, roles: Roles) {
+    this.#world = world;
+    this.#dice = world.dice;
+    this.#model = model;
+    this.#scenario = scenario;
+    this.#roles = roles;
+    this.#account = new Account(model);
+    this.#leases = new LeaseAccount(model.plan);
+    this.#network = new FalseNetwork(world, {
+      sent: (blob, bytes) => this.#account.seeSent(blob, bytes),
+      said: (from, to, message) => {
+        if (from === COORDINATOR) this.#leases.seeSaid(to, message);
+      },
+      parted: (self, other) => {
+        if (self === COORDINATOR) this.#leases.seeParted(other);
+      },
+    });
+    this.#network.trouble = scenario.network;
+    for (let index = 0; index <= scenario.workers; index++) this.#machines.push(this.#build(index));
+  }
+
+  /** @throws Violation, or what the roles threw and should not have */
+  async run(): Promise<void> {
+    const { calmFromMs, startsMs, misfortunes } = this.#scenario;
+    const [coordinator, ...workers] = this.#machines;
+    coordinator?.startIn(10);
+    for (const [index, worker] of workers.entries()) worker.startIn(startsMs[index] ?? 0);
+    for (const misfortune of misfortunes) {
+      this.#world.at(misfortune.atMs, undefined, 'misfortune', () => this.#befall(misfortune));
+    }
+    this.#world.at(calmFromMs, undefined, 'calm', () => this.#calm());
+    this.#world.at(calmFromMs + RECOVERY_MS_MAX, undefined, 'too late', () => {
+      throw new Violation(`not sealed ${RECOVERY_MS_MAX} ms after the last trouble`);
+    });
+    const end = await this.#world.run(() => this.#isSealed);
+    if (end !== 'over') throw new Violation(end);
+    this.#checkEnd();
+  }
+
+  #build(index: number): Machine {
+    const dice = this.#dice;
+    const isCoordinator = index === 0;
+    const name = isCoordinator ? COORDINATOR : peerIdOf(`worker${index}`);
+    const disk = isCoordinator
+      ? this.#watchedDisk()
+      : new FalseDisk(dice, unwatched, () => undefined);
+    const speed = inventSpeed(dice, this.#scenario.kind !== 'troubled');
+    const peer = this.#inventPeer(name, isCoordinator, speed);
+    const leaves = new LeafDisk(dice, peer.hello.diskBytes);
+    if (!isCoordinator) this.#leases.addWorker(name, peer.hello.ramBytes);
+    const live = async (process: Process): Promise<void> => {
+      const network = this.#network.join(process, peer);
+      if (isCoordinator) await this.#coordinate(process, peer, speed);
+      else holdLeases({ process, leaves, network, speed, offer: peer.hello }, this.#roles);
+    };
+    return new Machine({ world: this.#world, name, network: this.#network, disk, leaves, live });
+  }
+
+  #watchedDisk(): FalseDisk {
+    const { badWrites, fullAtWrite } = this.#scenario;
+    const witness: DiskWitness = {
+      named: this.#account.seeNamed,
+      cut: this.#account.seeCut,
+      closed: (isDirty) => {
+        if (isDirty) this.#isThrownAway = true;
+      },
+      step: () => this.#countDiskStep(),
+    };
+    const disk = new FalseDisk(this.#dice, witness, () => this.#dieAtDisk());
+    disk.trouble.badWrites = badWrites;
+    disk.trouble.fullAtWrite = fullAtWrite;
+    return disk;
+  }
+
+  /**
+   * Memory for some tasks at least, seldom for all. Where the coordinator makes nothing itself, the
+   * last worker alive must have room for the whole source.
+   */
+  #inventPeer(name: string, isCoordinator: boolean, speed: KernelSpeed): ConnectedPeer {
+    const dice = this.#dice;
+    const { tasks, sourceBytes } = this.#model.plan;
+    const largest = Math.max(...tasks.map(({ memoryBytes }) => memoryBytes));
+    const isNeeded = !this.#scenario.coordinatorWorks;
+    return peerOf(name, isCoordinator ? 'coordinator' : 'worker', {
+      threads: dice.between(1, 4),
+      ramBytes: largest * dice.between(1, 6),
+      diskBytes: Math.ceil(sourceBytes * dice.pick(isNeeded ? [1, 2] : [0, 0.2, 0.5, 1, 2])),
+      bytesPerSecond: isCoordinator && isNeeded ? 0 : Math.ceil(speed.bytesPerMs * 1000),
+    });
+  }
+
+  /** The command is run again after every end but the good one. */
+  async #coordinate(process: Process, peer: ConnectedPeer, speed: KernelSpeed): Promise<void> {
+    const machine = this.#machines[0];
+    const network = this.#network.endpointOf(peer.peer);
+    if (machine === undefined || network === undefined) throw new Error('it has just joined');
+    this.#drain = new AbortController();
+    this.#isThrownAway = false;
+    this.#leases.clear();
+    const life = {
+      ...{ process, network, speed },
+      plan: this.#model.plan,
+      disk: machine.disk,
+      source: falseSource(process, this.#dice, this.#model.files),
+      offer: peer.hello,
+      drain: this.#drain.signal,
+      onSealed: (output: number, digest: string) => this.#account.seeDigest(output, digest),
+    };
+    try {
+      await coordinate(life, this.#roles);
+      this.#world.tell(() => `${process.name} has sealed all`);
+      this.#isSealed = true;
+    } catch (error) {
+      if (!(error instanceof FaultError)) throw error;
+      this.#world.tell(() => `${process.name} ends: ${error.message}`);
+      this.#checkFault(error);
+      machine.leave();
+      machine.startIn(AGAIN_MS);
+    }
+  }
+
+  #checkFault(error: FaultError): void {
+    const isInterrupted = error.kind.code === runFaults.interrupted.code;
+    if (isInterrupted && this.#isThrownAway) {
+      throw new Violation('the run was interrupted and has not kept what was finished');
+    }
+    if (isInterrupted !== this.#drain.signal.aborted && isInterrupted) throw error;
+    const isCalm = this.#world.nowMs >= this.#scenario.calmFromMs;
+    if (isCalm && ++this.#faultsWhenCalm > FAULTS_WHEN_CALM_MAX) throw error;
+  }
+
+  #countDiskStep(): 'before' | 'after' | undefined {
+    if (this.#diskSteps++ !== this.#scenario.deathAtDiskStep) return undefined;
+    return this.#dice.pick(['before', 'after']);
+  }
+
+  #dieAtDisk(): never {
+    const [machine] = this.#machines;
+    if (this.#dice.chance(0.5)) machine?.kill();
+    else machine?.cutPower();
+    machine?.startIn(this.#dice.skewed(10, 20_000));
+    throw new Died();
+  }
+
+  #befall({ machine: index, what }: PlannedMisfortune): void {
+    const machine = this.#machines[index];
+    if (machine === undefined) return;
+    const links = this.#network.linksOf(machine.name);
+    switch (what.kind) {
+      case 'kill':
+      case 'power cut':
+        this.#leases.seeDeath(machine.name);
+        if (what.kind === 'kill') machine.kill();
+        else machine.cutPower();
+        machine.startIn(what.awayMs);
+        break;
+      case 'stall':
+        machine.stall(what.forMs);
+        break;
+      case 'broken links':
+        for (const link of links) {
+          if (this.#dice.chance(0.7)) this.#network.breakLink(link, what.forMs);
+        }
+        break;
+      case 'disconnect':
+        for (const link of links) this.#network.disconnect(link, this.#dice.chance(0.5));
+        break;
+      case 'full disk':
+        machine.disk.trouble.fullUntilMs = this.#world.nowMs + what.forMs;
+        machine.leaves.fullUntilMs = this.#world.nowMs + what.forMs;
+        break;
+      case 'interrupt':
+        this.#world.tell(() => `${COORDINATOR} is interrupted`);
+        this.#drain.abort();
+        break;
+    }
+  }
+
+  #calm(): void {
+    this.#network.calm();
+    for (const [index, machine] of this.#machines.entries()) {
+      machine.disk.trouble.badWrites = 0;
+      machine.disk.trouble.fullUntilMs = 0;
+      machine.leaves.fullUntilMs = 0;
+      if (machine.process !== undefined) machine.process.stalledUntilMs = 0;
+      // The one that was to die stays away.
+      if (this.#scenario.kind !== 'one death' || index === 0) machine.startIn(0);
+    }
+  }
+
+  #checkEnd(): void {
+    const { kind, coordinatorWorks } = this.#scenario;
+    if (!this.#account.isComplete) throw new Violation('the run says it is done, and it is not');
+    for (const { name, leaves } of this.#machines) {
+      if (leaves.bytesPeak > leaves.bytesMax) throw new Violation(`${name} kept too many leaves`);
+    }
+    if (kind === 'troubled') return;
+    const repeated = this.#leases.repeatedWithoutNeed();
+    if (repeated.length > 0) throw new Violation(`leased again without need: ${repeated}`);
+    if (this.#machines.some(({ leaves }) => leaves.refusals > 0)) {
+      throw new Violation('a worker was given more source than it has room for');
+    }
+    if (kind === 'one death') return;
+    const again = this.#account.sentAgain();
+    if (again.length > 0) throw new Violation(`sent more than once: ${again.join('; ')}`);
+    const sent = this.#account.sentBytes.get('source') ?? 0;
+    if (!coordinatorWorks && sent !== this.#model.plan.sourceBytes) {
+      throw new Violation(`${sent} source bytes sent instead of ${this.#model.plan.sourceBytes}`);
+    }
+  }
+}
+
+function inventSpeed(dice: Dice, isEven: boolean): KernelSpeed {
+  if (isEven) return { leastMs: dice.between(5, 50), bytesPerMs: 10_000 };
+  return { leastMs: dice.skewed(1, 3_000), bytesPerMs: dice.skewed(100, 100_000) };
+}
