@@ -186,10 +186,11 @@ class QuantizeTask : public Promised {
   }
 
   void Run(Worker& worker) override {
-    const Stopwatch running;
+    const CpuStopwatch running;
     reply_ = RunQuantize(kernels_, sha256_, request_, worker.scratch, stop);
-    spent.hash = reply_.hash_seconds;
-    spent.compute = running.Seconds() - spent.hash;
+    const double seconds = running.Seconds();
+    spent.hash = seconds * reply_.hash_share;
+    spent.compute = seconds - spent.hash;
   }
 
   void Settle(Napi::Env env) override {
@@ -296,7 +297,7 @@ class BytesHashTask : public Promised {
   }
 
   void Run(Worker&) override {
-    const Stopwatch running;
+    const CpuStopwatch running;
     Sha256 state;
     Sha256Start(state);
     for (size_t at = 0; at < bytes_.size && !stop.load(std::memory_order_relaxed);) {
@@ -348,10 +349,10 @@ class FileHashTask : public Promised {
   }
 
   void Run(Worker& worker) override {
-    const Stopwatch running;
+    const CpuStopwatch running;
     reply_ = HashFile(sha256_, path_.c_str(), worker.read_buffer, stop);
     spent.wait = reply_.wait_seconds;
-    spent.hash = running.Seconds() - spent.wait;
+    spent.hash = running.Seconds();
   }
 
   // A digest, or an error.
@@ -390,10 +391,10 @@ class PiecesHashTask : public Promised {
   }
 
   void Run(Worker& worker) override {
-    const Stopwatch running;
+    const CpuStopwatch running;
     reply_ = HashPieces(sha256_, path_.c_str(), offset_, sizes_, chain_, worker.read_buffer, stop);
     spent.wait = reply_.whole.wait_seconds;
-    spent.hash = running.Seconds() - spent.wait;
+    spent.hash = running.Seconds();
   }
 
   // {pieces: digests, digest: of all so far, chain} or an error as of FileHashTask.

@@ -136,6 +136,8 @@ QuantizeReply RunQuantize(const Kernels& kernels, const Sha256Code& sha256,
   };
 
   const Format& format = kFormats[request.format];
+  const Stopwatch running;
+  double hash_seconds = 0;
   bool failed = false;
   Failure failure = {};
   std::vector<Sha256> hashes(request.targets.size());
@@ -158,12 +160,14 @@ QuantizeReply RunQuantize(const Kernels& kernels, const Sha256Code& sha256,
     if (!failed) {
       const Stopwatch hashing;
       HashSpan(sha256, request, span, hashes);
-      reply.hash_seconds += hashing.Seconds();
+      hash_seconds += hashing.Seconds();
     }
     start += size;
   }
   if (failed) return fail(failure.outcome, failure.element, failure.target);
 
+  const double seconds = running.Seconds();
+  if (seconds > 0) reply.hash_share = hash_seconds / seconds;
   reply.digests.resize(hashes.size());
   for (size_t t = 0; t < hashes.size(); ++t) {
     Sha256Finish(sha256, hashes[t], reply.digests[t].bytes);

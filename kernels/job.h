@@ -60,7 +60,7 @@ struct QuantizeReply {
   size_t column = 0;
   size_t target = 0;
   std::vector<Digest> digests;  // One per target.
-  double hash_seconds = 0;
+  double hash_share = 0;  // Of the time that the job took.
 };
 
 // The kernel for a format with or without importance at hand, null when there is none. Formats

@@ -21,11 +21,11 @@ struct Worker {
   std::vector<uint8_t> read_buffer;  // Grows once, at the first file.
 };
 
-// Where a thread's seconds went while it ran a task.
+// What a task cost the thread that ran it.
 struct Spent {
-  double compute = 0;
-  double hash = 0;
-  double wait = 0;  // For bytes of a file.
+  double compute = 0;  // CPU seconds.
+  double hash = 0;     // CPU seconds.
+  double wait = 0;     // Wall seconds, for bytes of a file.
 };
 
 class Task {

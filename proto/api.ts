@@ -43,7 +43,7 @@ export interface PeerWork {
 export interface StageCosts {
   readonly stage: 'fingerprint' | 'quantize' | 'verify';
   readonly seconds: number;
-  /** Of the kernels' threads, added up: as many pass in a second as there are threads. */
+  /** CPU seconds of the kernels' threads: at most as many in a second as there are threads. */
   readonly computeThreadSeconds: number;
   readonly hashThreadSeconds: number;
   /** During which a read was under way; where files are hashed, waited for. */

@@ -33,11 +33,11 @@ export interface FilePieces {
   readonly chain?: Uint8Array;
 }
 
-/** Seconds of the addon's threads, added up over all jobs that have ended. */
+/** CPU seconds of the addon's threads, added up over all jobs that have ended. */
 export interface ThreadSeconds {
   readonly compute: number;
   readonly hash: number;
-  /** Of threads that hash a file and wait for its bytes. */
+  /** Wall seconds of threads that hash a file and wait for its bytes. */
   readonly wait: number;
 }
 
