@@ -92,6 +92,11 @@ export class Cluster implements LocalCluster {
     return this.#network;
   }
 
+  /** Whether this machine may give leases to the others. */
+  get isCoordinator(): boolean {
+    return this.#membership.roleOf(this.#membership.self) === 'coordinator';
+  }
+
   /** As a coordinator, or as the member that this machine is already. */
   async up(): Promise<void> {
     if (this.#membership.state === undefined) {
@@ -196,7 +201,10 @@ export class Cluster implements LocalCluster {
   }
 
   approve(which: string): Approved {
-    if (this.#bell !== undefined) return this.#bell.doorbell.approve(which);
+    if (this.#bell !== undefined) {
+      const { name, fingerprint } = this.#bell.doorbell.approve(which);
+      return { name, fingerprint, isOneSided: false };
+    }
     if (this.#browser === undefined) {
       throw new FaultError(clusterFaults.nobodyWaits, {
         why: 'this daemon does not look for machines nearby',
@@ -204,7 +212,7 @@ export class Cluster implements LocalCluster {
       });
     }
     const { name, fingerprint } = this.#browser.nearby.approve(which);
-    return { name, fingerprint };
+    return { name, fingerprint, isOneSided: true };
   }
 
   async leave(): Promise<Left> {

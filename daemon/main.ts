@@ -15,12 +15,15 @@ import { fileURLToPath } from 'node:url';
 import { FaultError } from '../proto/fault.ts';
 import type { Hello } from '../proto/peer-messages.ts';
 import { type Addon, loadKernels } from './adapters/kernels.ts';
+import { DiskLeafStore } from './adapters/leaf-store.ts';
 import { serveLocalApi } from './adapters/local-api.ts';
 import { takeLock } from './adapters/lock-file.ts';
 import type { Cluster } from './cluster.ts';
 import type { StartNode } from './cluster-node.ts';
+import type { Sha256 } from './core/plan/unit-id.ts';
 import { openCluster } from './open-cluster.ts';
 import type { Clock } from './ports.ts';
+import { LeaseHolder } from './roles/lease-holder.ts';
 import { Service } from './service.ts';
 import { parseSettings, type Settings, socketPath } from './settings.ts';
 
@@ -49,10 +52,11 @@ async function main(): Promise<void> {
     },
   };
   const opened = await openPeering(settings, kernels, clock);
+  const holder = opened && (await holdLeases(opened, { settings, kernels, clock, sha256 }));
   const service = new Service({
     ...{ settings, kernels, sha256, clock },
     peers: opened && {
-      network: opened.cluster.network,
+      network: () => (opened.cluster.isCoordinator ? opened.cluster.network : undefined),
       bytesPerSecond: opened.hello.bytesPerSecond,
     },
   });
@@ -60,6 +64,7 @@ async function main(): Promise<void> {
   const server = await serveLocalApi(path, service, opened?.cluster);
   const stop = once(async () => {
     await service.close();
+    holder?.stop();
     await opened?.cluster.close();
     server.closeAllConnections();
     server.close();
@@ -84,6 +89,22 @@ async function openPeering(
   const { PeerNode } = await import('./adapters/network/peer-node.ts');
   const startNode: StartNode = (options) => PeerNode.start(options);
   return openCluster({ settings, peering, kernels, clock, startNode });
+}
+
+/** Begins to work for the runs of other machines. */
+async function holdLeases(
+  { cluster, hello }: { cluster: Cluster; hello: Hello },
+  { settings, ...ports }: { settings: Settings; kernels: Addon; clock: Clock; sha256: Sha256 },
+): Promise<LeaseHolder> {
+  const directory = join(settings.dataDirectory, 'leaves');
+  const holder = new LeaseHolder({
+    ...ports,
+    network: cluster.network,
+    store: await DiskLeafStore.open(directory, hello.diskBytes),
+    memoryBytes: settings.ramBytes,
+  });
+  holder.start();
+  return holder;
 }
 
 /** A daemon ends on the first signal; a command's child also when its parent's pipe ends. */

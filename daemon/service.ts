@@ -38,7 +38,13 @@ export interface ServiceOptions {
   readonly sha256: Sha256;
   readonly clock: Clock;
   /** Undefined in a daemon that is on no network. */
-  readonly peers: { readonly network: Network; readonly bytesPerSecond: number } | undefined;
+  readonly peers: ServicePeers | undefined;
+}
+
+export interface ServicePeers {
+  /** For runs of this machine; undefined while it may not give leases to others. */
+  readonly network: () => Network | undefined;
+  readonly bytesPerSecond: number;
 }
 
 export class Service implements LocalService {
@@ -75,7 +81,7 @@ export class Service implements LocalService {
         memoryBytes: settings.ramBytes,
         bytesPerSecond: peers?.bytesPerSecond ?? 1,
       },
-      network: () => peers?.network,
+      network: () => peers?.network(),
     };
   }
 
