@@ -145,11 +145,14 @@ class Service {
         (source) => decode(source, { maxDataLength: BLOCK_REQUEST_BYTES_MAX }),
         (frames) => this.#takeFrames(frames),
       );
+    } catch (error) {
+      this.#stream.abort(error instanceof Error ? error : new Error(String(error)));
     } finally {
+      // What was begun for the peer counts as its own until it is over.
       await this.#answered;
       clearTimeout(this.#timer);
     }
-    await this.#stream.close();
+    if (this.#stream.status === 'open') await this.#stream.close();
   }
 
   async #takeFrames(frames: AsyncIterable<Chunk>): Promise<void> {

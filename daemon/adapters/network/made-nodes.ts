@@ -1,10 +1,16 @@
 /** Made nodes: peers in this process on 127.0.0.1 that know each other, for tests. */
 
 import { createHash } from 'node:crypto';
-import { generateKeyPair, privateKeyToProtobuf } from '@libp2p/crypto/keys';
+import { generateKeyPair, privateKeyFromProtobuf, privateKeyToProtobuf } from '@libp2p/crypto/keys';
+import type { Libp2p } from '@libp2p/interface';
 import { peerIdFromPrivateKey } from '@libp2p/peer-id';
+import { tcp } from '@libp2p/tcp';
+import { yamux } from '@libp2p/yamux';
+import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
+import { createLibp2p, type Libp2pOptions } from 'libp2p';
 import type { Hello, MemberRole, PeerId } from '../../../proto/peer-messages.ts';
 import type { BlobProvider, Network } from '../../ports.ts';
+import { keyedHandshakes } from './network-keys.ts';
 import type { NodeOptions } from './node-options.ts';
 import { PeerNode } from './peer-node.ts';
 
@@ -90,3 +96,24 @@ export function serving(blob: Uint8Array): BlobProvider {
       name.bytes === blob.length ? blob.subarray(offset, offset + bytes) : undefined,
   };
 }
+
+/** A libp2p node that has the network key and no manners: tests say what it does. */
+export async function rawPeer(
+  { identity }: Identity,
+  changes: Partial<Libp2pOptions> = {},
+): Promise<Libp2p> {
+  return createLibp2p({
+    privateKey: privateKeyFromProtobuf(identity),
+    addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
+    transports: [tcp()],
+    connectionEncrypters: keyedHandshakes([{ epoch: 1, key: madeKey(1) }]).encrypters,
+    streamMuxers: [yamux()],
+    connectionGater: { denyDialMultiaddr: () => false },
+    connectionMonitor: { enabled: false },
+    ...changes,
+  });
+}
+
+/** The addresses of a node in the shape that a raw peer dials. */
+export const dialableOf = (node: PeerNode): Multiaddr[] =>
+  node.addresses().map((a) => multiaddr(a));
