@@ -11,7 +11,7 @@ import type { ConnectedPeer } from '../../daemon/ports.ts';
 import { runFaults } from '../../daemon/roles/faults.ts';
 import { FaultError } from '../../proto/fault.ts';
 import { Account } from './account.ts';
-import { coordinate, holdLeases, type Roles } from './daemons.ts';
+import { coordinate, holdLeases, type Plant } from './daemons.ts';
 import type { Dice } from './dice.ts';
 import { type DiskWitness, FalseDisk } from './false-disk.ts';
 import type { KernelSpeed } from './false-kernels.ts';
@@ -45,7 +45,7 @@ export class Cluster {
   readonly #dice: Dice;
   readonly #model: InventedModel;
   readonly #scenario: Scenario;
-  readonly #roles: Roles;
+  readonly #plant: Plant;
   readonly #account: Account;
   readonly #leases: LeaseAccount;
   readonly #network: FalseNetwork;
@@ -57,12 +57,12 @@ export class Cluster {
   #isThrownAway = false;
   #isSealed = false;
 
-  constructor(world: World, model: InventedModel, scenario: Scenario, roles: Roles) {
+  constructor(world: World, model: InventedModel, scenario: Scenario, plant: Plant) {
     this.#world = world;
     this.#dice = world.dice;
     this.#model = model;
     this.#scenario = scenario;
-    this.#roles = roles;
+    this.#plant = plant;
     this.#account = new Account(model);
     this.#leases = new LeaseAccount(model.plan);
     this.#network = new FalseNetwork(world, {
@@ -110,7 +110,7 @@ export class Cluster {
     const live = async (process: Process): Promise<void> => {
       const network = this.#network.join(process, peer);
       if (isCoordinator) await this.#coordinate(process, peer, speed);
-      else holdLeases({ process, leaves, network, speed, offer: peer.hello }, this.#roles);
+      else holdLeases({ process, leaves, network, speed, offer: peer.hello }, this.#plant);
     };
     return new Machine({ world: this.#world, name, network: this.#network, disk, leaves, live });
   }
@@ -166,7 +166,7 @@ export class Cluster {
       onSealed: (output: number, digest: string) => this.#account.seeDigest(output, digest),
     };
     try {
-      await coordinate(life, this.#roles);
+      await coordinate(life, this.#plant);
       this.#world.tell(() => `${process.name} has sealed all`);
       this.#isSealed = true;
     } catch (error) {

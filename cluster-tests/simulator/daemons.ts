@@ -5,38 +5,39 @@
  */
 
 import type { Plan } from '../../daemon/core/plan/plan.ts';
-import type { OutputDirectory, Source } from '../../daemon/ports.ts';
+import type { Kernels, LeafStore, Network, Source } from '../../daemon/ports.ts';
 import { Assembler } from '../../daemon/roles/assembler.ts';
 import { Coordinator } from '../../daemon/roles/coordinator.ts';
 import { LeaseHolder } from '../../daemon/roles/lease-holder.ts';
 import { Progress } from '../../daemon/roles/progress.ts';
 import { Worker } from '../../daemon/roles/worker.ts';
 import type { Hello } from '../../proto/peer-messages.ts';
-import type { Endpoint } from './endpoint.ts';
 import type { FalseDisk } from './false-disk.ts';
 import { falseKernels, type KernelSpeed } from './false-kernels.ts';
 import type { LeafDisk } from './false-leaf-store.ts';
 import { sha256, sha256Hex } from './sha256.ts';
 import type { Process } from './world.ts';
 
-/** The classes that a run is made of; a planted bug puts others in their place. */
-export interface Roles {
-  readonly Assembler: typeof Assembler;
-  readonly Coordinator: typeof Coordinator;
-  readonly LeaseHolder: typeof LeaseHolder;
-  readonly Worker: typeof Worker;
-  /** The ports, as the roles see them. */
-  readonly network: (network: Endpoint) => Endpoint;
-  readonly outputs: (directory: OutputDirectory) => OutputDirectory;
+export interface CoordinatorPorts {
+  readonly network: Network;
+  readonly kernels: Kernels;
 }
 
-export const realRoles: Roles = {
-  Assembler,
-  Coordinator,
-  LeaseHolder,
-  Worker,
-  network: (network) => network,
-  outputs: (directory) => directory,
+export interface HolderPorts extends CoordinatorPorts {
+  readonly store: LeafStore;
+}
+
+/** Where a planted bug gets between the roles and their world; without one, nowhere. */
+export interface Plant {
+  readonly assembler: (assembler: Assembler) => Assembler;
+  readonly coordinator: (ports: CoordinatorPorts) => CoordinatorPorts;
+  readonly holder: (ports: HolderPorts) => HolderPorts;
+}
+
+export const nothingPlanted: Plant = {
+  assembler: (assembler) => assembler,
+  coordinator: (ports) => ports,
+  holder: (ports) => ports,
 };
 
 export interface CoordinatorLife {
@@ -44,8 +45,7 @@ export interface CoordinatorLife {
   readonly plan: Plan;
   readonly disk: FalseDisk;
   readonly source: Source;
-  /** Undefined where it runs alone. */
-  readonly network: Endpoint | undefined;
+  readonly network: Network;
   readonly speed: KernelSpeed;
   readonly offer: Pick<Hello, 'threads' | 'ramBytes' | 'bytesPerSecond'>;
   readonly drain: AbortSignal;
@@ -53,29 +53,31 @@ export interface CoordinatorLife {
 }
 
 /** One `quantd quantize`, from the opening of its outputs until they are sealed. */
-export async function coordinate(life: CoordinatorLife, roles: Roles): Promise<void> {
-  const { process, plan, disk, source, network, offer } = life;
-  const kernels = falseKernels(process, life.speed);
-  const directory = roles.outputs(disk.openFor(process));
+export async function coordinate(life: CoordinatorLife, plant: Plant): Promise<void> {
+  const { process, plan, disk, source, offer } = life;
+  const { kernels, network } = plant.coordinator({
+    kernels: falseKernels(process, life.speed),
+    network: life.network,
+  });
+  const directory = disk.openFor(process);
   const assemblers: Assembler[] = [];
   try {
     for (const output of plan.outputs) {
-      assemblers.push(await roles.Assembler.open(output, false, { directory, sha256 }));
+      const assembler = await Assembler.open(output, false, { directory, sha256 });
+      assemblers.push(plant.assembler(assembler));
     }
-    const coordinator = new roles.Coordinator({
+    const coordinator = new Coordinator({
       plan,
       source,
       kernels,
       assemblers,
-      worker: new roles.Worker(kernels),
+      worker: new Worker(kernels),
       progress: new Progress(process.clock, () => undefined),
       clock: process.clock,
       checkSource: () => source.checkUnchanged(),
       onSealed: life.onSealed,
       onNotice: (text) => process.world.tell(() => `${process.name} says: ${text}`),
-      ...(network === undefined
-        ? {}
-        : { cluster: { network: roles.network(network), run: runIdOf(plan) } }),
+      cluster: { network, run: runIdOf(plan) },
     });
     await coordinator.run(
       {
@@ -98,20 +100,19 @@ function runIdOf(plan: Plan): string {
 export interface HolderLife {
   readonly process: Process;
   readonly leaves: LeafDisk;
-  readonly network: Endpoint;
+  readonly network: Network;
   readonly speed: KernelSpeed;
   readonly offer: Pick<Hello, 'ramBytes'>;
 }
 
 /** One `quantd join`; it ends with its process. */
-export function holdLeases(life: HolderLife, roles: Roles): void {
-  const { process, leaves, network, speed, offer } = life;
-  new roles.LeaseHolder({
-    network: roles.network(network),
+export function holdLeases(life: HolderLife, plant: Plant): void {
+  const { process, leaves, speed, offer } = life;
+  const ports = plant.holder({
+    network: life.network,
     kernels: falseKernels(process, speed),
     store: leaves.openFor(process),
-    clock: process.clock,
-    sha256,
-    memoryBytes: offer.ramBytes,
-  }).start();
+  });
+  const { clock } = process;
+  new LeaseHolder({ ...ports, clock, sha256, memoryBytes: offer.ramBytes }).start();
 }

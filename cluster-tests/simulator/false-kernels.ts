@@ -40,11 +40,11 @@ export function falseBlocks(
   return into;
 }
 
-/** FNV-1a over the numbers, so that each of them decides. */
-function mixOf(values: Uint8Array | Float32Array): number {
+/** FNV-1a, so that each bit decides. */
+function mixOf({ buffer, byteOffset, byteLength }: Uint8Array | Float32Array): number {
   let state = 0x811c_9dc5;
-  for (let at = 0; at < values.length; at++) {
-    state = Math.imul(state ^ (values[at] ?? 0), 0x0100_0193);
+  for (const byte of new Uint8Array(buffer, byteOffset, byteLength)) {
+    state = Math.imul(state ^ byte, 0x0100_0193);
   }
   return state;
 }

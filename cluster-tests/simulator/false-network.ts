@@ -27,6 +27,8 @@ export interface NetworkTrouble {
   lateMessages: number;
   lostBlocks: number;
   wrongBlocks: number;
+  /** Of the slowest link that there may be. */
+  bytesPerMsMin: number;
 }
 
 export const calmNetwork: NetworkTrouble = {
@@ -35,6 +37,7 @@ export const calmNetwork: NetworkTrouble = {
   lateMessages: 0,
   lostBlocks: 0,
   wrongBlocks: 0,
+  bytesPerMsMin: 10_000,
 };
 
 export interface NetworkWitness {
@@ -99,7 +102,7 @@ export class FalseNetwork {
     const link: Link = {
       ends,
       latencyMs: this.dice.skewed(0, 80),
-      bytesPerMs: this.dice.skewed(200, 100_000),
+      bytesPerMs: this.dice.skewed(this.trouble.bytesPerMsMin, 100_000),
       isBroken: false,
       connection: undefined,
     };

@@ -80,6 +80,7 @@ function inventNetwork(dice: Dice): NetworkTrouble {
     lateMessages: share(0.3),
     lostBlocks: share(0.3),
     wrongBlocks: share(0.2),
+    bytesPerMsMin: dice.pick([200, 10_000]),
   };
 }
 

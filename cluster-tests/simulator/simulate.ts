@@ -8,7 +8,7 @@
  */
 
 import { Cluster } from './cluster.ts';
-import { type Roles, realRoles } from './daemons.ts';
+import { nothingPlanted, type Plant } from './daemons.ts';
 import { diceOf } from './dice.ts';
 import { inventModel } from './model.ts';
 import { inventScenario, type Scenario } from './scenario.ts';
@@ -26,7 +26,7 @@ export interface Outcome {
 }
 
 export interface SimulateOptions {
-  readonly roles?: Roles;
+  readonly plant?: Plant;
   readonly traced?: boolean;
   /** In place of parts of the one that the seed invents. */
   readonly scenario?: Partial<Scenario>;
@@ -38,7 +38,7 @@ export async function simulate(seed: number, options: SimulateOptions = {}): Pro
   const scenario = { ...inventScenario(dice), ...options.scenario };
   const model = inventModel(dice, scenario.isLarge);
   const world = new World(dice, options.traced ?? false);
-  const cluster = new Cluster(world, model, scenario, options.roles ?? realRoles);
+  const cluster = new Cluster(world, model, scenario, options.plant ?? nothingPlanted);
   let violation: string | undefined;
   try {
     await cluster.run();
