@@ -68,6 +68,9 @@ const architectures = {
   },
 };
 
+/** The order and choice of instructions where they count; no byte depends on them. */
+const tunings = { 'affine-avx512': ['-mtune=icelake-server'] };
+
 const commonFlags = [
   '-std=c++20',
   '-fPIC',
@@ -180,7 +183,10 @@ export function planObjects({ architecture, sets, parts, sanitize, fuzz }) {
     kernelSources.map((source) => ({
       name: `${source}-${set}`,
       source,
-      flags: [...base, level, `-DQUANTD_ISA=${set}`, ...known[set].flags],
+      flags: [
+        ...[...base, level, `-DQUANTD_ISA=${set}`, ...known[set].flags],
+        ...(tunings[`${source}-${set}`] ?? []),
+      ],
     })),
   );
   const have = sets.map((set) => `-DQUANTD_HAVE_${set.toUpperCase()}`);
