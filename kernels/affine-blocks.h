@@ -44,8 +44,8 @@ __attribute__((noinline)) uint32_t FitBlocks(const float* const* values,
   Float<W> weights[32 * kSide];
   Float<W> means[kSide];
   for (int s = 0; s < kSide; ++s) {
-    LoadTiles<32>(values + s * W, 0, x + 32 * s);
-    LoadTiles<32>(importance + s * W, 0, weights + 32 * s);
+    LoadElements(values + s * W, 0, 32, x + 32 * s);
+    LoadElements(importance + s * W, 0, 32, weights + 32 * s);
     means[s] = Float<W>::Load(sigma2 + s * W);
   }
   AffineFit<W> fits[kSide];
@@ -59,7 +59,7 @@ __attribute__((noinline)) uint32_t FitBlocks(const float* const* values,
     Int<W> words[kWordsOfBlock<kLevels>];
     words[0] = HalfBits(fits[s].scale) | ShiftLeft<16>(HalfBits(fits[s].low));
     PackBlock<kLevels>(levels, words + 1);
-    StoreWords<kWordsOfBlock<kLevels>>(words, count - s * W < W ? count - s * W : W, into + s * W);
+    StoreWords<kWordsOfBlock<kLevels>>(words, into + s * W);
   }
   return out_of_reach;
 }
@@ -79,7 +79,7 @@ __attribute__((noinline)) void MeanSquares(const float* values, size_t rows, siz
     Float<W> sum = Float<W>::Set(0.0f);
     for (size_t c = 0; c < columns; c += 32) {
       Float<W> tile[32];
-      LoadTiles<32>(lanes, 0, tile);
+      LoadElements(lanes, 0, 32, tile);
       for (int i = 0; i < 32; ++i) sum = sum + tile[i] * tile[i];
       for (int l = 0; l < W; ++l) lanes[l] += 32;
     }
@@ -130,13 +130,12 @@ void QuantizeByImportance(const float* values, size_t rows, size_t columns,
   }
 }
 
-// Plain: the range of 32 values in N steps, with the unrounded scale. W blocks, of which `count`
-// are wanted.
+// Plain: the range of 32 values in N steps, with the unrounded scale. W blocks.
 template <int kLevels, int W>
-QUANTD_LANE void RoundBlocks(const float* const* values, int count, uint8_t* const* into) {
+QUANTD_LANE void RoundBlocks(const float* const* values, uint8_t* const* into) {
   using F = Float<W>;
   F x[32];
-  LoadTiles<32>(values, 0, x);
+  LoadElements(values, 0, 32, x);
   F low = F::Set(0x1.fffffep127f);
   F high = F::Set(-0x1.fffffep127f);
   for (int i = 0; i < 32; ++i) {
@@ -154,7 +153,7 @@ QUANTD_LANE void RoundBlocks(const float* const* values, int count, uint8_t* con
   Int<W> words[kWordsOfBlock<kLevels>];
   words[0] = HalfBits(scale) | ShiftLeft<16>(HalfBits(low));
   PackBlock<kLevels>(levels, words + 1);
-  StoreWords<kWordsOfBlock<kLevels>>(words, count, into);
+  StoreWords<kWordsOfBlock<kLevels>>(words, into);
 }
 
 template <int kLevels>
@@ -179,7 +178,7 @@ size_t QuantizeAffineBlocks(const float* values, size_t rows, size_t columns,
       lanes[l] = values + 32 * block;
       blocks[l] = into + kBytes * block;
     }
-    RoundBlocks<kLevels, kWidth>(lanes, count, blocks);
+    RoundBlocks<kLevels, kWidth>(lanes, blocks);
   }
   return rows * columns;
 }

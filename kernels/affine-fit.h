@@ -39,19 +39,28 @@ constexpr float kRoundingBias = 12582912.0f;  // 1.5 * 2^23
 enum class Rounding { kClamped, kFloored, kBare, kLooked };
 
 #if defined(__AVX512F__)
-// The level of biased bits by their lowest five: what is a little too large or too small finds
-// the nearest level there, so one look takes the place of two clamps and a subtraction.
+// The level of biased bits by their lowest five: what is a little too large or too small, from -8
+// to 23, finds the nearest level there, so one look takes the place of two clamps and more.
+template <class Number, int kLevels>
+struct LevelTable {
+  static_assert(kLevels + 1 < 24);
+  alignas(64) Number level[32] = {};
+  constexpr LevelTable() {
+    for (int i = 0; i < 24; ++i) level[i] = static_cast<Number>(i < kLevels ? i : kLevels);
+  }
+};
 template <int kLevels>
 QUANTD_LANE Float<16> LookUpLevel(Float<16> biased) {
-  static_assert(kLevels + 1 < 24);
-  alignas(64) static constexpr struct Table {
-    float level[32] = {};
-    constexpr Table() {
-      for (int i = 0; i < 24; ++i) level[i] = static_cast<float>(i < kLevels ? i : kLevels);
-    }
-  } kTable;
+  static constexpr LevelTable<float, kLevels> kTable;
   return {_mm512_permutex2var_ps(_mm512_load_ps(kTable.level), _mm512_castps_si512(biased.v),
                                  _mm512_load_ps(kTable.level + 16))};
+}
+template <int kLevels>
+QUANTD_LANE Int<16> LookUpWholeLevel(Float<16> biased) {
+  static constexpr LevelTable<int32_t, kLevels> kTable;
+  return {_mm512_permutex2var_epi32(_mm512_load_si512(kTable.level),
+                                    _mm512_castps_si512(biased.v),
+                                    _mm512_load_si512(kTable.level + 16))};
 }
 template <int kLevels, int W>
 constexpr bool kHasLook = W == 16 && kLevels < 16;
@@ -75,6 +84,19 @@ QUANTD_LANE Float<W> AffineLevel(Float<W> value) {
     if constexpr (kRounding == Rounding::kClamped) biased = Min(biased, top);
     if constexpr (kRounding != Rounding::kBare) biased = Max(biased, bottom);
     return biased - bottom;
+  }
+}
+
+// The level 0..kLevels of biased bits, of values between -8 and 23 where there is a look, else
+// between -64 and 64.
+template <int kLevels, int W>
+QUANTD_LANE Int<W> LevelOfBiased(Float<W> biased) {
+  if constexpr (kHasLook<kLevels, W>) {
+    return LookUpWholeLevel<kLevels>(biased);
+  } else {
+    const Float<W> bottom = Float<W>::Set(kRoundingBias);
+    const Float<W> top = Float<W>::Set(kRoundingBias + static_cast<float>(kLevels));
+    return Bits(Max(Min(biased, top), bottom)) & Int<W>::Set(63);
   }
 }
 

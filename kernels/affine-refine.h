@@ -1,13 +1,13 @@
 // Affine refine: what the affine types share around the fit itself: weights before, levels after.
 //
-//   affine-lanes.h, affine-fit.h ──▶ this ──▶ affine-six-bit.h, affine-two-bit.h, affine-blocks.h
+//   block-lanes.h, affine-fit.h ──▶ this ──▶ affine-six-bit.h, affine-two-bit.h, affine-blocks.h
 //
 // Internal linkage for the reason given in numbers.h.
 #ifndef QUANTD_AFFINE_REFINE_H_
 #define QUANTD_AFFINE_REFINE_H_
 
 #include "affine-fit.h"
-#include "affine-lanes.h"
+#include "block-lanes.h"
 
 namespace quantd {
 namespace {
@@ -19,7 +19,8 @@ constexpr int kSideOf = W == 1 ? 1 : 4;
 
 constexpr AffineSearch kSearchImportance = {-0.9f, 0.05f, 36};
 
-// The blocks of one call of a kernel that lie in lanes; unused lanes repeat the last block.
+// The blocks of one call of a kernel that lie in lanes; unused lanes repeat the last block,
+// and write its bytes once more.
 template <int W>
 struct Lanes {
   const float* values[W];
@@ -27,6 +28,11 @@ struct Lanes {
   uint8_t* into[W];
   int count;
 };
+
+template <int W>
+QUANTD_LANE Float<W> Negative(Float<W> a) {
+  return FromBits(Bits(a) ^ Int<W>::Set(INT32_MIN));
+}
 
 template <int W>
 QUANTD_LANE Float<W> Largest(const Float<W>* values, int count) {
@@ -67,32 +73,32 @@ QUANTD_LANE void Refine(const Float<W>* x, Float<W> scale, Float<W> minimum,
   if constexpr (W > 1) {
     const F inverse = F::Set(1.0f) / scale;
     const F bias = F::Set(kRoundingBias);
-    const F top = F::Set(kRoundingBias + static_cast<float>(kLevels));
+    constexpr bool kLook = kHasLook<kLevels, W>;
     F worst = F::Set(0.0f);
     for (int i = 0; i < kCount; ++i) {
       const F quotient = (x[i] + minimum) * inverse;
       const F biased = quotient + bias;
       worst = Max(Magnitude(quotient - (biased - bias)), worst);
-      levels[i] = Bits(Max(Min(biased, top), bias)) & Int<W>::Set(63);
+      levels[i] = LevelOfBiased<kLevels>(biased);
     }
-    const F end = F::Set(64.0f);
+    const F lowest = (fit.bottom + minimum) * inverse;
+    const F highest = (fit.high + minimum) * inverse;
     const Mask<W> settled = (scale > F::Set(1e-30f)) & (scale < F::Set(1e30f)) &
-                            (worst < F::Set(0.49998f)) &
-                            (Magnitude((fit.bottom + minimum) * inverse) < end) &
-                            (Magnitude((fit.high + minimum) * inverse) < end);
+                            (worst < F::Set(0.49998f)) & (lowest > F::Set(kLook ? -8.0f : -64.0f)) &
+                            (highest < F::Set(kLook ? 23.0f : 64.0f));
     if (!Any(~settled)) return;
   }
   RefineByDivision<kCount, kLevels>(x, scale, minimum, fit, levels);
 }
 
-// into (kCount) = lanes[l][at + i], and the sum of its squares, in sequence: the additions wait
-// for each other, and tiles come in meanwhile.
+// into (kCount) = lanes[l][i], and the sum of its squares, in sequence: the additions wait for each
+// other, and more elements come in meanwhile.
 template <int kCount, int W>
 QUANTD_LANE Float<W> LoadAndSquare(const float* const* lanes, Float<W>* into) {
   Float<W> sum = Float<W>::Set(0.0f);
-  for (int tile = 0; tile < kCount; tile += W) {
-    LoadTile(lanes, tile, into + tile);
-    for (int i = tile; i < tile + W; ++i) sum = sum + into[i] * into[i];
+  for (int four = 0; four < kCount; four += 4) {
+    LoadFour<W>(lanes, four, into + four);
+    for (int i = four; i < four + 4; ++i) sum = sum + into[i] * into[i];
   }
   return sum;
 }

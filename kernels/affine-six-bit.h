@@ -94,10 +94,12 @@ QUANTD_LANE void PackPair(const Int<W>* levels, Int<W>* nibbles, Int<W>* fifths)
     for (int byte = 3; byte >= 0; --byte) {
       const Int<W> low = levels[4 * word + byte];
       const Int<W> high = levels[32 + 4 * word + byte];
-      packed = ShiftLeft<8>(packed) | (low & nibble) | ShiftLeft<4>(high & nibble);
+      const Int<W> pair = kLevels == 15 ? low | ShiftLeft<4>(high)
+                                         : (low & nibble) | ShiftLeft<4>(high & nibble);
+      packed = ShiftLeft<8>(packed) | pair;
       if constexpr (kLevels == 31) {
-        const Int<W> pair = (ShiftRight<4>(low) & one) | (ShiftRight<3>(high) & Int<W>::Set(2));
-        bits = ShiftLeft<8>(bits) | pair;
+        const Int<W> fifth = (ShiftRight<4>(low) & one) | (ShiftRight<3>(high) & Int<W>::Set(2));
+        bits = ShiftLeft<8>(bits) | fifth;
       }
     }
     nibbles[word] = packed;
@@ -106,13 +108,18 @@ QUANTD_LANE void PackPair(const Int<W>* levels, Int<W>* nibbles, Int<W>* fifths)
   }
 }
 
-// Fits the sub-blocks of W super-blocks. x (256), fits (8).
+// Loads W super-blocks and fits their sub-blocks. x (256), fits (8).
 template <int kLevels, int W>
-QUANTD_LANE uint32_t FitSixBit(const Float<W>* x, Float<W> squares, const Lanes<W>& lanes,
-                               AffineFit<W>* fits) {
+QUANTD_LANE uint32_t FitSixBit(const Lanes<W>& lanes, Float<W>* x, AffineFit<W>* fits) {
   constexpr int kSide = kSideOf<W>;
   const bool plain = lanes.importance[0] == nullptr;
-  const Float<W> sigma2 = Float<W>::Set(2.0f) * squares * Float<W>::Set(0x1p-8f);
+  Float<W> sigma2;
+  if (plain) {
+    LoadElements(lanes.values, 0, 256, x);
+  } else {
+    const Float<W> squares = LoadAndSquare<256>(lanes.values, x);
+    sigma2 = Float<W>::Set(2.0f) * squares * Float<W>::Set(0x1p-8f);
+  }
   uint32_t out_of_reach = 0;
   for (int j = 0; j < 8; j += kSide) {
     const Float<W>* values = x + 32 * j;
@@ -123,7 +130,7 @@ QUANTD_LANE uint32_t FitSixBit(const Float<W>* x, Float<W> squares, const Lanes<
           values, WeighByMean<W>{means}, kSearchSixBit<kLevels>, fits + j);
     } else {
       Float<W> importance[32 * kSide];
-      LoadTiles<32 * kSide>(lanes.importance, 32 * j, importance);
+      LoadElements(lanes.importance, 32 * j, 32 * kSide, importance);
       out_of_reach |= FitAffine<32, kLevels, false, kSide>(
           values, WeighByImportance<256, W>{importance, &sigma2}, kSearchImportance, fits + j);
     }
@@ -140,9 +147,8 @@ struct SixBitType {
   template <int W>
   static __attribute__((noinline)) uint32_t Make(const Lanes<W>& lanes) {
     Float<W> x[256];
-    const Float<W> squares = LoadAndSquare<256>(lanes.values, x);
     AffineFit<W> fits[8];
-    const uint32_t out_of_reach = FitSixBit<kLevels>(x, squares, lanes, fits);
+    const uint32_t out_of_reach = FitSixBit<kLevels>(lanes, x, fits);
 
     Float<W> scales[8];
     Float<W> minima[8];
@@ -187,7 +193,7 @@ struct SixBitType {
       }
       PackPair<kLevels>(levels, words + 4 + kFifths + 8 * pair, words + 4);
     }
-    StoreWords<kWords>(words, lanes.count, lanes.into);
+    StoreWords<kWords>(words, lanes.into);
     return out_of_reach;
   }
 };

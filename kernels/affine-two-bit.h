@@ -53,7 +53,7 @@ struct TwoBitType {
             FitAffine<16, 3, true, kSide>(values, WeighByMagnitude{}, kSearchQ2_K, fits + j);
       } else {
         Float<W> importance[16 * kSide];
-        LoadTiles<16 * kSide>(lanes.importance, 16 * j, importance);
+        LoadElements(lanes.importance, 16 * j, 16 * kSide, importance);
         out_of_reach |= FitAffine<16, 3, false, kSide>(
             values, WeighByImportance<256, W>{importance, &sigma2}, kSearchImportance, fits + j);
       }
@@ -121,7 +121,7 @@ struct TwoBitType {
         }
       }
     }
-    StoreWords<kWords>(words, lanes.count, lanes.into);
+    StoreWords<kWords>(words, lanes.into);
     return out_of_reach;
   }
 };

@@ -119,11 +119,12 @@ QUANTD_LANE void LoadElements(const float* const* lanes, int at, int count, Floa
   for (int i = 0; i < count; i += 4) LoadFour<W>(lanes, at + i, into + i);
 }
 
-template <int W>
-QUANTD_LANE void StoreWords(const Int<W>* words, int count, uint8_t* const* into) {
-  int at = 0;
-  for (; at + 4 <= count; at += 4) StoreFour<W>(words + at, at, into);
-  for (; at < count; ++at) {
+// Lane l of words[i] becomes bytes 4 * i .. 4 * i + 3 of lane l's destination.
+template <int kCount, int W>
+QUANTD_LANE void StoreWords(const Int<W>* words, uint8_t* const* into) {
+  constexpr int kFours = kCount / 4 * 4;
+  for (int at = 0; at < kFours; at += 4) StoreFour<W>(words + at, at, into);
+  for (int at = kFours; at < kCount; ++at) {
     alignas(64) int32_t lanes[W];
     words[at].Store(lanes);
     for (int l = 0; l < W; ++l) memcpy(into[l] + 4 * at, &lanes[l], 4);

@@ -217,7 +217,7 @@ QUANTD_LANE void BlocksQ3_K(const float* const* lanes, const float* const* impor
   Int<W> words[27];
   PackThreeBitLevels(blocks.levels, words, words + 8);
   PackCodes(codes, words + 24);
-  StoreWords(words, 27, into);
+  StoreWords<27>(words, into);
   StoreHalves(half, 108, into);
 }
 

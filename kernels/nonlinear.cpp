@@ -102,7 +102,7 @@ QUANTD_LANE void BlocksIQ4_NL(const float* const* lanes, const float* const* imp
   uint8_t* after[W];
   for (int l = 0; l < W; ++l) after[l] = into[l] + 2;
   StoreHalves(HalfBits(scale), 0, into);
-  StoreWords(words, 4, after);
+  StoreWords<4>(words, after);
 }
 
 template <int W>
@@ -130,7 +130,7 @@ QUANTD_LANE void BlocksIQ4_XS(const float* const* lanes, const float* const* imp
     high = ShiftLeft<2>(high) | ShiftRight<4>(stored);
   }
   words[0] = HalfBits(scale) | ShiftLeft<16>(high);
-  StoreWords(words, 34, into);
+  StoreWords<34>(words, into);
 }
 
 }  // namespace

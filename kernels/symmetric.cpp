@@ -24,9 +24,9 @@ QUANTD_LANE void StoreSymmetric(Float<W> scale, const Int<W>* levels, uint8_t* c
   uint8_t* after[W];
   for (int l = 0; l < W; ++l) after[l] = into[l] + 2;
   if constexpr (kLevels == 8) {
-    StoreWords(words + 1, 4, after);
+    StoreWords<4>(words + 1, after);
   } else {
-    StoreWords(words, 5, after);
+    StoreWords<5>(words, after);
   }
 }
 
@@ -156,7 +156,7 @@ QUANTD_LANE void BlocksQ8_0(const float* const* lanes, uint8_t* const* into) {
   uint8_t* after[W];
   for (int l = 0; l < W; ++l) after[l] = into[l] + 2;
   StoreHalves(HalfBits(scale), 0, into);
-  StoreWords(words, 8, after);
+  StoreWords<8>(words, after);
 }
 
 // ---- Q6_K ----
@@ -211,7 +211,7 @@ QUANTD_LANE void BlocksQ6_K(const float* const* lanes, const float* const* impor
   Int<W> words[52];
   PackSixBitLevels(levels, words, words + 32);
   for (int i = 0; i < 4; ++i) words[48 + i] = WordOf(codes + 4 * i);
-  StoreWords(words, 52, into);
+  StoreWords<52>(words, into);
   StoreHalves(half, 208, into);
   const uint32_t zero = LaneBits(extreme.magnitude < Float<W>::Set(kTiny));
   for (int l = 0; zero >> l != 0; ++l) {
