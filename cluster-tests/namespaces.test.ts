@@ -9,12 +9,15 @@ import { createInterface } from 'node:readline';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
-import { describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
+import { connectedNames, type Daemon, endDaemons, startDaemon, untilCluster } from './cluster.ts';
 import { type Host, makeNetwork, whyNoNamespaces } from './namespaces.ts';
 import { requireOrSkip } from './privileges.ts';
 import { makeScratch } from './quantd.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
+// Longer, and a person doubts that it works.
+const FOUND_MS_MAX = 5_000;
 
 /** Says its address to everyone in a multicast group ten times a second; prints what it hears. */
 const shout = (address: string): string => `
@@ -159,3 +162,59 @@ async function startCrashing(script: string): Promise<ChildProcess> {
   });
   return spawn(process.execPath, [script], { stdio: ['ignore', 'pipe', 'inherit'] });
 }
+
+describe.skipIf(requireOrSkip('daemons nearby', whyNoNamespaces()))('two daemons', () => {
+  afterAll(endDaemons);
+
+  // Goal: no address is typed, and nobody gets in whom only one side wanted. Method: neither host
+  // is told of the other; what each shows is asked over its own local API.
+  test('find each other and become a cluster when both owners agree', async () => {
+    const scratch = await makeScratch('nearby');
+    const { hosts, remove } = await makeNetwork(2);
+    try {
+      const [attic, cellar] = hosts;
+      if (attic === undefined || cellar === undefined) throw new Error('not two hosts');
+      const start = (words: readonly string[], name: string, { prefix }: Host): Promise<Daemon> =>
+        startDaemon([...words, '--lan', '--name', name, '--threads', '1'], {
+          data: join(scratch.path, name),
+          prefix,
+        });
+      const coordinator = await start(['up'], 'attic', attic);
+      const worker = await start(['join', '--nearby'], 'cellar', cellar);
+      const startMs = performance.now();
+      const { nearby } = await untilCluster(
+        coordinator,
+        (view) => view.nearby.length > 0,
+        'heard of the worker',
+      );
+      const foundMs = performance.now() - startMs;
+      console.log(`found in ${Math.round(foundMs)} ms`);
+      expect(foundMs).toBeLessThan(FOUND_MS_MAX);
+      expect(nearby.map(({ name }) => name)).toEqual(['cellar']);
+
+      await coordinator.cluster.approve('cellar');
+      const { offers, members } = await untilCluster(
+        worker,
+        (view) => view.offers.length > 0,
+        'was offered a place',
+      );
+      expect(offers.map(({ name }) => name)).toEqual(['attic']);
+      // One side alone lets nobody in.
+      expect(members.filter(({ isSelf }) => !isSelf)).toEqual([]);
+      expect(connectedNames(await coordinator.view())).toEqual([]);
+
+      await worker.cluster.approve('attic');
+      await untilCluster(worker, (view) => connectedNames(view).includes('attic'), 'joined');
+      const after = await untilCluster(
+        coordinator,
+        (view) => connectedNames(view).includes('cellar'),
+        'saw the worker join',
+      );
+      const member = after.members.find(({ name }) => name === 'cellar');
+      expect(member?.role).toBe('worker');
+    } finally {
+      await remove();
+      await scratch.remove();
+    }
+  });
+});
