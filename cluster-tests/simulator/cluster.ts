@@ -78,6 +78,11 @@ export class Cluster {
     for (let index = 0; index <= scenario.workers; index++) this.#machines.push(this.#build(index));
   }
 
+  /** Processes that were ended from outside. */
+  get deaths(): number {
+    return this.#machines.reduce((sum, { deaths }) => sum + deaths, 0);
+  }
+
   /** @throws Violation, or what the roles threw and should not have */
   async run(): Promise<void> {
     const { calmFromMs, startsMs, misfortunes } = this.#scenario;
@@ -189,13 +194,13 @@ export class Cluster {
   }
 
   #countDiskStep(): 'before' | 'after' | undefined {
-    if (this.#diskSteps++ !== this.#scenario.deathAtDiskStep) return undefined;
-    return this.#dice.pick(['before', 'after']);
+    const { deathAtDisk } = this.#scenario;
+    return this.#diskSteps++ === deathAtDisk?.step ? deathAtDisk.when : undefined;
   }
 
   #dieAtDisk(): never {
     const [machine] = this.#machines;
-    if (this.#dice.chance(0.5)) machine?.kill();
+    if (this.#scenario.deathAtDisk?.how === 'kill') machine?.kill();
     else machine?.cutPower();
     machine?.startIn(this.#dice.skewed(10, 20_000));
     throw new Died();

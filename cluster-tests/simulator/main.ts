@@ -17,11 +17,6 @@ const { values } = parseArgs({
   },
 });
 
-process.on('unhandledRejection', (error) => {
-  console.error('a promise was rejected and nobody heard it', error);
-  process.exit(1);
-});
-
 if (values.seed !== undefined) {
   const outcome = await simulate(Number(values.seed), { traced: true });
   for (const line of outcome.trace) console.log(line);

@@ -25,6 +25,13 @@ export interface PlannedMisfortune {
   readonly what: Misfortune;
 }
 
+/** The coordinator dies at a step of its disk, counted over all its lives. */
+export interface DeathAtDisk {
+  readonly step: number;
+  readonly when: 'before' | 'after';
+  readonly how: 'kill' | 'power cut';
+}
+
 export interface Scenario {
   /** `calm`: nothing goes wrong. `one death`: one worker dies and stays away. */
   readonly kind: 'calm' | 'one death' | 'troubled';
@@ -35,8 +42,7 @@ export interface Scenario {
   readonly network: NetworkTrouble;
   readonly badWrites: number;
   readonly misfortunes: readonly PlannedMisfortune[];
-  /** The coordinator dies at this step of its disk, counted over all its lives. */
-  readonly deathAtDiskStep: number | undefined;
+  readonly deathAtDisk: DeathAtDisk | undefined;
   /** The coordinator's disk is full for this write, counted over all its lives. */
   readonly fullAtWrite: number | undefined;
   /** When each worker starts. */
@@ -62,13 +68,19 @@ export function inventScenario(dice: Dice): Scenario {
     network: isTroubled && dice.chance(0.7) ? inventNetwork(dice) : calmNetwork,
     badWrites: isTroubled && dice.chance(0.15) ? 0.03 : 0,
     misfortunes: inventMisfortunes(dice, kind, workers, calmFromMs),
-    deathAtDiskStep: isTroubled && dice.chance(0.4) ? dice.skewed(1, 400) : undefined,
+    deathAtDisk: isTroubled && dice.chance(0.4) ? inventDeath(dice) : undefined,
     fullAtWrite: undefined,
     startsMs: Array.from({ length: workers }, () =>
       isTroubled && dice.chance(0.3) ? dice.between(0, calmFromMs) : dice.between(0, 50),
     ),
     calmFromMs,
   };
+}
+
+function inventDeath(dice: Dice): DeathAtDisk {
+  const when = dice.pick(['before', 'after'] as const);
+  const how = dice.pick(['kill', 'power cut'] as const);
+  return { step: dice.skewed(0, 400), when, how };
 }
 
 function inventNetwork(dice: Dice): NetworkTrouble {

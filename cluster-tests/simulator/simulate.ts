@@ -12,6 +12,7 @@ import { nothingPlanted, type Plant } from './daemons.ts';
 import { diceOf } from './dice.ts';
 import { inventModel } from './model.ts';
 import { inventScenario, type Scenario } from './scenario.ts';
+import { Violation } from './violation.ts';
 import { World } from './world.ts';
 
 export interface Outcome {
@@ -22,6 +23,7 @@ export interface Outcome {
   readonly tasks: number;
   readonly events: number;
   readonly virtualMs: number;
+  readonly deaths: number;
   readonly trace: readonly string[];
 }
 
@@ -40,11 +42,17 @@ export async function simulate(seed: number, options: SimulateOptions = {}): Pro
   const world = new World(dice, options.traced ?? false);
   const cluster = new Cluster(world, model, scenario, options.plant ?? nothingPlanted);
   let violation: string | undefined;
+  const onUnheard = (reason: unknown): void => {
+    world.fail(new Violation('a promise was rejected and nobody heard it', { cause: reason }));
+  };
+  process.on('unhandledRejection', onUnheard);
   try {
     await cluster.run();
   } catch (error) {
     violation = error instanceof Error ? (error.stack ?? error.message) : String(error);
     world.tell(() => `FAILED ${violation}`);
+  } finally {
+    process.off('unhandledRejection', onUnheard);
   }
   return {
     seed,
@@ -53,6 +61,7 @@ export async function simulate(seed: number, options: SimulateOptions = {}): Pro
     tasks: model.plan.tasks.length,
     events: world.events,
     virtualMs: world.nowMs,
+    deaths: cluster.deaths,
     trace: world.trace ?? [],
   };
 }

@@ -1,0 +1,5 @@
+/** Goal and method: test-seeds.ts. */
+
+import { testSeeds } from './test-seeds.ts';
+
+testSeeds(3);
