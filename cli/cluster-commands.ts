@@ -6,7 +6,7 @@
 
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { ClusterClient } from './cluster-client.ts';
-import { renderInvite, renderInvites, renderPeers } from './cluster-view.ts';
+import { renderApproved, renderInvite, renderInvites, renderPeers } from './cluster-view.ts';
 import { connect, dataDirectory, findDaemon } from './daemon.ts';
 import type { ForegroundOptions, Printer } from './foreground.ts';
 import { type JoinOptions, runJoin } from './join-command.ts';
@@ -142,8 +142,7 @@ function addMemberCommands(basis: CommandBasis): void {
       await withRunning(options, async (cluster) => {
         const approved = await cluster.approve(which);
         if (options.json === true) printJson({ type: 'approved', ...approved });
-        else
-          print([`${approved.name} (${approved.fingerprint}) is approved; now its owner has to`]);
+        else print(renderApproved(approved));
       });
     });
   withShared(program.command('leave').description('end this machine’s membership'), basis).action(

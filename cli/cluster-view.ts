@@ -4,7 +4,13 @@
  *   ClusterView, InviteView ──▶ lines
  */
 
-import type { ClusterView, InviteView, MemberView, NearbyView } from '../proto/cluster.ts';
+import type {
+  Approved,
+  ClusterView,
+  InviteView,
+  MemberView,
+  NearbyView,
+} from '../proto/cluster.ts';
 import { bytesText, secondsText, tableText } from './format.ts';
 
 const states = {
@@ -68,6 +74,11 @@ export function offerLine(machine: NearbyView): string {
   return machine.isApproved
     ? `${who} was approved and will send an invite`
     : `${who} offers to take this machine: quantd approve ${argument(machine)}`;
+}
+
+export function renderApproved({ name, fingerprint, isOneSided }: Approved): string[] {
+  const next = isOneSided ? 'its owner has to approve this one there' : 'it sends an invite now';
+  return [`${name} (${fingerprint}) is approved: ${next}`];
 }
 
 /** What to type: a name that a shell takes as it is, else the fingerprint. */

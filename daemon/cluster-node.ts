@@ -107,10 +107,8 @@ export class ClusterNode {
     const isIn = state !== undefined && membership.roleOf(membership.self) !== undefined;
     const isSame =
       isIn && this.#cluster === state.cluster && this.#epoch === newestKey(state).epoch;
-    if (this.#node !== undefined && (this.#isPaused || !isSame)) {
-      await new Promise((resolve) => setTimeout(resolve, delayMs));
-      await this.#stop();
-    }
+    if (this.#node !== undefined) await new Promise((resolve) => setTimeout(resolve, delayMs));
+    if (this.#node !== undefined && (this.#isPaused || !isSame)) await this.#stop();
     if (!isIn || this.#isPaused) return;
     if (this.#node === undefined) await this.#start(state);
     this.#keepMembers();

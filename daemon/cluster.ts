@@ -218,6 +218,7 @@ export class Cluster implements LocalCluster {
   async leave(): Promise<Left> {
     this.#membership.require();
     const isFounder = this.#membership.isFounder;
+    if (!isFounder) await this.#clusterNode.begin();
     const signal = AbortSignal.timeout(GOODBYE_MS_MAX);
     const wasTold = isFounder || (await this.#clusterNode.sayGoodbye(signal));
     await this.#closeNearby();

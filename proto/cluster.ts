@@ -99,6 +99,8 @@ export interface Joined {
 export interface Approved {
   readonly name: string;
   readonly fingerprint: string;
+  /** Whether the owner over there has yet to agree; else an invite comes by itself. */
+  readonly isOneSided: boolean;
 }
 
 export interface Left {

@@ -8,6 +8,8 @@
  */
 
 import type { PeerId, PeerMessage } from '../../proto/peer-messages.ts';
+import type { ClusterState } from '../core/membership/cluster-state.ts';
+import { Roster } from '../core/membership/roster.ts';
 import type { ConnectedPeer, Network } from '../ports.ts';
 import { type Membership, newestKey } from './membership.ts';
 
@@ -34,7 +36,13 @@ export class MemberExchange {
   constructor(membership: Membership, ports: ExchangePorts) {
     this.#membership = membership;
     this.#ports = ports;
-    this.#stopFollowing = membership.onChange(() => this.#tellChange());
+    const stops = [
+      membership.onChange(() => this.#tellChange()),
+      membership.onWritten((next) => this.#tellDeparted(next)),
+    ];
+    this.#stopFollowing = () => {
+      for (const stop of stops) stop();
+    };
     this.#stopListening = ports.network.listen({
       connected: (peer) => this.#greet(peer),
       message: (from, message) => {
@@ -69,6 +77,17 @@ export class MemberExchange {
   #tellKey(to: PeerId): void {
     const { epoch, key } = newestKey(this.#membership.require().state);
     this.#ports.network.send(to, { kind: 'key-change', epoch, networkKey: key });
+  }
+
+  /** A member that is put out hears it, so that its owner may know. */
+  #tellDeparted(next: ClusterState): void {
+    const { verify } = this.#membership.ports.cryptography;
+    const roster = new Roster(next.cluster, verify, next.records);
+    for (const { peer } of this.#ports.network.peers()) {
+      const record = roster.recordOf(peer);
+      if (record === undefined || roster.roleOf(peer) !== undefined) continue;
+      this.#ports.network.send(peer, { kind: 'members', records: [record] });
+    }
   }
 
   /** To everyone who is connected and still a member. */

@@ -42,6 +42,7 @@ export class Membership {
   #roster: Roster | undefined;
   #lastChange: Promise<unknown> = Promise.resolve();
   readonly #listeners = new Set<() => void>();
+  readonly #heralds = new Set<(next: ClusterState) => void>();
 
   private constructor(ports: MembershipPorts) {
     this.ports = ports;
@@ -94,6 +95,7 @@ export class Membership {
       if (next === this.#state) return;
       if (next === undefined) await this.ports.store.remove();
       else await this.ports.store.write(stateToFile(next));
+      if (next !== undefined) for (const listener of this.#heralds) listener(next);
       this.#hold(next);
       for (const listener of this.#listeners) listener();
     });
@@ -104,6 +106,12 @@ export class Membership {
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  /** Called when a state is on disk and before it counts: the last moment for who is put out. */
+  onWritten(listener: (next: ClusterState) => void): () => void {
+    this.#heralds.add(listener);
+    return () => this.#heralds.delete(listener);
   }
 
   /** Begins a cluster with this machine as its only member; an older one is forgotten. */
