@@ -42,9 +42,10 @@ interface ServerOptions {
 }
 
 interface Block {
-  readonly bytes: Uint8Array | undefined;
-  readonly digest: Uint8Array | undefined;
-  readonly provider: BlobProvider | undefined;
+  /** Undefined where nobody has it, or not for this peer. */
+  readonly found: { readonly bytes: Uint8Array; readonly digest: Uint8Array } | undefined;
+  /** Tells whoever gave it that it left. */
+  readonly sent: () => void;
   readonly release: () => void;
 }
 
@@ -92,21 +93,26 @@ export class BlobServer {
   async read(peer: PeerId, { blob, offset, bytes }: BlockRequest): Promise<Block> {
     const release = await this.#budget.take(bytes);
     try {
-      const to = await this.member(peer);
+      const to = await this.#member(peer);
       for (const provider of this.#providers) {
         const found = await provider.read(to, blob, offset, bytes);
         if (found === undefined) continue;
         if (found.length !== bytes) throw new Error('a provider gave another length than asked');
-        return { bytes: found, digest: await this.#options.sha256(found), provider, release };
+        const sent = (): void => {
+          this.#options.sent.add(peer, bytes);
+          provider.sent?.(to, blob, bytes);
+        };
+        const digest = await this.#options.sha256(found);
+        return { found: { bytes: found, digest }, sent, release };
       }
-      return { bytes: undefined, digest: undefined, provider: undefined, release };
+      return { found: undefined, sent: () => undefined, release };
     } catch (error) {
       release();
       throw error;
     }
   }
 
-  async member(peer: PeerId): Promise<ConnectedPeer> {
+  async #member(peer: PeerId): Promise<ConnectedPeer> {
     const { links } = this.#options;
     const to = await links.whenConnected(peer, HELLO_WAIT_MS);
     if (to === undefined) throw new Error('blocks are for members that have said hello');
@@ -115,11 +121,6 @@ export class BlobServer {
 
   heard(peer: PeerId): void {
     this.#options.links.heard(peer);
-  }
-
-  async sent(peer: PeerId, request: BlockRequest, provider: BlobProvider): Promise<void> {
-    this.#options.sent.add(peer, request.bytes);
-    provider.sent?.(await this.member(peer), request.blob, request.bytes);
   }
 }
 
@@ -164,12 +165,12 @@ class Service {
       this.#server.heard(this.#peer);
       const block = this.#server.read(this.#peer, request);
       block.catch(() => undefined);
-      this.#answered = this.#answered.then(() => this.#answer(request, block));
+      this.#answered = this.#answered.then(() => this.#answer(block));
     }
   }
 
   /** Never rejects: what goes wrong ends the stream. */
-  async #answer(request: BlockRequest, reading: Promise<Block>): Promise<void> {
+  async #answer(reading: Promise<Block>): Promise<void> {
     let block: Block | undefined;
     try {
       block = await reading;
@@ -177,7 +178,7 @@ class Service {
       await sendAll(this.#stream, replyOf(block), () => this.#moved());
       clearTimeout(this.#timer);
       this.#asked -= 1;
-      if (block.provider) await this.#server.sent(this.#peer, request, block.provider);
+      block.sent();
     } catch (error) {
       this.#stream.abort(error instanceof Error ? error : new Error(String(error)));
     } finally {
@@ -195,9 +196,8 @@ class Service {
   }
 }
 
-function replyOf({ bytes, digest }: Block): Chunk[] {
-  if (bytes === undefined || digest === undefined) {
-    return [encode.single(encodeBlockReply({ kind: 'absent' }))];
-  }
+function replyOf({ found }: Block): Chunk[] {
+  if (found === undefined) return [encode.single(encodeBlockReply({ kind: 'absent' }))];
+  const { bytes, digest } = found;
   return [encode.single(encodeBlockReply({ kind: 'ok', digest, bytes: bytes.length })), bytes];
 }

@@ -33,6 +33,9 @@ const PENDING_CONNECTIONS_MAX = 10;
 /** New connections a second of one address, above what a restart with all its peers makes. */
 const CONNECTIONS_PER_SECOND_MAX = 5;
 
+/** Strangers at a time, so that they never take the places of members. */
+const STRANGERS_MAX = 8;
+
 const STREAMS_IN_MAX = 32;
 const STREAMS_OUT_MAX = 64;
 
@@ -63,7 +66,13 @@ export async function makeLibp2p(
   discovered: (peer: PeerId, addresses: readonly string[]) => void,
 ): Promise<MadeNode> {
   const { encrypters, epochs } = keyedHandshakes(options.networkKeys);
-  const libp2p = await createLibp2p<Services>({
+  const admitsInbound = (peer: PeerId): boolean => {
+    if (gate.roleOf(peer) !== undefined) return true;
+    const known = (id: { toString(): string }): boolean => gate.roleOf(id.toString()) !== undefined;
+    const strangers = libp2p.getConnections().filter(({ remotePeer }) => !known(remotePeer));
+    return gate.admitsInbound(peer) && strangers.length < STRANGERS_MAX;
+  };
+  const libp2p: QuantdLibp2p = await createLibp2p<Services>({
     ...limits,
     start: false,
     privateKey: identityOf(options.identity),
@@ -80,7 +89,7 @@ export async function makeLibp2p(
       // By default libp2p for browsers refuses private addresses; here they are the usual ones.
       denyDialMultiaddr: () => false,
       denyDialPeer: (peer) => !gate.admitsOutbound(peer.toString()),
-      denyInboundEncryptedConnection: (peer) => !gate.admitsInbound(peer.toString()),
+      denyInboundEncryptedConnection: (peer) => !admitsInbound(peer.toString()),
       denyOutboundEncryptedConnection: (peer) => !gate.admitsOutbound(peer.toString()),
     },
     peerDiscovery: options.mdns ? [discovery(options.serviceTag, discovered)] : [],

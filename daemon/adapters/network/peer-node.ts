@@ -8,7 +8,6 @@
  */
 
 import type { Stream } from '@libp2p/interface';
-import { peerIdFromString } from '@libp2p/peer-id';
 import { assert } from '../../../proto/assert.ts';
 import type { BlobName, PeerId, PeerMessage } from '../../../proto/peer-messages.ts';
 import { LEAF_BYTES } from '../../../proto/peer-messages.ts';
@@ -239,13 +238,4 @@ export class PeerNode {
 
 function refuse(stream: Stream): void {
   stream.abort(new Error('not a protocol for that peer'));
-}
-
-/** Whether the text is the id of a peer. */
-export function isPeerId(text: string): boolean {
-  try {
-    return peerIdFromString(text).type === 'Ed25519';
-  } catch {
-    return false;
-  }
 }

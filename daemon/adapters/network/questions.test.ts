@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { FRAME_BYTES_MAX } from '../../../proto/peer-limits.ts';
-import { dialableOf, madeIdentities, madeNode, rawPeer, until } from './made-nodes.ts';
+import { connected, dialableOf, madeIdentities, madeNode, rawPeer, until } from './made-nodes.ts';
 import type { PeerNode } from './peer-node.ts';
 
 const JOIN = '/quantd/join-test/1';
@@ -68,6 +68,46 @@ describe('a stranger', () => {
       expect([protocol, stream.status]).toEqual([protocol, 'reset']);
     }
     expect(target.network.peers()).toEqual([]);
+  });
+
+  test('who has become a member in the meantime is one', async () => {
+    const [a, b] = await madeIdentities(2);
+    if (!a || !b) throw new Error('two identities');
+    const members = new Set([b.peer]);
+    const joined = new Set([a.peer]);
+    const target = await madeNode(b, [], {
+      admitsStrangers: () => true,
+      roleOf: (peer) => (members.has(peer) ? 'worker' : undefined),
+    });
+    const asker = await madeNode(a, [], {
+      roleOf: (peer) => (joined.has(peer) ? 'coordinator' : undefined),
+    });
+    cleanups.push(
+      () => target.stop(),
+      () => asker.stop(),
+    );
+    target.answer(JOIN, 'strangers', async (from) => {
+      members.add(from);
+      return bytes('welcome');
+    });
+    expect(text(await asker.ask(at(target), JOIN, bytes('hello'), soon()))).toBe('welcome');
+    joined.add(b.peer);
+    asker.keep(b.peer, target.addresses());
+    await connected(asker, b.peer);
+    await connected(target, a.peer);
+  });
+
+  test('no more than eight of them at a time', async () => {
+    const { target } = await strangers(() => true);
+    const raws = await Promise.all((await madeIdentities(10)).map((id) => rawPeer(id)));
+    for (const raw of raws) {
+      cleanups.push(() => raw.stop());
+      await raw.dial(dialableOf(target)).catch(() => undefined);
+      // So many connections a second of one address are allowed.
+      await new Promise((resolve) => setTimeout(resolve, 210));
+    }
+    const inside = raws.filter((raw) => raw.getConnections().length > 0);
+    expect(inside).toHaveLength(8);
   });
 
   test('the one who answers must be who was asked', async () => {

@@ -61,7 +61,7 @@ export class Redial {
     void this.#libp2p.peerStore
       .merge(peerIdFromString(peer), { multiaddrs: found, tags })
       .catch(() => undefined);
-    this.#schedule(peer, kept, 0);
+    this.#schedule(peer, kept, this.#turn(peer));
   }
 
   forget(peer: PeerId): void {
@@ -101,7 +101,12 @@ export class Redial {
 
   #soon(peer: PeerId, kept: Kept): void {
     kept.failures = 0;
-    this.#schedule(peer, kept, jittered(PAUSE_MS_MIN));
+    this.#schedule(peer, kept, this.#turn(peer) + jittered(PAUSE_MS_MIN));
+  }
+
+  /** The lower id goes first: two that find each other at once need not connect twice. */
+  #turn(peer: PeerId): number {
+    return this.#libp2p.peerId.toString() < peer ? 0 : 2 * PAUSE_MS_MIN;
   }
 
   #schedule(peer: PeerId, kept: Kept, milliseconds: number): void {
