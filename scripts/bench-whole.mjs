@@ -6,6 +6,7 @@
 //   node scripts/bench-whole.mjs              4.2 GB of BF16, outputs in memory and on disk
 //     --smoke                                 half a GB, one row: whether the bench still runs
 //     --turns=2 --only=tmpfs-warm,six         other or fewer measurements
+//     --bytes=1e9                             another size of the source
 //     --keep                                  leaves the source in build/bench for the next time
 //
 // A run of quantd is timed as a whole process, from its start to its end, with a data directory
@@ -217,7 +218,8 @@ function costTable(runs) {
   );
 }
 
-const staged = ({ done }) => done.stages.reduce((sum, { seconds }) => sum + seconds, 0);
+const sumOf = (numbers) => numbers.reduce((sum, number) => sum + number, 0);
+const staged = ({ done }) => sumOf(done.stages.map(({ seconds }) => seconds));
 
 /** Seconds in which the kernels alone would have made the blocks, with their digests. */
 function computeSeconds({ done }) {
@@ -228,11 +230,10 @@ function computeSeconds({ done }) {
 function sixTable({ together, apart }) {
   const cold = best(together.map(({ first }) => first));
   const warm = best(together.map(({ again }) => again));
-  const computed = apart.reduce(
-    (sum, { first, again }) => sum + Math.min(computeSeconds(first), computeSeconds(again)),
-    0,
+  const computed = sumOf(
+    apart.map(({ first, again }) => Math.min(computeSeconds(first), computeSeconds(again))),
   );
-  const separate = apart.reduce((sum, { first }) => sum + first.seconds, 0);
+  const separate = sumOf(apart.map(({ first }) => first.seconds));
   const { sourceBytes, sourceBytesRead } = cold.done;
   const stage = warm.done.stages.find((one) => one.stage === 'quantize');
   const share = (seconds, of) => (seconds / of).toFixed(2);
@@ -256,6 +257,19 @@ function sixTable({ together, apart }) {
         share(warm.seconds, computed),
       ],
       ['its quantizing stage, to the sum', text(stage.seconds), '', share(stage.seconds, computed)],
+      // What the walls would show if nothing else ran and no core ever waited.
+      [
+        'its CPU time over two cores, to the sum',
+        text(warm.cpu / THREADS),
+        '',
+        share(warm.cpu / THREADS, computed),
+      ],
+      [
+        'CPU time of the cold run, to that of the six',
+        text(cold.cpu),
+        '',
+        share(cold.cpu, sumOf(apart.map(({ first }) => first.cpu))),
+      ],
     ],
   );
 }
@@ -299,9 +313,9 @@ async function compareRows(source, { smoke, turns, only }) {
 }
 
 /** Runs the bench and prints its tables. */
-export async function benchWhole({ smoke, turns, only, keep }) {
-  const directory = join(root, 'build', smoke ? 'bench-smoke' : 'bench');
-  const source = await openSource(directory, smoke ? 5e8 : 4.2e9);
+export async function benchWhole({ smoke, turns, only, keep, bytes = smoke ? 5e8 : 4.2e9 }) {
+  const directory = join(root, 'build', `bench-${bytes / 1e6}`);
+  const source = await openSource(directory, bytes);
   try {
     console.log(`\n${machine(source)}`);
     if (whyNoLlama() !== undefined) console.log(`without llama.cpp: ${whyNoLlama()}`);
@@ -334,10 +348,12 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
       turns: { type: 'string', default: '3' },
       only: { type: 'string', default: '' },
       keep: { type: 'boolean', default: false },
+      bytes: { type: 'string' },
     },
   });
   const { setup } = await import('./setup.mjs');
   await setup({ dev: true });
   const only = values.only.split(',').filter((name) => name !== '');
-  await benchWhole({ ...values, only, turns: Number(values.turns) });
+  const bytes = values.bytes === undefined ? {} : { bytes: Number(values.bytes) };
+  await benchWhole({ ...values, ...bytes, only, turns: Number(values.turns) });
 }
