@@ -253,14 +253,20 @@ describe('on the streams of blocks', () => {
       },
     });
     const before = process.memoryUsage().rss;
+    const streams: Stream[] = [];
     for (let count = 0; count < 8; count++) {
       const stream = await open(met, BLOCKS);
+      streams.push(stream);
       stream.pause();
       for (let block = 0; block < 4; block++) stream.send(request(block * LEAF_BYTES));
     }
     await pause(700);
     expect(read).toBe(32);
     expect(process.memoryUsage().rss - before).toBeLessThan(128 * 1024 * 1024);
+    // None of them counts as answered, so that there is no way to ask for a fifth.
+    for (const stream of streams) stream.send(request(4 * LEAF_BYTES));
+    await until(() => streams.every(({ status }) => status === 'reset'));
+    expect(read).toBe(32);
   });
 });
 
@@ -297,12 +303,13 @@ describe('under the protocols', () => {
     return { port: address.port, hold };
   }
 
-  test('a link that carries nothing any more is given up within 6 s, and little is kept', async () => {
+  /** Two nodes and the wire between them. */
+  async function wired(): Promise<{ first: PeerNode; second: PeerNode; hold(): void }> {
     const ids = await madeIdentities(2);
     const [a, b] = ids;
     if (!a || !b) throw new Error('two identities');
     const first = await madeNode(a, ids);
-    const second = await madeNode(b, ids, { listen: ['/ip4/127.0.0.1/tcp/0'] });
+    const second = await madeNode(b, ids);
     cleanups.push(
       () => first.stop(),
       () => second.stop(),
@@ -311,20 +318,28 @@ describe('under the protocols', () => {
     first.keep(b.peer, [`/ip4/127.0.0.1/tcp/${held.port}`]);
     await connected(first, b.peer);
     await connected(second, a.peer);
-    held.hold();
-    const start = performance.now();
-    // Meanwhile somebody has much to say.
+    return { first, second, hold: held.hold };
+  }
+
+  test('a link that carries nothing any more is given up by both ends', async () => {
+    const { first, second, hold } = await wired();
+    hold();
+    await until(() => first.network.peers().length + second.network.peers().length === 0, 9000);
+  });
+
+  test('who reads nothing loses its connection before it costs much memory', async () => {
+    const { first, second, hold } = await wired();
+    hold();
     const tasks = Array.from({ length: 4000 }, (_, index) => 2 ** 31 + index);
     const before = process.memoryUsage().arrayBuffers;
-    for (let count = 0; count < 5000; count++) {
-      first.network.send(b.peer, { kind: 'working', run: '0'.repeat(32), tasks });
-      if (first.network.peers().length === 0) break;
-      if (count % 50 === 0) await pause(1);
+    let said = 0;
+    while (first.network.peers().length > 0 && said < 5000) {
+      first.network.send(second.self, { kind: 'working', run: '0'.repeat(32), tasks });
+      said += 1;
+      if (said % 50 === 0) await pause(1);
     }
+    expect(said).toBeLessThan(5000);
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(64 * 1024 * 1024);
-    await until(() => first.network.peers().length === 0, 6500);
-    await until(() => second.network.peers().length === 0, 6500);
-    expect(performance.now() - start).toBeLessThan(20_000);
   });
 
   test('an address that is a port of something else', async () => {
