@@ -10,6 +10,9 @@ import { randomBytes } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { ReportedFault } from '../cli/client.ts';
+import { ClusterClient } from '../cli/cluster-client.ts';
+import type { Connection } from '../cli/daemon.ts';
 import { cryptography, identityOf } from '../daemon/adapters/cryptography.ts';
 import { PeerNode } from '../daemon/adapters/network/peer-node.ts';
 import { JOIN_PROTOCOL, LEAVE_PROTOCOL } from '../daemon/cluster-node.ts';
@@ -51,6 +54,17 @@ async function refusal(words: readonly string[], data = fresh()): Promise<unknow
   expect(run.code, run.stdout).not.toBe(0);
   return parseEvents(run).at(-1)?.['code'];
 }
+
+/** The same of a daemon that waits to be told what to join, for many tokens in little time. */
+async function refusalBy(joiner: Connection, token: string): Promise<unknown> {
+  const answer = await new ClusterClient(joiner.client)
+    .join(token)
+    .catch((error: unknown) => error);
+  return answer instanceof ReportedFault ? answer.fault.code : answer;
+}
+
+const waitingDaemon = (): Promise<Connection> =>
+  connectQuantd(fresh(), ['--peering', 'join', '--name', 'stranger', '--threads', '1']);
 
 const invite = async (
   coordinator: Daemon,
@@ -143,39 +157,50 @@ describe('with one coordinator', () => {
   });
 
   test('an invite that was revoked, has expired or was never given opens nothing', async () => {
+    const stranger = await waitingDaemon();
     const revoked = await invite(nas);
     expect((await runQuantd(['revoke', revoked.id], { data: nas.data })).code).toBe(0);
-    expect(await refusal([revoked.token])).toBe('QD-8214');
+    expect(await refusalBy(stranger, revoked.token)).toBe('QD-8214');
 
     const short = await invite(nas, { ttlSeconds: 1 });
     const real = decodeToken(short.token, sha256, 0);
     // Whoever writes another hour into the token is told by the coordinator, which kept its own.
     const longer = encodeToken({ ...real, expiresMs: Date.now() + 3_600_000 }, sha256);
     await new Promise((resolve) => setTimeout(resolve, 1100));
-    expect(await refusal([short.token])).toBe('QD-8207');
-    expect(await refusal([longer])).toBe('QD-8212');
+    expect(await refusalBy(stranger, short.token)).toBe('QD-8207');
+    expect(await refusalBy(stranger, longer)).toBe('QD-8212');
 
     const good = decodeToken((await invite(nas)).token, sha256, 0);
     const forge = (changed: Partial<InviteToken>): string =>
       encodeToken({ ...good, ...changed }, sha256);
-    expect(await refusal([forge({ secret: randomBytes(32) })])).toBe('QD-8211');
-    expect(await refusal([forge({ invite: randomBytes(8) })])).toBe('QD-8211');
-    expect(await refusal([forge({ networkKey: randomBytes(32) })])).toBe('QD-8216');
+    expect(await refusalBy(stranger, forge({ secret: randomBytes(32) }))).toBe('QD-8211');
+    expect(await refusalBy(stranger, forge({ invite: randomBytes(8) }))).toBe('QD-8211');
+    expect(await refusalBy(stranger, forge({ networkKey: randomBytes(32) }))).toBe('QD-8216');
     // Another machine at the coordinator's address cannot pass for it.
     const other = peerIdOf(identityOf(randomBytes(32)).publicKey);
-    expect(await refusal([forge({ coordinator: other, cluster: other })])).toBe('QD-8216');
-    expect((await nas.view()).members.map(({ name }) => name)).not.toContain('unnamed');
+    expect(await refusalBy(stranger, forge({ coordinator: other, cluster: other }))).toBe(
+      'QD-8216',
+    );
+    await stranger.close();
+    expect((await nas.view()).members.map(({ name }) => name)).not.toContain('stranger');
   });
 
   test('text that is no token is refused before anyone is called', async () => {
+    const stranger = await waitingDaemon();
     const { token } = await invite(nas);
+    expect(await refusalBy(stranger, token.slice(0, -9))).toBe('QD-8204');
+    expect(
+      await refusalBy(
+        stranger,
+        token.replace(/.$/, (last) => (last === 'x' ? 'y' : 'x')),
+      ),
+    ).toBe('QD-8205');
+    expect(await refusalBy(stranger, `qd2${token.slice(3)}`)).toBe('QD-8202');
+    expect(await refusalBy(stranger, token.replace(/.$/, 'а'))).toBe('QD-8203');
+    expect(await refusalBy(stranger, 'hello')).toBe('QD-8201');
+    await stranger.close();
+    // The command says the same.
     expect(await refusal([token.slice(0, -9)])).toBe('QD-8204');
-    expect(await refusal([token.replace(/.$/, (last) => (last === 'x' ? 'y' : 'x'))])).toBe(
-      'QD-8205',
-    );
-    expect(await refusal([`qd2${token.slice(3)}`])).toBe('QD-8202');
-    expect(await refusal([token.replace(/.$/, 'а')])).toBe('QD-8203');
-    expect(await refusal(['hello'])).toBe('QD-8201');
     const own = await runQuantd(['join', token, '--json'], { data: nas.data });
     expect(parseEvents(own).at(-1)).toMatchObject({ code: 'QD-8233', exit: 2 });
     expect(await refusal([])).toBe('QD-8241');

@@ -102,6 +102,6 @@ export async function makeScratch(
 }
 
 /** A daemon of the test's own in the data directory `data`, and a client of it. */
-export function connectQuantd(data: string): Promise<Connection> {
-  return connect({ data, script: join(root, 'build', 'daemon.mjs') });
+export function connectQuantd(data: string, words: readonly string[] = []): Promise<Connection> {
+  return connect({ data, words, script: join(root, 'build', 'daemon.mjs') });
 }
