@@ -1,27 +1,122 @@
-// Demo: installs, builds, and makes three GGUFs of the embedded model.
+// Demo: installs, builds, joins three daemons into a cluster that makes three GGUFs of the embedded
+// model, and shows that one machine alone makes the same bytes.
+import { spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { runOrExit, setup } from './setup.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
+// In the project's own build directory, so that a demo leaves nothing elsewhere.
+const scratch = join(root, 'build', 'demo');
+const dataOf = (name) => join(scratch, name);
+const types = 'Q4_K_M,Q5_K_M,Q8_0';
+const quantizeWords = (out) => [
+  ...['quantize', 'fixtures/tiny-gemma4', '--type', types, '--out', out],
+  ...['--name', 'tiny-gemma4', '--overwrite'],
+];
+const running = [];
+
+/** Starts `quantd up` or `quantd join`; resolves with the first thing it says. */
+async function start(name, words) {
+  const args = ['cli/quantd', ...words, '--name', name, '--data', dataOf(name), '--json'];
+  const child = spawn(process.execPath, args, {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  running.push(child);
+  for await (const line of createInterface({ input: child.stdout })) return JSON.parse(line);
+  throw new Error(`quantd ${words[0]} ended without a word`);
+}
+
+function quantd(words, data) {
+  console.log(`\n$ quantd ${words.join(' ')}`);
+  runOrExit(process.execPath, ['cli/quantd', ...words, '--data', data]);
+}
+
+/** SHA-256 of every GGUF of a directory. */
+function digests(directory) {
+  return readdirSync(directory)
+    .filter((file) => file.endsWith('.gguf'))
+    .map((file) => {
+      const bytes = readFileSync(join(directory, file));
+      return `${createHash('sha256').update(bytes).digest('hex')}  ${file}`;
+    });
+}
+
+function fail(why) {
+  console.error(`\ndemo: ${why}`);
+  process.exitCode = 1;
+}
+
+/** Waits until the coordinator sees so many members, itself among them. */
+async function untilMembers(count) {
+  for (let look = 0; look < 200; look++) {
+    const { stdout } = spawnSync(
+      process.execPath,
+      ['cli/quantd', 'peers', '--data', dataOf('nas'), '--json'],
+      { cwd: root, encoding: 'utf8' },
+    );
+    const members = JSON.parse(stdout).members ?? [];
+    if (members.filter((member) => member.isConnected).length >= count) return;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  throw new Error('the workers did not come');
+}
+
+async function demo() {
+  console.log(
+    '\n$ quantd up --listen 127.0.0.1:0 --threads 0              # the machine with the model',
+  );
+  const { invite } = await start('nas', ['up', '--listen', '127.0.0.1:0', '--threads', '0']);
+  const joins = ['tower', 'laptop'].map((name) =>
+    start(name, ['join', invite.token, '--threads', '1']),
+  );
+  console.log(
+    `$ quantd join ${invite.token.slice(0, 16)}…                              # on tower and on laptop`,
+  );
+  for (const { coordinator, role, seconds } of await Promise.all(joins)) {
+    console.log(`joined ${coordinator} as ${role} in ${seconds.toFixed(1)} s`);
+  }
+  await untilMembers(3);
+  quantd(['peers'], dataOf('nas'));
+  quantd(quantizeWords('out'), dataOf('nas'));
+
+  console.log('\nThe same on one machine, which knows of no other:');
+  const alone = join('build', 'demo', 'alone');
+  quantd([...quantizeWords(alone), '--solo'], dataOf('solo'));
+  const together = digests(join(root, 'out')).filter((line) => line.includes('tiny-gemma4-'));
+  const single = digests(join(root, alone));
+  if (together.join() !== single.join()) return fail('three daemons made other bytes than one');
+  console.log(`\nThree daemons made the same bytes as one:\n  ${together.join('\n  ')}`);
+}
 
 await setup();
-console.log('\n$ quantd quantize fixtures/tiny-gemma4 --type Q4_K_M,Q5_K_M,Q8_0 --out out');
-runOrExit(process.execPath, [
-  'cli/quantd',
-  'quantize',
-  'fixtures/tiny-gemma4',
-  ...['--type', 'Q4_K_M,Q5_K_M,Q8_0'],
-  ...['--out', 'out'],
-  ...['--name', 'tiny-gemma4'],
-  // In the project's own build directory, so that a demo leaves nothing elsewhere.
-  ...['--data', `${root}/build/demo`],
-  '--solo',
-  '--overwrite',
-]);
-console.log(`
+rmSync(scratch, { recursive: true, force: true });
+try {
+  await demo();
+} catch (error) {
+  fail(error.message);
+} finally {
+  await Promise.all(
+    running.map(
+      (child) =>
+        new Promise((resolve) => {
+          child.once('exit', resolve);
+          if (child.exitCode !== null) resolve();
+          child.kill('SIGTERM');
+        }),
+    ),
+  );
+}
+if (process.exitCode === undefined) {
+  console.log(`
 Next:
   cli/quantd inspect out/tiny-gemma4-Q4_K_M.gguf         what is in a file
   cli/quantd quantize SOURCE --type Q4_K_M --out DIR     your own checkpoint
-  cli/quantd up                                          a daemon that stays
+  cli/quantd up --lan                                    a daemon that others may join
   npm test                                               compare with llama.cpp
 `);
+}
