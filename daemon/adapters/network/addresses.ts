@@ -10,11 +10,11 @@ import { networkFaults } from './faults.ts';
 export const ADDRESSES_MAX = 16;
 
 /**
- * The first ADDRESSES_MAX of them, each ending in /p2p/<peer>.
+ * Each ending in /p2p/<peer>.
  * @throws FaultError for text that is no multiaddr, or names another peer
  */
 export function dialable(peer: PeerId, addresses: readonly string[]): Multiaddr[] {
-  return addresses.slice(0, ADDRESSES_MAX).map((text) => {
+  return addresses.map((text) => {
     try {
       const address = multiaddr(text);
       const named = address.getComponents().findLast(({ name }) => name === 'p2p')?.value;

@@ -129,6 +129,16 @@ describe('members of one network', () => {
     expect(one.came).toEqual([b.peer, b.peer]);
   });
 
+  test('an address that does not answer does not hide the one that does', async () => {
+    const [a, b] = await pair();
+    const first = await node(a, [a, b]);
+    const second = await node(b, [a, b]);
+    first.keep(b.peer, ['/ip4/127.0.0.1/tcp/1']);
+    await pause(50);
+    first.keep(b.peer, second.addresses());
+    await connected(first, b.peer);
+  });
+
   test('a forgotten one is disconnected and not dialled any more', async () => {
     const [a, b] = await pair();
     const members = new Set([a.peer, b.peer]);

@@ -50,6 +50,9 @@ const SOCKET_SILENCE_MS_MAX = 20_000;
 
 const UPGRADE_MS_MAX = 5000;
 
+/** One of a peer's addresses, with the handshake: the next may be the one that answers. */
+const ADDRESS_MS_MAX = 4000;
+
 type Services = { identify: Identify; gossip: GossipSub };
 export type QuantdLibp2p = Libp2p<Services>;
 
@@ -151,7 +154,7 @@ const limits: Pick<Libp2pOptions, 'connectionManager' | 'connectionMonitor'> = {
     maxIncomingPendingConnections: PENDING_CONNECTIONS_MAX,
     inboundConnectionThreshold: CONNECTIONS_PER_SECOND_MAX,
     inboundUpgradeTimeout: UPGRADE_MS_MAX,
-    addressDialTimeout: UPGRADE_MS_MAX,
+    addressDialTimeout: ADDRESS_MS_MAX,
   },
   // The control links have heartbeats, which do not take a full link for a dead one.
   connectionMonitor: { enabled: false },

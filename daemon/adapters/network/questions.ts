@@ -13,7 +13,7 @@ import { assert } from '../../../proto/assert.ts';
 import { FaultError } from '../../../proto/fault.ts';
 import { FRAME_BYTES_MAX } from '../../../proto/peer-limits.ts';
 import type { PeerId } from '../../../proto/peer-messages.ts';
-import { dialable } from './addresses.ts';
+import { ADDRESSES_MAX, dialable } from './addresses.ts';
 import { type Chunk, received, sendAll } from './byte-streams.ts';
 import { connectionsTo } from './control-links.ts';
 import { networkFaults } from './faults.ts';
@@ -83,7 +83,7 @@ export class Questions {
   async #connect({ peer, addresses }: AskTarget, signal: AbortSignal): Promise<Connection> {
     const open = connectionsTo(this.#libp2p, peer).find(({ status }) => status === 'open');
     if (open !== undefined) return open;
-    const found = dialable(peer, addresses);
+    const found = dialable(peer, addresses.slice(0, ADDRESSES_MAX));
     if (found.length === 0) {
       throw new FaultError(networkFaults.unreachable, { key: peer, why: 'it has no address' });
     }

@@ -14,7 +14,8 @@ import { ADDRESSES_MAX, dialable } from './addresses.ts';
 const KEEP_TAG = 'keep-alive-quantd';
 const KEEP_VALUE = 50;
 
-const DIAL_MS_MAX = 5000;
+/** Addresses are tried one after the other, each for some seconds. */
+const DIAL_MS_MAX = 20_000;
 /** The first pause doubles until the longest, which a peer that comes back waits at most. */
 const PAUSE_MS_MIN = 300;
 const PAUSE_MS_MAX = 10_000;
@@ -23,8 +24,13 @@ const REFUSED_PAUSE_MS = 30_000;
 /** How often a connected peer is looked at, in case its end went unnoticed. */
 const LOOK_MS = 2000;
 
+/** Anyone near can announce addresses: they never take the places of those that were given. */
+const HEARD_MAX = 8;
+
 interface Kept {
-  addresses: string[];
+  /** As text, the newest first: those that were given, and those that mDNS told. */
+  given: string[];
+  heard: string[];
   failures: number;
   timer: NodeJS.Timeout | undefined;
   dialling: boolean;
@@ -46,17 +52,18 @@ export class Redial {
 
   /** @throws FaultError for an address that cannot be read; nothing is kept then */
   keep(peer: PeerId, addresses: readonly string[]): void {
-    const found = dialable(peer, addresses);
+    const found = dialable(peer, addresses.slice(0, ADDRESSES_MAX));
     const former = this.#kept.get(peer);
     const kept = former ?? {
-      addresses: [],
+      given: [],
+      heard: [],
       failures: 0,
       timer: undefined,
       dialling: false,
       refusedUntil: 0,
     };
     this.#kept.set(peer, kept);
-    this.#learn(kept, found.map(String));
+    kept.given = newestFirst(found.map(String), kept.given, ADDRESSES_MAX);
     const tags = { [KEEP_TAG]: { value: KEEP_VALUE } };
     void this.#libp2p.peerStore
       .merge(peerIdFromString(peer), { multiaddrs: found, tags })
@@ -77,8 +84,10 @@ export class Redial {
   /** What mDNS says of a peer: tried at once where it is wanted. */
   discovered(peer: PeerId, addresses: readonly string[]): void {
     const kept = this.#kept.get(peer);
-    if (kept === undefined || !this.#learn(kept, addresses)) return;
-    this.#soon(peer, kept);
+    if (kept === undefined) return;
+    const news = addresses.some((address) => !kept.heard.includes(address));
+    kept.heard = newestFirst(addresses, kept.heard, HEARD_MAX);
+    if (news) this.#soon(peer, kept);
   }
 
   refused(peer: PeerId): void {
@@ -89,14 +98,6 @@ export class Redial {
   stop(): void {
     this.#stopped = true;
     for (const { timer } of this.#kept.values()) clearTimeout(timer);
-  }
-
-  /** The newest first, so that a machine that moved is found where it is now. */
-  #learn(kept: Kept, addresses: readonly string[]): boolean {
-    const merged = [...new Set([...addresses, ...kept.addresses])].slice(0, ADDRESSES_MAX);
-    const news = addresses.some((address) => !kept.addresses.includes(address));
-    kept.addresses = merged;
-    return news;
   }
 
   #soon(peer: PeerId, kept: Kept): void {
@@ -120,14 +121,17 @@ export class Redial {
     const refused = performance.now() < kept.refusedUntil;
     const connected = this.#libp2p.getConnections(peerIdFromString(peer)).length > 0;
     if (kept.dialling) return;
-    if (connected || refused || kept.addresses.length === 0) {
+    // In turns, so that false announcements cannot hide the addresses that were given.
+    const lists = [kept.heard, kept.given].filter(({ length }) => length > 0);
+    const addresses = lists[kept.failures % lists.length] ?? [];
+    if (connected || refused || addresses.length === 0) {
       this.#schedule(peer, kept, LOOK_MS);
       return;
     }
     kept.dialling = true;
     try {
       const signal = AbortSignal.timeout(DIAL_MS_MAX);
-      await this.#libp2p.dial(dialable(peer, kept.addresses), { signal });
+      await this.#libp2p.dial(dialable(peer, addresses), { signal });
       kept.failures = 0;
     } catch {
       kept.failures += 1;
@@ -136,6 +140,11 @@ export class Redial {
     const pause = Math.min(PAUSE_MS_MIN * 2 ** kept.failures, PAUSE_MS_MAX);
     this.#schedule(peer, kept, kept.failures === 0 ? LOOK_MS : jittered(pause));
   }
+}
+
+/** A machine that moved is looked for first where it is now. */
+function newestFirst(news: readonly string[], olds: readonly string[], most: number): string[] {
+  return [...new Set([...news, ...olds])].slice(0, most);
 }
 
 /** Between one and two times as long, so that two nodes do not dial each other for ever. */
