@@ -71,7 +71,7 @@ export class Cluster implements LocalCluster {
     const { membership, hello, sha256, startNode, mdns, openPort, log } = options;
     this.#options = options;
     this.#membership = membership;
-    this.#admission = new Admission(membership);
+    this.#admission = new Admission(membership, hello.version);
     this.#network = new StableNetwork(membership.self);
     this.#basis = { identity: membership.ports.identity.privateKey, hello, sha256 };
     this.#clusterNode = new ClusterNode({
@@ -164,7 +164,8 @@ export class Cluster implements LocalCluster {
     await this.#closeNearby();
     await this.#clusterNode.pause();
     const { startNode, mdns, hello } = this.#options;
-    const options = { startNode, mdns, name: hello.name };
+    const { name, version } = hello;
+    const options = { startNode, mdns, name, version };
     try {
       await attemptJoin({ membership: this.#membership, basis: this.#basis, ...options }, token);
     } finally {
@@ -262,7 +263,11 @@ export class Cluster implements LocalCluster {
       if (token.coordinator !== coordinator) throw new FaultError(clusterFaults.notApproved);
       await this.join(text);
     };
-    joining().catch((error: unknown) => this.#note(error));
+    joining().catch((error: unknown) => {
+      this.#note(error);
+      // It waits on: the owner may approve again.
+      this.waitNearby().catch((again: unknown) => this.#note(again));
+    });
   }
 
   async #closeNearby(): Promise<void> {

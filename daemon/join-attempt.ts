@@ -25,11 +25,13 @@ export interface JoinOptions {
   readonly basis: NodeBasis;
   readonly mdns: boolean;
   readonly name: string;
+  /** Of quantd; the coordinator's must be the same. */
+  readonly version: string;
 }
 
 /** @throws FaultError of joinFaults */
 export async function attemptJoin(options: JoinOptions, token: InviteToken): Promise<AdmitRecord> {
-  const { membership, startNode, basis, name } = options;
+  const { membership, startNode, basis, name, version } = options;
   const node = await startNode({
     ...basis,
     networkKeys: [{ epoch: token.epoch, key: token.networkKey }],
@@ -41,7 +43,11 @@ export async function attemptJoin(options: JoinOptions, token: InviteToken): Pro
     admitsStrangers: () => false,
   });
   try {
-    const answer = await askRepeatedly(node, token, joinRequest(membership, token, name));
+    const answer = await askRepeatedly(
+      node,
+      token,
+      joinRequest(membership, token, { name, version }),
+    );
     return await adoptAnswer(membership, token, answer);
   } finally {
     await node.stop();

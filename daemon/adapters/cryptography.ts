@@ -45,8 +45,9 @@ export function identityOf(seed: Uint8Array): Identity {
 }
 
 export const cryptography: Cryptography = {
-  random: (bytes) => randomBytes(bytes),
-  sha256: (bytes) => createHash('sha256').update(bytes).digest(),
+  // Plain arrays: a Buffer turns into something else where it is written as JSON.
+  random: (bytes) => new Uint8Array(randomBytes(bytes)),
+  sha256: (bytes) => new Uint8Array(createHash('sha256').update(bytes).digest()),
   verify: (publicKey, message, signature) => {
     if (publicKey.length !== KEY_BYTES || signature.length !== SIGNATURE_BYTES) return false;
     const key = publicKeyOf(publicKey);

@@ -65,8 +65,11 @@ export interface Departed {
 export class Admission {
   readonly #membership: Membership;
   readonly #attempts: AttemptLimit;
+  readonly #version: string;
 
-  constructor(membership: Membership) {
+  /** @param version of quantd, which joiners must have too */
+  constructor(membership: Membership, version: string) {
+    this.#version = version;
     this.#membership = membership;
     this.#attempts = new AttemptLimit(membership.ports.wallClock);
   }
@@ -138,6 +141,11 @@ export class Admission {
   async #admit(joiner: PeerId, request: JoinRequest): Promise<Uint8Array> {
     await this.#change((state, roster) => {
       const invite = this.#provenInvite(state, joiner, request);
+      // Before a use is spent on a machine that cannot work with this one.
+      if (request.version !== this.#version) {
+        const why = `${request.version} there, ${this.#version} on the coordinator`;
+        throw new FaultError(joinFaults.otherRelease, { why });
+      }
       const spent = spendInvite(invite, joiner, this.#membership.inviteContext());
       // A member that asks again is told what it is; nothing changes.
       if (spent === invite && roster.member(joiner)?.invite === invite.id) return state;

@@ -18,7 +18,8 @@ export class AttemptLimit {
 
   /** Counts an attempt; false where it is one too many. */
   admits(who: string): boolean {
-    if (this.#now() - this.#sinceMs >= INTERVAL_MS) {
+    // A clock that was put back must not keep the door shut.
+    if (Math.abs(this.#now() - this.#sinceMs) >= INTERVAL_MS) {
       this.#counts.clear();
       this.#all = 0;
       this.#sinceMs = this.#now();

@@ -39,7 +39,11 @@ export function checkInvite(membership: Membership, token: InviteToken): void {
   if (!isAlone && !isOut) throw new FaultError(clusterFaults.otherCluster);
 }
 
-export function joinRequest(membership: Membership, token: InviteToken, name: string): Uint8Array {
+export function joinRequest(
+  membership: Membership,
+  token: InviteToken,
+  { name, version }: { readonly name: string; readonly version: string },
+): Uint8Array {
   const { cryptography } = membership.ports;
   const nonce = cryptography.random(NONCE_BYTES);
   const key = cryptography.deriveKey(token.secret, token.invite, VERIFIER_PURPOSE);
@@ -49,6 +53,7 @@ export function joinRequest(membership: Membership, token: InviteToken, name: st
     nonce,
     proof: cryptography.mac(key, message),
     name: cleanName(name),
+    version,
   });
 }
 

@@ -146,7 +146,7 @@ export class Membership {
     let changed = false;
     await this.update((state) => {
       if (state === undefined) return state;
-      const roster = new Roster(state.cluster, this.ports.cryptography.verify, state.records);
+      const roster = this.require().roster.copy();
       for (const record of records) changed = roster.merge(record) || changed;
       return changed ? { ...state, records: roster.records() } : state;
     });

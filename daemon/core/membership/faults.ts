@@ -97,6 +97,12 @@ export const joinFaults = {
     what: 'too many attempts to join came from this machine',
     hint: 'wait a minute, then: quantd join TOKEN',
   },
+  otherRelease: {
+    code: 'QD-8219',
+    exit: exitCodes.network,
+    what: 'the two machines run different versions of quantd',
+    hint: 'install the same version on both: quantd --version shows it',
+  },
 } as const satisfies Record<string, FaultKind>;
 
 export const recordFaults = {

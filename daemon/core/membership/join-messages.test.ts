@@ -22,6 +22,7 @@ const anyRequest: fc.Arbitrary<JoinRequest> = fc.record({
   nonce: bytes(16),
   proof: bytes(32),
   name: anyName,
+  version: fc.constantFrom('0.1.0', '1.22.333-alpha'),
 });
 const anyAnswer: fc.Arbitrary<JoinAnswer> = fc.oneof(
   fc.record({

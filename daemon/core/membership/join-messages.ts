@@ -22,6 +22,7 @@ const PROOF_BYTES = 32;
 const VERSION = 1;
 // The joiner's record and the coordinator's; the other ones follow between members.
 const RECORDS_MAX = 2;
+const VERSION_BYTES_MAX = 64;
 const CODE_BYTES_MAX = 16;
 const WHY_BYTES_MAX = 512;
 
@@ -30,6 +31,8 @@ export interface JoinRequest {
   readonly nonce: Uint8Array;
   readonly proof: Uint8Array;
   readonly name: string;
+  /** Of quantd: machines of different versions do not work together. */
+  readonly version: string;
 }
 
 export type JoinAnswer =
@@ -63,6 +66,7 @@ export function encodeJoinRequest(request: JoinRequest): Uint8Array {
     .fixed(request.nonce, NONCE_BYTES)
     .fixed(request.proof, PROOF_BYTES)
     .text(request.name)
+    .text(request.version)
     .finish();
 }
 
@@ -74,8 +78,9 @@ export function decodeJoinRequest(bytes: Uint8Array): JoinRequest {
   const nonce = reader.fixed(NONCE_BYTES);
   const proof = reader.fixed(PROOF_BYTES);
   const name = cleanName(reader.text(NAME_BYTES_MAX));
+  const version = cleanName(reader.text(VERSION_BYTES_MAX));
   reader.end();
-  return { invite, nonce, proof, name };
+  return { invite, nonce, proof, name, version };
 }
 
 export function encodeJoinAnswer(answer: JoinAnswer): Uint8Array {
