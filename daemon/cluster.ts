@@ -315,7 +315,7 @@ export class Cluster implements LocalCluster {
     return connected === undefined ? known : [plainAddress(connected) ?? connected];
   }
 
-  /** Where joiners find this machine: without the peer id, which the token has anyway. */
+  /** Where joiners find this machine: without the peer id, of which the token tells. */
   #tokenAddresses(): string[] {
     const listens = this.#clusterNode.node?.addresses() ?? [];
     const plain = listens.map(plainAddress).filter((address) => address !== undefined);

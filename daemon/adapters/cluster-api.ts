@@ -6,18 +6,10 @@
 
 import { type Context, Hono } from 'hono';
 import { inviteRequest, joinRequest, whichRequest } from '../../proto/cluster-requests.ts';
-import { exitCodes, FaultError, type FaultKind } from '../../proto/fault.ts';
+import { FaultError } from '../../proto/fault.ts';
 import type { LocalCluster } from '../ports.ts';
 import { parseBody } from './api-faults.ts';
-
-export const clusterApiFaults = {
-  withoutCluster: {
-    code: 'QD-8271',
-    exit: exitCodes.environment,
-    what: 'the daemon was started for one command and is on no network',
-    hint: 'start one that is: quantd up --lan',
-  },
-} as const satisfies Record<string, FaultKind>;
+import { clusterApiFaults } from './cluster-api-faults.ts';
 
 /** Routes below /v1/cluster; without a cluster each answers with a fault. */
 export function clusterRoutes(cluster: LocalCluster | undefined): Hono {
