@@ -44,6 +44,8 @@ export class Assembler {
   /** Digest of every run on disk, by index. */
   readonly #digests: Map<number, Uint8Array>;
   #written: StoredRun[] = [];
+  /** Runs that are written and not yet committed. */
+  readonly #pending = new Set<number>();
   /** Bytes written since the last commit. */
   bytesPending = 0;
   #sealed: boolean;
@@ -108,6 +110,11 @@ export class Assembler {
     return this.#digests.has(run);
   }
 
+  /** Whether the run is on disk, or will be with the next commit. */
+  holds(run: number): boolean {
+    return this.#digests.has(run) || this.#pending.has(run);
+  }
+
   /** Indexes of the runs that are on disk. */
   storedRuns(): number[] {
     return [...this.#digests.keys()];
@@ -118,6 +125,7 @@ export class Assembler {
     const { offset } = this.#run(run);
     await this.#file.write(offset, bytes);
     this.#written.push({ run, digest: digest.slice() });
+    this.#pending.add(run);
     this.bytesPending += bytes.length;
   }
 
@@ -134,7 +142,10 @@ export class Assembler {
     this.bytesPending = 0;
     if (written.length === 0) return [];
     await this.#file.commit(journalRecords(this.#ports.sha256, written));
-    for (const { run, digest } of written) this.#digests.set(run, digest);
+    for (const { run, digest } of written) {
+      this.#digests.set(run, digest);
+      this.#pending.delete(run);
+    }
     return written.map(({ run }) => run);
   }
 

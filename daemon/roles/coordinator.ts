@@ -283,7 +283,10 @@ export class Coordinator {
     } finally {
       this.#taking.delete(index);
     }
-    return news.map(({ run }) => run);
+    return this.#held(
+      index,
+      news.map(({ run }) => run),
+    );
   }
 
   #place(task: Task, { run, bytes, digest }: MadeRun): Promise<void>[] {
@@ -292,6 +295,19 @@ export class Coordinator {
       if (assembler === undefined || assembler.hasRun(place.run)) return [];
       return [assembler.write(place.run, bytes, digest)];
     });
+  }
+
+  /**
+   * Of these runs of a task those that every output has which wants them: while they were written
+   * to one, reading back may have found that another has lost them.
+   */
+  #held(index: number, runs: readonly number[]): number[] {
+    const { assemblers } = this.#parts;
+    return runs.filter((at) =>
+      (this.#task(index).runs[at]?.placements ?? []).every(
+        ({ output, run }) => assemblers[output]?.holds(run) === true,
+      ),
+    );
   }
 
   /** Tells of results that are written, and counts them. */
@@ -368,7 +384,7 @@ export class Coordinator {
       this.#taking.delete(index);
     }
     // What is missing will be announced again, or made by another.
-    if (written.length === runs.length) this.#settle(from, index, written);
+    if (written.length === runs.length) this.#settle(from, index, this.#held(index, written));
     else if ((this.#strikes.get(from) ?? 0) >= STRIKES_MAX) this.#giveUp(from, index);
     await this.#commitWhereDue();
   }
