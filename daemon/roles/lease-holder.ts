@@ -38,14 +38,15 @@ interface HeldRun {
   readonly leases: Map<number, HeldLease>;
   /** Weights of the columns, by the digest that names them. */
   readonly weights: Map<string, Promise<Float32Array>>;
-  /** Since when the coordinator is away. */
-  awaySinceMs: number | undefined;
+  /** When the coordinator last spoke of the run, or took something of it. */
+  heardMs: number;
 }
 
 // Often enough that a coordinator knows a lease is alive long before it gives up on it.
 const SAY_MS = 2000;
 const SAY_AGAIN_MS = 5000;
-// A coordinator that stays away for longer has most likely ended; what it wants is made again.
+// A coordinator speaks of a run once a minute. One that is silent for longer has ended it while the
+// link was broken, or has gone away for good; what it may still want is made again.
 const FORGET_MS = 10 * 60 * 1000;
 // Far more than a coordinator gives to one peer at a time; beyond it are only mistakes.
 const LEASES_MAX = 1024;
@@ -72,12 +73,6 @@ export class LeaseHolder {
     this.#stops = [
       network.serve(this.#provider()),
       network.listen({
-        connected: ({ peer }) => {
-          for (const held of this.#heldFor(peer)) held.awaySinceMs = undefined;
-        },
-        disconnected: (peer) => {
-          for (const held of this.#heldFor(peer)) held.awaySinceMs = this.#parts.clock.now();
-        },
         message: (from, message) => this.#onMessage(from, message),
       }),
     ];
@@ -97,14 +92,11 @@ export class LeaseHolder {
     return count;
   }
 
-  *#heldFor(peer: PeerId): Generator<HeldRun> {
-    for (const held of this.#runs.values()) if (held.coordinator === peer) yield held;
-  }
-
   /** Only who may give leases is listened to. */
   #onMessage(from: ConnectedPeer, message: PeerMessage): void {
     if (from.role !== 'coordinator' || !('run' in message)) return;
     const key = `${from.peer}/${message.run}`;
+    this.#hear(key);
     switch (message.kind) {
       case 'run-open':
         this.#open(key, from.peer, message.run);
@@ -124,6 +116,11 @@ export class LeaseHolder {
     }
   }
 
+  #hear(key: string): void {
+    const held = this.#runs.get(key);
+    if (held !== undefined) held.heardMs = this.#parts.clock.now();
+  }
+
   /** Of a run that is known already, a new connection hears again what is finished. */
   #open(key: string, coordinator: PeerId, run: RunId): HeldRun | undefined {
     const known = this.#runs.get(key);
@@ -134,7 +131,7 @@ export class LeaseHolder {
       coordinator,
       leases: new Map(),
       weights: new Map(),
-      awaySinceMs: undefined,
+      heardMs: this.#parts.clock.now(),
     };
     this.#runs.set(key, held);
     this.#cancelTimer ??= this.#parts.clock.after(SAY_MS, () => this.#sayAll());
@@ -199,9 +196,9 @@ export class LeaseHolder {
   /** Says what is alive, and again what has been answered and not yet taken. */
   #sayAll(): void {
     const { network, clock } = this.#parts;
-    for (const [key, { run, coordinator, leases, awaySinceMs }] of this.#runs) {
-      if (awaySinceMs !== undefined) {
-        if (clock.now() - awaySinceMs >= FORGET_MS) this.#forget(key);
+    for (const [key, { run, coordinator, leases, heardMs }] of this.#runs) {
+      if (clock.now() - heardMs >= FORGET_MS) {
+        this.#forget(key);
         continue;
       }
       const tasks = [...leases].flatMap(([task, { answer }]) => (answer ? [] : [task]));
@@ -223,7 +220,9 @@ export class LeaseHolder {
   /** A block run, for the coordinator that asked for it. */
   #made(to: PeerId, blob: BlobName): Uint8Array | undefined {
     if (blob.kind !== 'block-run') return undefined;
-    for (const lease of this.#runs.get(`${to}/${blob.run}`)?.leases.values() ?? []) {
+    const key = `${to}/${blob.run}`;
+    this.#hear(key);
+    for (const lease of this.#runs.get(key)?.leases.values() ?? []) {
       const bytes = lease.made.get(blob.unit);
       if (bytes?.length === blob.bytes) return bytes;
     }

@@ -57,10 +57,14 @@ interface Member {
   readonly share: PeerShare;
   readonly leases: Map<number, GivenLease>;
   isHere: boolean;
+  /** When it was last told that the run is open. */
+  openedMs: number;
 }
 
 // Long enough that a peer which is only busy has said something meanwhile.
 const SAY_AGAIN_MS = 5000;
+// So that a peer which is long at its leases knows that they are wanted.
+const OPEN_AGAIN_MS = 60_000;
 
 export class Pool {
   readonly #parts: PoolParts;
@@ -139,7 +143,9 @@ export class Pool {
   /** Says leases again that nothing has been heard of. */
   tick(): void {
     const { clock, onFailure } = this.#parts;
-    for (const [peer, { leases }] of this.#members) {
+    for (const [peer, member] of this.#members) {
+      const { leases } = member;
+      if (leases.size > 0 && clock.now() - member.openedMs >= OPEN_AGAIN_MS) this.#sayOpen(member);
       for (const [task, lease] of leases) {
         if (clock.now() - lease.heardMs < SAY_AGAIN_MS) continue;
         lease.heardMs = clock.now();
@@ -157,7 +163,7 @@ export class Pool {
   }
 
   #open(peer: ConnectedPeer): void {
-    const { network, run, onJoined } = this.#parts;
+    const { onJoined } = this.#parts;
     if (!isWorking(peer)) return;
     const known = this.#members.get(peer.peer);
     const share = known?.share ?? {
@@ -165,9 +171,16 @@ export class Pool {
       name: peer.hello.name,
       ...{ leases: 0, tasks: 0, units: 0, sourceBytes: 0, resultBytes: 0 },
     };
-    this.#members.set(peer.peer, { share, leases: new Map(), isHere: true });
-    network.send(peer.peer, { kind: 'run-open', run });
+    const member = { share, leases: new Map(), isHere: true, openedMs: 0 };
+    this.#members.set(peer.peer, member);
+    this.#sayOpen(member);
     onJoined(peer);
+  }
+
+  #sayOpen(member: Member): void {
+    const { network, run, clock } = this.#parts;
+    member.openedMs = clock.now();
+    network.send(member.share.peer, { kind: 'run-open', run });
   }
 
   async #say(peer: PeerId, task: number): Promise<void> {
