@@ -9,6 +9,7 @@
 
 import type { ConnectedPeer } from '../../daemon/ports.ts';
 import { runFaults } from '../../daemon/roles/faults.ts';
+import type { LeaseHolder } from '../../daemon/roles/lease-holder.ts';
 import { FaultError } from '../../proto/fault.ts';
 import { Account } from './account.ts';
 import { coordinate, holdLeases, type Plant } from './daemons.ts';
@@ -31,6 +32,8 @@ const RECOVERY_MS_MAX = 15 * 60_000;
 const AGAIN_MS = 5_000;
 // More of them in a calm world are no bad luck.
 const FAULTS_WHEN_CALM_MAX = 3;
+// Workers wait some minutes for a coordinator that went away.
+const AFTERMATH_MS = 12 * 60_000;
 const COORDINATOR = peerIdOf('coordinator');
 
 const unwatched: DiskWitness = {
@@ -50,6 +53,7 @@ export class Cluster {
   readonly #leases: LeaseAccount;
   readonly #network: FalseNetwork;
   readonly #machines: Machine[] = [];
+  readonly #holders = new Map<Process, LeaseHolder>();
   #drain = new AbortController();
   #diskSteps = 0;
   #faultsWhenCalm = 0;
@@ -99,6 +103,7 @@ export class Cluster {
     const end = await this.#world.run(() => this.#isSealed);
     if (end !== 'over') throw new Violation(end);
     this.#checkEnd();
+    await this.#checkAftermath();
   }
 
   #build(index: number): Machine {
@@ -115,7 +120,10 @@ export class Cluster {
     const live = async (process: Process): Promise<void> => {
       const network = this.#network.join(process, peer);
       if (isCoordinator) await this.#coordinate(process, peer, speed);
-      else holdLeases({ process, leaves, network, speed, offer: peer.hello }, this.#plant);
+      else {
+        const life = { process, leaves, network, speed, offer: peer.hello };
+        this.#holders.set(process, holdLeases(life, this.#plant));
+      }
     };
     return new Machine({ world: this.#world, name, network: this.#network, disk, leaves, live });
   }
@@ -249,6 +257,20 @@ export class Cluster {
       if (machine.process !== undefined) machine.process.stalledUntilMs = 0;
       // The one that was to die stays away.
       if (this.#scenario.kind !== 'one death' || index === 0) machine.startIn(0);
+    }
+  }
+
+  /** The daemons live on; whatever they held for the run they must let go of. */
+  async #checkAftermath(): Promise<void> {
+    this.#network.calm();
+    const endMs = this.#world.nowMs + AFTERMATH_MS;
+    this.#world.at(AFTERMATH_MS, undefined, 'end of the world', () => undefined);
+    await this.#world.run(() => this.#world.nowMs >= endMs);
+    for (const [process, holder] of this.#holders) {
+      if (!process.isAlive || holder.leases === 0) continue;
+      throw new Violation(
+        `${process.name} still holds ${holder.leases} leases of a run that ended`,
+      );
     }
   }
 

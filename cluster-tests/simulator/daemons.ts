@@ -106,7 +106,7 @@ export interface HolderLife {
 }
 
 /** One `quantd join`; it ends with its process. */
-export function holdLeases(life: HolderLife, plant: Plant): void {
+export function holdLeases(life: HolderLife, plant: Plant): LeaseHolder {
   const { process, leaves, speed, offer } = life;
   const ports = plant.holder({
     network: life.network,
@@ -114,5 +114,7 @@ export function holdLeases(life: HolderLife, plant: Plant): void {
     store: leaves.openFor(process),
   });
   const { clock } = process;
-  new LeaseHolder({ ...ports, clock, sha256, memoryBytes: offer.ramBytes }).start();
+  const holder = new LeaseHolder({ ...ports, clock, sha256, memoryBytes: offer.ramBytes });
+  holder.start();
+  return holder;
 }
