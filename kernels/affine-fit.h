@@ -69,7 +69,7 @@ template <int kLevels, int W>
 constexpr bool kHasLook = false;
 #endif
 
-// A level 0..kLevels as a float. In several lanes the value must be within InverseScale's reach:
+// A level 0..kLevels as a float. In several lanes the value must be in reach (InReach):
 // there the sum with the bias still counts in ones, so clamping the sum is clamping its rounding,
 // in one type. A single lane takes the way of Nearest, which is right for every value.
 template <int kLevels, Rounding kRounding, int W>
@@ -122,7 +122,8 @@ struct AffineState {
   Float<W> best_inverse;
   Float<W> best_origin;
   Mask<W> live;      // Not all values are equal.
-  Mask<W> in_reach;  // So far.
+  Float<W> least_low;  // Of all that `low` has been.
+  Float<W> most_low;
   Mask<W> sinks;     // The candidate brings its lowest value too low for the quickest rounding.
   Mask<W> usable;    // The candidate.
 };
@@ -139,22 +140,32 @@ QUANTD_LANE void FindBounds(const Float<W>* x, AffineState<W>& my) {
   my.bottom = low;
   my.low = Select(low > zero, zero, low);
   my.high = high;
-  my.live = my.in_reach = high > my.low;
+  my.live = high > my.low;
+  my.least_low = my.most_low = my.low;
 }
 
-// The scale to multiply with, numerator / range, noting whether it is positive and keeps every
-// value in reach of the quick rounding, 2^22: products are monotone, so the lowest and the
-// highest value speak for all.
+// The scale to multiply with, numerator / range.
 template <int kLevels, int W>
 QUANTD_LANE void InverseScale(float numerator, AffineState<W>& my) {
-  const Float<W> range = my.high - my.low;
-  my.inverse = Float<W>::Set(numerator) / range;
-  const Float<W> reach = Float<W>::Set(4000000.0f);
+  my.inverse = Float<W>::Set(numerator) / (my.high - my.low);
   const Float<W> lowest = my.inverse * (my.bottom - my.low);
-  my.in_reach = my.in_reach & (my.inverse > Float<W>::Set(0.0f)) & (my.inverse * range < reach) &
-                (Magnitude(lowest) < reach);
   // A look-up reaches down to -8.
   my.sinks = lowest < Float<W>::Set(kHasLook<kLevels, W> ? -8.0f : -0.5f);
+}
+
+// Whether no candidate's scale was infinite, zero or negative, and every value stayed in reach of
+// the quick rounding, 2^22. The range is widest at the least `low` and narrowest at the most; from
+// the lowest value to `low` it is the farthest, in levels, at the most too. Divisions, products
+// and differences round monotonically, so what holds there held for every candidate.
+template <int W>
+QUANTD_LANE Mask<W> InReach(float most_numerator, const AffineState<W>& my) {
+  const Float<W> zero = Float<W>::Set(0.0f);
+  const Float<W> reach = Float<W>::Set(2000000.0f);
+  const Float<W> widest = my.high - my.least_low;
+  const Float<W> narrowest = my.high - my.most_low;
+  const Float<W> most = Float<W>::Set(most_numerator) / narrowest;
+  return (Float<W>::Set(0.5f) / widest > zero) & (most > zero) & (most * narrowest < reach) &
+         (most * (my.most_low - my.bottom) < reach);
 }
 
 // The weights, the levels of the range itself and their error. One loop, so that the roots of
@@ -249,6 +260,8 @@ QUANTD_LANE void TryError(const Float<W>* x, const Float<W>* w, const Float<W>* 
     my.best_inverse = Select(better, my.inverse, my.best_inverse);
     my.best_origin = Select(better, my.low, my.best_origin);
     my.low = Select(better, low[s], my.low);
+    my.least_low = Min(my.low, my.least_low);
+    my.most_low = Max(my.low, my.most_low);
     InverseScale<kLevels>(next_numerator, my);
   }
 }
@@ -296,13 +309,13 @@ template <int kCount, int kLevels, bool kAbsolute, int kSide, class Weigh, int W
   for (int k = 0; k <= search.steps; ++k) {
     // The highest value comes to the numerator, but for the last bits of two roundings.
     const bool capped = Numerator<kLevels>(search, k) > static_cast<float>(kLevels) + 0.49f;
-    // After the last candidate it is begun once more: another reach of it changes nothing that
-    // matters, for a lane made alone is right as well.
+    // After the last candidate it is begun once more, which changes nothing that is kept.
     const float next = Numerator<kLevels>(search, k < search.steps ? k + 1 : k);
     TrySideBySide<kCount, kLevels, kSide>(x, w, capped, states, levels);
     TryError<kCount, kLevels, kAbsolute, kSide>(x, w, levels, next, states);
   }
 
+  const float most = Numerator<kLevels>(search, search.steps);
   uint32_t out_of_reach = 0;
   for (int s = 0; s < kSide; ++s) {
     const AffineState<W>& my = states[s];
@@ -313,7 +326,7 @@ template <int kCount, int kLevels, bool kAbsolute, int kSide, class Weigh, int W
     fits[s].origin = my.best_origin;
     fits[s].bottom = my.bottom;
     fits[s].high = my.high;
-    out_of_reach |= LaneBits(my.live & ~my.in_reach);
+    out_of_reach |= LaneBits(my.live & ~InReach(most, my));
   }
   return out_of_reach;
 }

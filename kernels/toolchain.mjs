@@ -69,7 +69,7 @@ const architectures = {
 };
 
 /** The order and choice of instructions where they count; no byte depends on them. */
-const tunings = { 'affine-avx512': ['-mtune=icelake-server'] };
+const tunings = { 'affine-avx512': ['-mtune=icelake-server', '-funroll-loops'] };
 
 const commonFlags = [
   '-std=c++20',
