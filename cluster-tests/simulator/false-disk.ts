@@ -127,6 +127,8 @@ class FalseOutput implements OutputFile {
     if (this.state !== 'partial') return;
     await this.#step('cut journal', () => this.#journal?.truncate(journalBytes));
     await this.#step('size part', () => this.#open().truncate(this.#bytes));
+    await this.#sync(this.#disk.journals, 'sync journal folder');
+    await this.#sync(this.#disk.outputs, 'sync output folder');
   }
 
   async restart(journal: Uint8Array): Promise<void> {

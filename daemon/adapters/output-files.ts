@@ -112,6 +112,9 @@ class DiskOutput implements OutputFile {
     await this.#guard(async () => {
       await this.#journal?.truncate(journalBytes);
       await this.#open().truncate(this.#bytes);
+      // Whoever began it may have been killed before it was sure of the names.
+      await syncDirectory(dirname(this.#journalPath));
+      await syncDirectory(dirname(this.#final));
     });
   }
 
