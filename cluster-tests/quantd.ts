@@ -35,6 +35,8 @@ export interface RunOptions {
   readonly directory?: string;
   readonly environment?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
+  /** After which it is ended; longer than most runs of the tests by default. */
+  readonly timeoutMs?: number;
 }
 
 /**
@@ -52,12 +54,12 @@ export async function runQuantd(words: readonly string[], options: RunOptions = 
 }
 
 function run(words: readonly string[], data: string, options: RunOptions): Promise<Run> {
-  const { directory = root, environment = {}, signal } = options;
+  const { directory = root, environment = {}, signal, timeoutMs = RUN_MS_MAX } = options;
   const quantd = spawn(process.execPath, [launcher, ...words], {
     cwd: directory,
     env: { ...process.env, NO_COLOR: '1', QUANTD_DATA: data, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: RUN_MS_MAX,
+    timeout: timeoutMs,
     ...(signal !== undefined && { signal }),
   });
   let stdout = '';
