@@ -51,8 +51,8 @@ export class ClusterClient {
     return (await this.#post('approve', { which })) as Approved;
   }
 
-  async leave(): Promise<Left> {
-    return (await this.#post('leave')) as Left;
+  async leave(end: boolean): Promise<Left> {
+    return (await this.#post('leave', { end })) as Left;
   }
 
   #post(path: string, body: object = {}): Promise<unknown> {

@@ -145,16 +145,16 @@ function addMemberCommands(basis: CommandBasis): void {
         else print(renderApproved(approved));
       });
     });
-  withShared(program.command('leave').description('end this machine’s membership'), basis).action(
-    async (options: Shared) => {
+  withShared(program.command('leave').description('end this machine’s membership'), basis)
+    .option('--end', 'end the cluster that this machine founded, for all its members')
+    .action(async ({ end = false, ...options }: Shared & { readonly end?: boolean }) => {
       await withAny(options, async (cluster) => {
-        const left = await cluster.leave();
+        const left = await cluster.leave(end);
         if (options.json === true) return printJson({ type: 'left', ...left });
         const away = 'the coordinator could not be told: it shows this machine as away';
         print(['this machine has left its cluster', ...(left.wasTold ? [] : [away])]);
       });
-    },
-  );
+    });
 }
 
 function withShared(command: Command, { dataOption, jsonOption }: CommandBasis): Command {

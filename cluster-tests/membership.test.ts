@@ -102,6 +102,14 @@ describe('a daemon', () => {
   });
 });
 
+test('a port that cannot be opened ends the daemon, with a reason', async () => {
+  // Of the network that is reserved for documentation: no machine has it.
+  const words = ['up', '--listen', '198.51.100.7:0', '--json', ...CLOSED];
+  const run = await runQuantd(words, { data: fresh() });
+  expect(parseEvents(run)).toMatchObject([{ type: 'fault', code: 'QD-8120' }]);
+  expect(run.code).toBe(3);
+});
+
 describe('with one coordinator', () => {
   let nas: Daemon;
   const joined: Daemon[] = [];
@@ -310,6 +318,8 @@ test('who leaves is no member any more, and may come again', async () => {
   const nas = await up('nas');
   const tower = await join1(nas.token, 'tower');
   await untilCluster(nas, (view) => connectedNames(view).join() === 'tower', 'tower is there');
+  const founder = await runQuantd(['leave', '--json'], { data: nas.data });
+  expect(parseEvents(founder)[0]).toMatchObject({ type: 'fault', code: 'QD-8244', exit: 2 });
   const left = await runQuantd(['leave', '--json'], { data: tower.data });
   expect(parseEvents(left)[0]).toMatchObject({ type: 'left', wasTold: true });
   const alone = await untilCluster(nas, (view) => view.members.length === 1, 'tower has gone');

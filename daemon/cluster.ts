@@ -216,9 +216,11 @@ export class Cluster implements LocalCluster {
     return { name, fingerprint, isOneSided: true };
   }
 
-  async leave(): Promise<Left> {
-    this.#membership.require();
-    const isFounder = this.#membership.isFounder;
+  async leave(end: boolean): Promise<Left> {
+    if (this.#membership.state === undefined) throw new FaultError(clusterFaults.nothingToResume);
+    const { isFounder } = this.#membership;
+    const others = this.#membership.require().roster.members().length - 1;
+    if (isFounder && others > 0 && !end) throw new FaultError(clusterFaults.endsCluster);
     if (!isFounder) await this.#clusterNode.begin();
     const signal = AbortSignal.timeout(GOODBYE_MS_MAX);
     const wasTold = isFounder || (await this.#clusterNode.sayGoodbye(signal));

@@ -73,7 +73,12 @@ async function main(): Promise<void> {
     await lock.release();
   });
   endOn(settings, stop);
-  if (settings.peering?.begins === 'up') await opened?.cluster.up();
+  if (settings.peering?.begins === 'up') {
+    await opened?.cluster.up().catch(async (error: unknown) => {
+      await stop();
+      throw error;
+    });
+  }
   process.stdout.write(`${JSON.stringify({ status: service.status() })}\n`);
 }
 
@@ -137,6 +142,6 @@ main().catch((error: unknown) => {
     error instanceof FaultError
       ? error.toMessage()
       : { code: 'QD-7002', exit: 1, what: 'the daemon cannot start', hint: '', why: String(error) };
-  process.stdout.write(`${JSON.stringify({ fault })}\n`);
-  process.exitCode = fault.exit;
+  // Waiting for the end of standard input would keep the process alive.
+  process.stdout.write(`${JSON.stringify({ fault })}\n`, () => process.exit(fault.exit));
 });

@@ -294,5 +294,6 @@ export interface LocalCluster {
   resume(): Promise<Joined>;
   waitNearby(): Promise<void>;
   approve(which: string): Approved;
-  leave(): Promise<Left>;
+  /** `end`: a founder goes although it leaves members behind. */
+  leave(end: boolean): Promise<Left>;
 }

@@ -18,6 +18,11 @@ export const joinRequest = z.strictObject({ token: z.string().max(TOKEN_CHARACTE
 /** Name, fingerprint, or the id of an invite. */
 export const whichRequest = z.strictObject({ which: text });
 
+export const leaveRequest = z.strictObject({
+  /** The founder ends the cluster for all its members. */
+  end: z.boolean(),
+});
+
 export type InviteRequest = z.infer<typeof inviteRequest>;
 export type JoinRequest = z.infer<typeof joinRequest>;
 export type WhichRequest = z.infer<typeof whichRequest>;

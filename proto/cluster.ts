@@ -9,7 +9,7 @@
  *   POST /v1/cluster/resume    ──▶ Joined, where this machine is a member already
  *   POST /v1/cluster/nearby    ──▶ ClusterView: waits for a coordinator that offers
  *   POST /v1/cluster/approve   WhichRequest ──▶ Approved
- *   POST /v1/cluster/leave     ──▶ Left
+ *   POST /v1/cluster/leave     LeaveRequest ──▶ Left
  *
  * Read next: cluster-requests.ts.
  */

@@ -5,7 +5,12 @@
  */
 
 import { type Context, Hono } from 'hono';
-import { inviteRequest, joinRequest, whichRequest } from '../../proto/cluster-requests.ts';
+import {
+  inviteRequest,
+  joinRequest,
+  leaveRequest,
+  whichRequest,
+} from '../../proto/cluster-requests.ts';
 import { FaultError } from '../../proto/fault.ts';
 import type { LocalCluster } from '../ports.ts';
 import { parseBody } from './api-faults.ts';
@@ -57,7 +62,7 @@ export function clusterRoutes(cluster: LocalCluster | undefined): Hono {
   );
   app.post(
     '/leave',
-    answer((held) => held.leave()),
+    answer(async (held, c) => held.leave((await parseBody(leaveRequest, c)).end)),
   );
   return app;
 }

@@ -161,7 +161,7 @@ export const clusterFaults = {
     code: 'QD-8237',
     exit: exitCodes.usage,
     what: 'the coordinator cannot be revoked',
-    hint: 'quantd leave ends the cluster on this machine',
+    hint: 'quantd leave --end ends the cluster for all its members',
   },
   nobodyWaits: {
     code: 'QD-8238',
@@ -186,6 +186,12 @@ export const clusterFaults = {
     exit: exitCodes.usage,
     what: 'this machine is a member of no cluster yet',
     hint: 'quantd join TOKEN, with the line that quantd invite prints on the coordinator',
+  },
+  endsCluster: {
+    code: 'QD-8244',
+    exit: exitCodes.usage,
+    what: 'this machine founded the cluster: without it nobody is admitted or revoked any more',
+    hint: 'quantd leave --end ends the cluster for all its members',
   },
   notApproved: {
     code: 'QD-8243',
