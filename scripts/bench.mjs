@@ -6,6 +6,8 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { benchCluster } from './bench-cluster.mjs';
+import { benchNetwork } from './bench-network.mjs';
 import { eventsOf, runQuantd } from './bench-programs.mjs';
 import { makeCheckpoint } from './bench-source.mjs';
 import { benchWhole } from './bench-whole.mjs';
@@ -60,3 +62,5 @@ try {
   rmSync(scratch, { recursive: true, force: true });
 }
 await benchWhole({ smoke, turns: 3, only: [], keep: false });
+await benchNetwork({ small: smoke });
+await benchCluster({ small: smoke });

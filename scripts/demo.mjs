@@ -1,12 +1,12 @@
 // Demo: installs, builds, joins three daemons into a cluster that makes three GGUFs of the embedded
 // model, and shows that one machine alone makes the same bytes.
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { runOrExit, setup } from './setup.mjs';
+import { startDaemon, stopDaemons, untilMembers } from './daemons.mjs';
+import { setup } from './setup.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 // In the project's own build directory, so that a demo leaves nothing elsewhere.
@@ -17,23 +17,12 @@ const quantizeWords = (out) => [
   ...['quantize', 'fixtures/tiny-gemma4', '--type', types, '--out', out],
   ...['--name', 'tiny-gemma4', '--overwrite'],
 ];
-const running = [];
-
-/** Starts `quantd up` or `quantd join`; resolves with the first thing it says. */
-async function start(name, words) {
-  const args = ['cli/quantd', ...words, '--name', name, '--data', dataOf(name), '--json'];
-  const child = spawn(process.execPath, args, {
-    cwd: root,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  running.push(child);
-  for await (const line of createInterface({ input: child.stdout })) return JSON.parse(line);
-  throw new Error(`quantd ${words[0]} ended without a word`);
-}
 
 function quantd(words, data) {
   console.log(`\n$ quantd ${words.join(' ')}`);
-  runOrExit(process.execPath, ['cli/quantd', ...words, '--data', data]);
+  const args = ['cli/quantd', ...words, '--data', data];
+  const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit' });
+  if (status !== 0) throw new Error(`quantd ${words[0]} ended with ${status}`);
 }
 
 /** SHA-256 of every GGUF of a directory. */
@@ -51,28 +40,17 @@ function fail(why) {
   process.exitCode = 1;
 }
 
-/** Waits until the coordinator sees so many members, itself among them. */
-async function untilMembers(count) {
-  for (let look = 0; look < 200; look++) {
-    const { stdout } = spawnSync(
-      process.execPath,
-      ['cli/quantd', 'peers', '--data', dataOf('nas'), '--json'],
-      { cwd: root, encoding: 'utf8' },
-    );
-    const members = JSON.parse(stdout).members ?? [];
-    if (members.filter((member) => member.isConnected).length >= count) return;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  throw new Error('the workers did not come');
-}
-
 async function demo() {
   console.log(
     '\n$ quantd up --listen 127.0.0.1:0 --threads 0              # the machine with the model',
   );
-  const { invite } = await start('nas', ['up', '--listen', '127.0.0.1:0', '--threads', '0']);
+  const { invite } = await startDaemon(
+    'nas',
+    ['up', '--listen', '127.0.0.1:0', '--threads', '0'],
+    dataOf('nas'),
+  );
   const joins = ['tower', 'laptop'].map((name) =>
-    start(name, ['join', invite.token, '--threads', '1']),
+    startDaemon(name, ['join', invite.token, '--threads', '1'], dataOf(name)),
   );
   console.log(
     `$ quantd join ${invite.token.slice(0, 16)}…                              # on tower and on laptop`,
@@ -80,7 +58,7 @@ async function demo() {
   for (const { coordinator, role, seconds } of await Promise.all(joins)) {
     console.log(`joined ${coordinator} as ${role} in ${seconds.toFixed(1)} s`);
   }
-  await untilMembers(3);
+  await untilMembers(dataOf('nas'), 3);
   quantd(['peers'], dataOf('nas'));
   quantd(quantizeWords('out'), dataOf('nas'));
 
@@ -100,16 +78,7 @@ try {
 } catch (error) {
   fail(error.message);
 } finally {
-  await Promise.all(
-    running.map(
-      (child) =>
-        new Promise((resolve) => {
-          child.once('exit', resolve);
-          if (child.exitCode !== null) resolve();
-          child.kill('SIGTERM');
-        }),
-    ),
-  );
+  await stopDaemons();
 }
 if (process.exitCode === undefined) {
   console.log(`
