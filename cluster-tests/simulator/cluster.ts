@@ -272,6 +272,11 @@ export class Cluster {
         `${process.name} still holds ${holder.leases} leases of a run that ended`,
       );
     }
+    // Where the end was heard, the copies of the source are deleted as well.
+    const left = this.#machines.find(({ leaves }) => leaves.bytes > 0);
+    if (this.#scenario.kind === 'calm' && left !== undefined) {
+      throw new Violation(`${left.name} still has source bytes of a run that ended`);
+    }
   }
 
   #checkEnd(): void {

@@ -66,7 +66,7 @@ export function inventScenario(dice: Dice): Scenario {
     isLarge: dice.chance(0.01),
     coordinatorWorks: workers === 0 || (kind !== 'one death' && dice.chance(0.6)),
     network: isTroubled && dice.chance(0.7) ? inventNetwork(dice) : calmNetwork,
-    badWrites: isTroubled && dice.chance(0.15) ? 0.03 : 0,
+    badWrites: isTroubled && dice.chance(0.25) ? dice.pick([0.01, 0.03, 0.1]) : 0,
     misfortunes: inventMisfortunes(dice, kind, workers, calmFromMs),
     deathAtDisk: isTroubled && dice.chance(0.4) ? inventDeath(dice) : undefined,
     fullAtWrite: undefined,
