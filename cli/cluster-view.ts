@@ -119,19 +119,17 @@ export function renderInvite(
 
 /** What a person wants to be told of while a daemon runs. */
 export function renderChange(before: ClusterView | undefined, after: ClusterView): string[] {
-  const isKnown = (member: MemberView): boolean =>
-    before?.members.some(
-      ({ peer, isConnected }) => peer === member.peer && isConnected === member.isConnected,
-    ) === true;
-  const known = new Set(before === undefined ? [] : renderNearby(before));
-  const gone = (before?.members ?? []).filter(
-    ({ peer, isSelf }) => !isSelf && !after.members.some((member) => member.peer === peer),
+  const former = new Map((before?.members ?? []).map((member) => [member.peer, member]));
+  // A member that has just been admitted is no news before it is connected.
+  const changed = after.members.filter(
+    ({ peer, isSelf, isConnected }) =>
+      !isSelf && isConnected !== (former.get(peer)?.isConnected ?? false),
   );
+  const staying = new Set(after.members.map(({ peer }) => peer));
+  const gone = [...former.values()].filter(({ peer, isSelf }) => !isSelf && !staying.has(peer));
+  const known = new Set(before === undefined ? [] : renderNearby(before));
   return [
-    ...after.members
-      .filter((member) => !member.isSelf && !isKnown(member))
-      .filter((member) => member.isConnected || before !== undefined)
-      .map((member) => `${member.name} (${member.fingerprint}) is ${connection(member)}`),
+    ...changed.map((member) => `${member.name} (${member.fingerprint}) is ${connection(member)}`),
     ...gone.map(({ name, fingerprint }) => `${name} (${fingerprint}) is a member no more`),
     ...renderNearby(after).filter((line) => !known.has(line)),
     ...(before !== undefined && before.state !== after.state
