@@ -18,19 +18,23 @@ export interface BlockRequest {
   readonly blob: BlobName;
   readonly offset: number;
   readonly bytes: number;
+  /** Whoever asks has the digest already. */
+  readonly isDigestKnown: boolean;
 }
 
 export type BlockReply =
-  | { readonly kind: 'ok'; readonly digest: Uint8Array; readonly bytes: number }
+  | { readonly kind: 'ok'; readonly digest: Uint8Array | undefined; readonly bytes: number }
   | { readonly kind: 'absent' };
 
-export function encodeBlockRequest({ blob, offset, bytes }: BlockRequest): Uint8Array {
+export function encodeBlockRequest(request: BlockRequest): Uint8Array {
+  const { blob, offset, bytes, isDigestKnown } = request;
   const frame = quantd.BlockRequest.encode({
     ...encodeBlob(blob),
     run: fromHex(blob.run),
     blobBytes: blob.bytes,
     offset,
     bytes,
+    digestKnown: isDigestKnown,
   }).finish();
   assert(frame.length <= BLOCK_REQUEST_BYTES_MAX, 'a request for a block fits its frame');
   return frame;
@@ -52,7 +56,8 @@ export function decodeBlockRequest(frame: Uint8Array): BlockRequest {
   const request = decodeFrame(quantd.BlockRequest, frame, BLOCK_REQUEST_BYTES_MAX);
   const blob = decodeBlob(request);
   const bytes = integer(request.bytes, 'bytes', 1, Math.min(LEAF_BYTES, blob.bytes));
-  return { blob, offset: integer(request.offset, 'offset', 0, blob.bytes - bytes), bytes };
+  const offset = integer(request.offset, 'offset', 0, blob.bytes - bytes);
+  return { blob, offset, bytes, isDigestKnown: request.digestKnown === true };
 }
 
 function decodeBlob(request: quantd.BlockRequest.$Properties): BlobName {
@@ -80,7 +85,7 @@ const { OK, ABSENT } = quantd.BlockReply.Status;
 export function encodeBlockReply(reply: BlockReply): Uint8Array {
   return quantd.BlockReply.encode(
     reply.kind === 'ok'
-      ? { status: OK, digest: reply.digest, bytes: reply.bytes }
+      ? { status: OK, bytes: reply.bytes, ...(reply.digest && { digest: reply.digest }) }
       : { status: ABSENT },
   ).finish();
 }
@@ -91,7 +96,7 @@ export function decodeBlockReply(frame: Uint8Array): BlockReply {
   if (reply.status !== OK) throw outOfLimits('status', 'it is none that is known');
   return {
     kind: 'ok',
-    digest: digest(reply.digest, 'digest'),
+    digest: reply.digest?.length ? digest(reply.digest, 'digest') : undefined,
     bytes: integer(reply.bytes, 'bytes', 1, LEAF_BYTES),
   };
 }

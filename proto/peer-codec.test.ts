@@ -196,9 +196,11 @@ describe('what is said is understood', () => {
 
   test('every request for a block and both replies', () => {
     fc.assert(
-      fc.property(anyBlob, anyDigest, fc.maxSafeNat(), (blob, digest, place) => {
+      fc.property(anyBlob, fc.option(anyDigest), fc.maxSafeNat(), (blob, told, place) => {
         const bytes = Math.min(LEAF_BYTES, blob.bytes);
-        const request = { blob, offset: place % (blob.bytes - bytes + 1), bytes };
+        const isDigestKnown = told === null;
+        const digest = told ?? undefined;
+        const request = { blob, offset: place % (blob.bytes - bytes + 1), bytes, isDigestKnown };
         expect(decodeBlockRequest(encodeBlockRequest(request))).toEqual(request);
         const reply = { kind: 'ok' as const, digest, bytes };
         expect(decodeBlockReply(encodeBlockReply(reply))).toEqual(reply);
@@ -366,7 +368,9 @@ describe('hostile frames', () => {
       bytes: 100,
     };
     const request = (offset: number, bytes: number): boolean =>
-      refused(() => decodeBlockRequest(encodeBlockRequest({ blob, offset, bytes })));
+      refused(() =>
+        decodeBlockRequest(encodeBlockRequest({ blob, offset, bytes, isDigestKnown: true })),
+      );
     expect(request(0, 100)).toBe(false);
     expect(request(1, 100)).toBe(true);
     expect(request(100, 1)).toBe(true);

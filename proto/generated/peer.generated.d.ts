@@ -398,6 +398,7 @@ export namespace quantd {
         blobBytes: number;
         offset: number;
         bytes: number;
+        digestKnown: boolean;
         blob?: ("source"|"blockRun"|"importance");
         static encode(message: quantd.BlockRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
         static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.BlockRequest & quantd.BlockRequest.$Shape;
@@ -412,6 +413,7 @@ export namespace quantd {
             blobBytes?: (number|null);
             offset?: (number|null);
             bytes?: (number|null);
+            digestKnown?: (boolean|null);
             blob?: ("source"|"blockRun"|"importance");
             $unknowns?: Uint8Array[];
         }
@@ -423,6 +425,7 @@ export namespace quantd {
           blobBytes?: number|null;
           offset?: number|null;
           bytes?: number|null;
+          digestKnown?: boolean|null;
           $unknowns?: Uint8Array[];
         } & (
           ({ blob?: undefined; source?: null; blockRun?: null; importance?: null }|{ blob?: "source"; source: quantd.SourceBlob.$Shape; blockRun?: null; importance?: null }|{ blob?: "blockRun"; source?: null; blockRun: quantd.BlockRunBlob.$Shape; importance?: null }|{ blob?: "importance"; source?: null; blockRun?: null; importance: quantd.ImportanceBlob.$Shape })

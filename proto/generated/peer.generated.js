@@ -1814,6 +1814,7 @@ export const quantd = $root.quantd = (() => {
         BlockRequest.prototype.blobBytes = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
         BlockRequest.prototype.offset = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
         BlockRequest.prototype.bytes = 0;
+        BlockRequest.prototype.digestKnown = false;
 
         let $oneOfFields;
 
@@ -1843,6 +1844,8 @@ export const quantd = $root.quantd = (() => {
                 writer.uint32(48).uint64(message.offset);
             if (message.bytes != null && $Object.hasOwnProperty.call(message, "bytes") && message.bytes !== 0)
                 writer.uint32(56).uint32(message.bytes);
+            if (message.digestKnown != null && $Object.hasOwnProperty.call(message, "digestKnown") && message.digestKnown !== false)
+                writer.uint32(64).bool(message.digestKnown);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -1931,6 +1934,15 @@ export const quantd = $root.quantd = (() => {
                             message.bytes = value;
                         else
                             delete message.bytes;
+                        continue;
+                    }
+                case 8: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.bool())
+                            message.digestKnown = value;
+                        else
+                            delete message.digestKnown;
                         continue;
                     }
                 }

@@ -143,11 +143,14 @@ class Pull {
     const offset = block * LEAF_BYTES;
     const bytes = Math.min(LEAF_BYTES, blob.bytes - offset);
     const place = into.subarray(offset, offset + bytes);
-    const reply = await stream.pull({ blob, offset, bytes }, place);
+    const known = digests?.[block];
+    const isDigestKnown = known !== undefined;
+    const reply = await stream.pull({ blob, offset, bytes, isDigestKnown }, place);
     if (reply === 'absent') return false;
     const digest = await sha256(place);
     this.#over.signal.throwIfAborted();
-    const right = sameBytes(digest, digests?.[block] ?? reply.digest);
+    const expected = known ?? reply.digest;
+    const right = expected !== undefined && sameBytes(digest, expected);
     if (!right) refused.add(source.peer, 1);
     return right;
   }

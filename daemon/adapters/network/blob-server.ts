@@ -43,7 +43,9 @@ interface ServerOptions {
 
 interface Block {
   /** Undefined where nobody has it, or not for this peer. */
-  readonly found: { readonly bytes: Uint8Array; readonly digest: Uint8Array } | undefined;
+  readonly found:
+    | { readonly bytes: Uint8Array; readonly digest: Uint8Array | undefined }
+    | undefined;
   /** Tells whoever gave it that it left. */
   readonly sent: () => void;
   readonly release: () => void;
@@ -90,7 +92,8 @@ export class BlobServer {
   }
 
   /** @throws where the peer may have nothing at all */
-  async read(peer: PeerId, { blob, offset, bytes }: BlockRequest): Promise<Block> {
+  async read(peer: PeerId, request: BlockRequest): Promise<Block> {
+    const { blob, offset, bytes, isDigestKnown } = request;
     const release = await this.#budget.take(bytes);
     try {
       const to = await this.#member(peer);
@@ -102,7 +105,7 @@ export class BlobServer {
           this.#options.sent.add(peer, bytes);
           provider.sent?.(to, blob, bytes);
         };
-        const digest = await this.#options.sha256(found);
+        const digest = isDigestKnown ? undefined : await this.#options.sha256(found);
         return { found: { bytes: found, digest }, sent, release };
       }
       return { found: undefined, sent: () => undefined, release };

@@ -23,12 +23,14 @@ const STALL_MS_MAX = 20_000;
 
 const OPEN_MS_MAX = 5000;
 
-export type ReceivedBlock = { readonly digest: Uint8Array } | 'absent';
+/** The sender's digest where it was asked for. */
+export type ReceivedBlock = { readonly digest: Uint8Array | undefined } | 'absent';
 
 interface Asked {
   readonly into: Uint8Array;
   filled: number;
-  digest: Uint8Array | undefined;
+  /** What was said of the block, once its bytes come. */
+  reply: { readonly digest: Uint8Array | undefined } | undefined;
   readonly resolve: (block: ReceivedBlock) => void;
   readonly reject: (error: Error) => void;
 }
@@ -74,7 +76,7 @@ export class BlockStream {
     assert(this.#asked.length < BLOCKS_ASKED_MAX, 'no more blocks are asked for than allowed');
     if (!this.open) throw new Error('the stream has ended');
     return new Promise((resolve, reject) => {
-      this.#asked.push({ into, filled: 0, digest: undefined, resolve, reject });
+      this.#asked.push({ into, filled: 0, reply: undefined, resolve, reject });
       this.#watch();
       try {
         this.#stream.send(encode.single(encodeBlockRequest(request)));
@@ -104,7 +106,7 @@ export class BlockStream {
     for (let at = 0; at < bytes.length; ) {
       const [asked] = this.#asked;
       if (asked === undefined) throw new Error('bytes came that nobody asked for');
-      if (asked.digest === undefined) {
+      if (asked.reply === undefined) {
         this.#takeWord(asked, bytes[at] ?? 0);
         at += 1;
       } else {
@@ -113,9 +115,9 @@ export class BlockStream {
         asked.filled += step;
         at += step;
       }
-      if (asked.digest !== undefined && asked.filled === asked.into.length) {
+      if (asked.reply !== undefined && asked.filled === asked.into.length) {
         this.#asked.shift();
-        asked.resolve({ digest: asked.digest });
+        asked.resolve(asked.reply);
       }
     }
   }
@@ -132,7 +134,7 @@ export class BlockStream {
     } else if (reply.bytes !== asked.into.length) {
       throw new Error('a reply is of another length than was asked for');
     } else {
-      asked.digest = reply.digest;
+      asked.reply = { digest: reply.digest };
     }
   }
 

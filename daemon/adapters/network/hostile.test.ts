@@ -181,6 +181,7 @@ describe('on the streams of blocks', () => {
         },
         offset,
         bytes: LEAF_BYTES,
+        isDigestKnown: false,
       }),
     );
 

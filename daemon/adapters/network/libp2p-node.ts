@@ -138,12 +138,18 @@ function servicesFor(gate: Gate): NonNullable<Libp2pOptions<Services>['services'
   };
 }
 
+/** The same on both ends, which yamux does not negotiate; it would grow only where pings measure. */
+export const streamWindow = {
+  initialStreamWindowSize: WINDOW_BYTES_MAX,
+  maxStreamWindowSize: WINDOW_BYTES_MAX,
+};
+
 const muxing = {
   enableKeepAlive: false,
   maxInboundStreams: STREAMS_IN_MAX,
   maxOutboundStreams: STREAMS_OUT_MAX,
   streamOptions: {
-    maxStreamWindowSize: WINDOW_BYTES_MAX,
+    ...streamWindow,
     maxWriteBufferLength: UNSENT_BYTES_MAX,
   },
 };

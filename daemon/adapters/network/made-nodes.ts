@@ -10,6 +10,7 @@ import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
 import { createLibp2p, type Libp2pOptions } from 'libp2p';
 import type { Hello, MemberRole, PeerId } from '../../../proto/peer-messages.ts';
 import type { BlobProvider, Network } from '../../ports.ts';
+import { streamWindow } from './libp2p-node.ts';
 import { keyedHandshakes } from './network-keys.ts';
 import type { NodeOptions } from './node-options.ts';
 import { PeerNode } from './peer-node.ts';
@@ -107,7 +108,7 @@ export async function rawPeer(
     addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
     transports: [tcp()],
     connectionEncrypters: keyedHandshakes([{ epoch: 1, key: madeKey(1) }]).encrypters,
-    streamMuxers: [yamux()],
+    streamMuxers: [yamux({ streamOptions: streamWindow })],
     connectionGater: { denyDialMultiaddr: () => false },
     connectionMonitor: { enabled: false },
     ...changes,
