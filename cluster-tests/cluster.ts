@@ -16,7 +16,7 @@ import type { ClusterView, InviteMade } from '../proto/cluster.ts';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const { QUANTD_LAUNCHER: launcher = join(root, 'cli', 'quantd') } = process.env;
 
-// A machine with eight helpers on two cores still gets there; a hang does not hold up the others.
+// A machine that does much else still gets there; a hang does not hold up the others.
 const WAIT_MS_MAX = 60_000;
 const LOOK_MS = 50;
 

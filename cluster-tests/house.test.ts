@@ -1,7 +1,7 @@
 /** The rules of the code's shape that the linter cannot know. */
 
 import { readdirSync, readFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { dirname, join, normalize, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 
@@ -96,6 +96,25 @@ describe('layers', () => {
       'proto: zod',
     ]);
   });
+});
+
+test('what imports what, folder by folder, is what ARCHITECTURE.md says', () => {
+  const folderOf = (file: string): string => (dirname(file) === 'daemon' ? file : dirname(file));
+  const edges = new Map<string, Set<string>>();
+  for (const file of typescript) {
+    const isOurs = /^(proto|cli|daemon)\//.test(file) && !/\.test\.ts$/.test(file);
+    for (const [, target = ''] of isOurs ? read(file).matchAll(/from '(\.[^']+)'/g) : []) {
+      const from = folderOf(file);
+      const to = folderOf(normalize(join(dirname(file), target)));
+      if (from !== to) edges.set(from, (edges.get(from) ?? new Set()).add(to));
+    }
+  }
+  const short = (folder: string): string => folder.replace(/^daemon\//, '');
+  const found = [...edges]
+    .map(([from, to]) => `${short(from)}: ${[...to].map(short).sort().join(', ')}`)
+    .sort();
+  const told = /<!-- imports -->\n```\n([^`]*)\n```/.exec(read('ARCHITECTURE.md'))?.[1];
+  expect(told?.split('\n')).toEqual(found);
 });
 
 test('no code is left half done', () => {

@@ -15,7 +15,7 @@ import { ClusterClient } from '../cli/cluster-client.ts';
 import type { Connection } from '../cli/daemon.ts';
 import { cryptography, identityOf } from '../daemon/adapters/cryptography.ts';
 import { PeerNode } from '../daemon/adapters/network/peer-node.ts';
-import { JOIN_PROTOCOL, LEAVE_PROTOCOL } from '../daemon/cluster-node.ts';
+import { JOIN_PROTOCOL, LEAVE_PROTOCOL } from '../daemon/cluster/cluster-node.ts';
 import { peerIdOf } from '../daemon/core/membership/peer-id.ts';
 import { decodeToken, encodeToken, type InviteToken } from '../daemon/core/membership/token.ts';
 import {

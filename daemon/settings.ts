@@ -8,7 +8,7 @@ import { availableParallelism, hostname, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { exitCodes, FaultError, type FaultKind } from '../proto/fault.ts';
-import { LISTEN_MAX, parseListen } from './listen-addresses.ts';
+import { LISTEN_MAX, parseListen } from './cluster/listen-addresses.ts';
 
 export const settingsFaults = {
   badArgument: {

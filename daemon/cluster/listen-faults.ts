@@ -1,6 +1,6 @@
 /** What can be wrong with where this machine is to be open. */
 
-import { exitCodes, type FaultKind } from '../proto/fault.ts';
+import { exitCodes, type FaultKind } from '../../proto/fault.ts';
 
 export const listenFaults = {
   noLan: {

@@ -6,14 +6,14 @@
  * The node knows nobody but the coordinator and ends with the attempt.
  */
 
-import { FaultError } from '../proto/fault.ts';
-import type { PeerNode } from './adapters/network/peer-node.ts';
+import { FaultError } from '../../proto/fault.ts';
+import type { PeerNode } from '../adapters/network/peer-node.ts';
+import { joinFaults } from '../core/membership/faults.ts';
+import type { AdmitRecord } from '../core/membership/records.ts';
+import type { InviteToken } from '../core/membership/token.ts';
+import { adoptAnswer, joinRequest } from '../roles/joining.ts';
+import type { Membership } from '../roles/membership.ts';
 import { JOIN_PROTOCOL, type NodeBasis, type StartNode, serviceTag } from './cluster-node.ts';
-import { joinFaults } from './core/membership/faults.ts';
-import type { AdmitRecord } from './core/membership/records.ts';
-import type { InviteToken } from './core/membership/token.ts';
-import { adoptAnswer, joinRequest } from './roles/joining.ts';
-import type { Membership } from './roles/membership.ts';
 
 const ATTEMPTS_MAX = 3;
 const ATTEMPT_MS_MAX = 6000;

@@ -6,16 +6,16 @@
  * Neither is part of a cluster: what is behind them is one protocol, for strangers.
  */
 
-import type { PeerNode } from './adapters/network/peer-node.ts';
-import type { NodeBasis, StartNode } from './cluster-node.ts';
-import type { Sha256 } from './core/plan/unit-id.ts';
+import type { PeerNode } from '../adapters/network/peer-node.ts';
+import type { Sha256 } from '../core/plan/unit-id.ts';
 import {
   DOORBELL_PHRASE,
   DOORBELL_SERVICE,
   type Doorbell,
   OFFER_PROTOCOL,
-} from './roles/doorbell.ts';
-import type { Nearby } from './roles/nearby.ts';
+} from '../roles/doorbell.ts';
+import type { Nearby } from '../roles/nearby.ts';
+import type { NodeBasis, StartNode } from './cluster-node.ts';
 
 interface BellOptions {
   readonly startNode: StartNode;

@@ -6,25 +6,25 @@
 
 import { statfs } from 'node:fs/promises';
 import { networkInterfaces } from 'node:os';
-import { FaultError } from '../proto/fault.ts';
-import type { Hello } from '../proto/peer-messages.ts';
+import { FaultError } from '../../proto/fault.ts';
+import type { Hello } from '../../proto/peer-messages.ts';
 import {
   loadIdentity,
   openClusterStore,
   readPeerPort,
   writePeerPort,
-} from './adapters/cluster-store.ts';
-import { cryptography } from './adapters/cryptography.ts';
-import type { PeerNode } from './adapters/network/peer-node.ts';
+} from '../adapters/cluster-store.ts';
+import { cryptography } from '../adapters/cryptography.ts';
+import type { PeerNode } from '../adapters/network/peer-node.ts';
+import { cleanName } from '../core/membership/names.ts';
+import { CONTRACT } from '../core/plan/unit-id.ts';
+import type { Clock, Kernels } from '../ports.ts';
+import { measureSpeed } from '../roles/measure-speed.ts';
+import { Membership } from '../roles/membership.ts';
+import type { Peering, Settings } from '../settings.ts';
 import { Cluster } from './cluster.ts';
 import type { OpenPort, StartNode } from './cluster-node.ts';
-import { cleanName } from './core/membership/names.ts';
-import { CONTRACT } from './core/plan/unit-id.ts';
 import { isLoopback, listenAddresses } from './listen-addresses.ts';
-import type { Clock, Kernels } from './ports.ts';
-import { measureSpeed } from './roles/measure-speed.ts';
-import { Membership } from './roles/membership.ts';
-import type { Peering, Settings } from './settings.ts';
 
 export interface OpenClusterOptions {
   readonly settings: Settings;

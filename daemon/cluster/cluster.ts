@@ -15,28 +15,28 @@ import type {
   Joined,
   Left,
   Revoked,
-} from '../proto/cluster.ts';
-import type { InviteRequest } from '../proto/cluster-requests.ts';
-import { FaultError, type FaultMessage } from '../proto/fault.ts';
-import type { Hello } from '../proto/peer-messages.ts';
-import type { PeerNode } from './adapters/network/peer-node.ts';
+} from '../../proto/cluster.ts';
+import type { InviteRequest } from '../../proto/cluster-requests.ts';
+import { FaultError, type FaultMessage } from '../../proto/fault.ts';
+import type { Hello } from '../../proto/peer-messages.ts';
+import type { PeerNode } from '../adapters/network/peer-node.ts';
+import { plainAddress } from '../core/membership/address.ts';
+import { clusterFaults } from '../core/membership/faults.ts';
+import { inviteState } from '../core/membership/ledger.ts';
+import { fingerprintOf } from '../core/membership/peer-id.ts';
+import { decodeToken, TOKEN_ADDRESSES_MAX } from '../core/membership/token.ts';
+import type { Clock, LocalCluster, Network } from '../ports.ts';
+import { Admission } from '../roles/admission.ts';
+import { Doorbell } from '../roles/doorbell.ts';
+import { checkInvite } from '../roles/joining.ts';
+import { MemberExchange } from '../roles/member-exchange.ts';
+import type { Membership } from '../roles/membership.ts';
+import { APPROVAL_TTL_MS, Nearby } from '../roles/nearby.ts';
+import { StableNetwork } from '../roles/stable-network.ts';
 import { ClusterNode, type NodeBasis, type OpenPort, type StartNode } from './cluster-node.ts';
 import { viewCluster, viewInvite, viewMembers, viewNearby } from './cluster-view.ts';
-import { plainAddress } from './core/membership/address.ts';
-import { clusterFaults } from './core/membership/faults.ts';
-import { inviteState } from './core/membership/ledger.ts';
-import { fingerprintOf } from './core/membership/peer-id.ts';
-import { decodeToken, TOKEN_ADDRESSES_MAX } from './core/membership/token.ts';
 import { attemptJoin } from './join-attempt.ts';
 import { openBrowser, openDoorbell } from './nearby-nodes.ts';
-import type { Clock, LocalCluster, Network } from './ports.ts';
-import { Admission } from './roles/admission.ts';
-import { Doorbell } from './roles/doorbell.ts';
-import { checkInvite } from './roles/joining.ts';
-import { MemberExchange } from './roles/member-exchange.ts';
-import type { Membership } from './roles/membership.ts';
-import { APPROVAL_TTL_MS, Nearby } from './roles/nearby.ts';
-import { StableNetwork } from './roles/stable-network.ts';
 
 // A coordinator that cannot be told in this time sees the member as away.
 const GOODBYE_MS_MAX = 3000;

@@ -6,11 +6,11 @@
  * Changes are settled one after the other; the network that the roles see stays the same object.
  */
 
-import type { AskTarget, NodeOptions, PeerNode } from './adapters/network/peer-node.ts';
-import type { ClusterState, NetworkKey } from './core/membership/cluster-state.ts';
-import type { Admission } from './roles/admission.ts';
-import { type Membership, newestKey } from './roles/membership.ts';
-import type { StableNetwork } from './roles/stable-network.ts';
+import type { AskTarget, NodeOptions, PeerNode } from '../adapters/network/peer-node.ts';
+import type { ClusterState, NetworkKey } from '../core/membership/cluster-state.ts';
+import type { Admission } from '../roles/admission.ts';
+import { type Membership, newestKey } from '../roles/membership.ts';
+import type { StableNetwork } from '../roles/stable-network.ts';
 
 export const JOIN_PROTOCOL = '/quantd/join/1';
 export const LEAVE_PROTOCOL = '/quantd/leave/1';

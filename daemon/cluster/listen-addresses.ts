@@ -8,7 +8,7 @@
 
 import { isIP } from 'node:net';
 import type { networkInterfaces } from 'node:os';
-import { FaultError } from '../proto/fault.ts';
+import { FaultError } from '../../proto/fault.ts';
 import { listenFaults } from './listen-faults.ts';
 
 const PORT_MAX = 65_535;

@@ -1,18 +1,18 @@
 /** Cluster view: what membership and the network know, as the local API tells it. */
 
-import type { ClusterView, InviteView, MemberView, NearbyView } from '../proto/cluster.ts';
-import type { PeerId } from '../proto/peer-messages.ts';
+import type { ClusterView, InviteView, MemberView, NearbyView } from '../../proto/cluster.ts';
+import type { PeerId } from '../../proto/peer-messages.ts';
 import {
   type Invite,
   type InviteContext,
   inviteState,
   usesLeft,
-} from './core/membership/ledger.ts';
-import { cleanName } from './core/membership/names.ts';
-import { fingerprintOf } from './core/membership/peer-id.ts';
-import type { AdmitRecord } from './core/membership/records.ts';
-import type { ConnectedPeer } from './ports.ts';
-import { type Membership, newestKey } from './roles/membership.ts';
+} from '../core/membership/ledger.ts';
+import { cleanName } from '../core/membership/names.ts';
+import { fingerprintOf } from '../core/membership/peer-id.ts';
+import type { AdmitRecord } from '../core/membership/records.ts';
+import type { ConnectedPeer } from '../ports.ts';
+import { type Membership, newestKey } from '../roles/membership.ts';
 
 export function viewInvite(invite: Invite, context: InviteContext): InviteView {
   return {
