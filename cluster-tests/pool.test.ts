@@ -4,16 +4,13 @@
  * compared with those of a run that knew of no other machine.
  */
 
-import { spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import type { RunEvent } from '../proto/api.ts';
 import { connectedNames, type Daemon, endDaemons, startDaemon, untilCluster } from './cluster.ts';
+import { type Done, digestsOf, past, shareOf, startRun } from './cluster-run.ts';
 import { makeScratch, mustRunQuantd } from './quantd.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -26,16 +23,13 @@ const THREADS = 1;
 /** Leases of a worker at a time, as the coordinator gives them. */
 const LEASES_MAX = THREADS + 2;
 
-type Done = Extract<RunEvent, { type: 'done' }>;
-type Event = RunEvent & { readonly type: string };
-
 let scratch: Awaited<ReturnType<typeof makeScratch>>;
 let reference: Map<string, string>;
 let daemons = 0;
 beforeAll(async () => {
   scratch = await makeScratch('pool');
   await mustRunQuantd([...quantizeWords('alone'), '--solo']);
-  reference = digests('alone');
+  reference = digestsIn('alone');
   expect(reference.size).toBe(TYPES.split(',').length);
 });
 afterEach(() => endDaemons());
@@ -49,17 +43,7 @@ const quantizeWords = (out: string): string[] => [
   ...['--name', 'tiny', '--json'],
 ];
 
-function digests(out: string): Map<string, string> {
-  const directory = join(scratch.path, out);
-  const files = readdirSync(directory).filter((file) => file.endsWith('.gguf'));
-  return new Map(
-    files.sort().map((file) => {
-      const bytes = readFileSync(join(directory, file));
-      return [file, createHash('sha256').update(bytes).digest('hex')];
-    }),
-  );
-}
-
+const digestsIn = (out: string): Map<string, string> => digestsOf(join(scratch.path, out));
 const freshData = (name: string): string => join(scratch.path, `data-${name}-${daemons++}`);
 
 /** A machine that gives all work away. */
@@ -82,60 +66,6 @@ async function startWorkers(coordinator: Daemon, names: readonly string[]): Prom
   await untilCluster(coordinator, isWhole, `connected to ${names.join(', ')}`);
   return workers;
 }
-
-interface RunningCommand {
-  /** Resolves with the first event of which `when` says so. */
-  until(when: (event: Event) => boolean): Promise<Event>;
-  /** Resolves when the command has ended well. */
-  readonly done: Promise<Done>;
-  readonly events: readonly Event[];
-}
-
-/** Starts a run on the daemon of `coordinator`. */
-function startRun(coordinator: Daemon, out: string): RunningCommand {
-  const child = spawn(process.execPath, ['cli/quantd', ...quantizeWords(out)], {
-    cwd: root,
-    env: { ...process.env, QUANTD_DATA: coordinator.data },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const events: Event[] = [];
-  const waiting = new Set<(event: Event) => void>();
-  createInterface({ input: child.stdout }).on('line', (line) => {
-    const event = JSON.parse(line) as Event;
-    events.push(event);
-    for (const hear of waiting) hear(event);
-  });
-  const done = new Promise<Done>((resolve, reject) => {
-    child.once('close', (code) => {
-      const last = events.at(-1);
-      if (code === 0 && last?.type === 'done') resolve(last);
-      else reject(new Error(`quantize ended with ${code}: ${JSON.stringify(events.slice(-5))}`));
-    });
-  });
-  const until = (when: (event: Event) => boolean): Promise<Event> => {
-    const found = new Promise<Event>((resolve) => {
-      const known = events.find(when);
-      if (known !== undefined) resolve(known);
-      waiting.add((event) => when(event) && resolve(event));
-    });
-    return Promise.race([found, done.then((last) => Promise.reject(tooSoon(last)))]);
-  };
-  done.catch(() => undefined);
-  return { until, done, events };
-}
-
-const tooSoon = (last: Done): Error =>
-  new Error(`the run was over before: ${JSON.stringify(last)}`);
-
-/** How much of the quantizing stage is done, 0 to 1. */
-function shareOf(event: Event | undefined): number {
-  if (event?.type !== 'progress' || event.stage !== 'quantize') return 0;
-  return event.bytesDone / event.bytesTotal;
-}
-const past =
-  (share: number) =>
-  (event: Event): boolean =>
-    shareOf(event) >= share;
 
 const worker = (done: Done, name: string): Done['peers'][number] => {
   const found = done.peers.find((peer) => peer.name === name);
@@ -202,10 +132,10 @@ test.each([[['a', 'b']], [['a', 'b', 'c', 'd']]])(
     const coordinator = await startCoordinator();
     const workers = await startWorkers(coordinator, names);
     const out = `pool-${names.length}`;
-    const run = startRun(coordinator, out);
+    const run = startRun(quantizeWords(out), coordinator.data);
     const peaks = await watchStores(workers, run.done);
     const done = await run.done;
-    expect(digests(out)).toEqual(reference);
+    expect(digestsIn(out)).toEqual(reference);
 
     // What left for the workers is the source, once; nobody was sent what another has.
     const sent = names.map((name) => worker(done, name).sourceBytes);
@@ -227,7 +157,7 @@ test.each([[['a', 'b']], [['a', 'b', 'c', 'd']]])(
 test('a worker that dies in the middle costs only the leases that it held', async () => {
   const coordinator = await startCoordinator();
   const [victim] = await startWorkers(coordinator, ['a', 'b']);
-  const run = startRun(coordinator, 'killed');
+  const run = startRun(quantizeWords('killed'), coordinator.data);
   const plan = await run.until(({ type }) => type === 'plan');
   expect(plan.type === 'plan' && plan.units).toBeGreaterThanOrEqual(200);
   await run.until(past(0.3));
@@ -235,7 +165,7 @@ test('a worker that dies in the middle costs only the leases that it held', asyn
   expect(shareOf(last)).toBeLessThan(0.75);
   await victim?.kill();
   const done = await run.done;
-  expect(digests('killed')).toEqual(reference);
+  expect(digestsIn('killed')).toEqual(reference);
   const { leases, tasks } = worker(done, 'a');
   expect(leases).toBeGreaterThan(tasks);
   expect(leases - tasks).toBeLessThanOrEqual(LEASES_MAX);
@@ -247,7 +177,7 @@ test('a worker that hangs is gone without, and comes back when it goes on', asyn
   const coordinator = await startCoordinator();
   const [sleeper] = await startWorkers(coordinator, ['a', 'b']);
   const pid = sleeper?.pid ?? 0;
-  const run = startRun(coordinator, 'stopped');
+  const run = startRun(quantizeWords('stopped'), coordinator.data);
   await run.until(past(0.25));
   process.kill(pid, 'SIGSTOP');
   try {
@@ -261,7 +191,7 @@ test('a worker that hangs is gone without, and comes back when it goes on', asyn
     connectedNames(view).includes('a');
   await untilCluster(coordinator, isBack, 'together with it again');
   const done = await run.done;
-  expect(digests('stopped')).toEqual(reference);
+  expect(digestsIn('stopped')).toEqual(reference);
   const { leases, tasks } = worker(done, 'a');
   expect(leases - tasks).toBeLessThanOrEqual(LEASES_MAX);
 });
@@ -269,11 +199,11 @@ test('a worker that hangs is gone without, and comes back when it goes on', asyn
 test('a worker that joins half-way gets a part of what is left', async () => {
   const coordinator = await startCoordinator();
   await startWorkers(coordinator, ['a']);
-  const run = startRun(coordinator, 'late');
+  const run = startRun(quantizeWords('late'), coordinator.data);
   await run.until(past(0.2));
   await startWorkers(coordinator, ['b']);
   const done = await run.done;
-  expect(digests('late')).toEqual(reference);
+  expect(digestsIn('late')).toEqual(reference);
   expect(worker(done, 'b').tasks).toBeGreaterThan(0);
   // What the first had begun stayed with it: no byte was sent twice.
   expect(done.sourceBytesRead).toBe(done.sourceBytes);
@@ -281,30 +211,30 @@ test('a worker that joins half-way gets a part of what is left', async () => {
 
 test('a run that has no worker waits for one, and says so', async () => {
   const coordinator = await startCoordinator();
-  const run = startRun(coordinator, 'waiting');
+  const run = startRun(quantizeWords('waiting'), coordinator.data);
   const notice = await run.until(({ type }) => type === 'notice');
   expect(notice.type === 'notice' && notice.text).toContain('quantd invite');
   await startWorkers(coordinator, ['a']);
   await run.done;
-  expect(digests('waiting')).toEqual(reference);
+  expect(digestsIn('waiting')).toEqual(reference);
 });
 
 test('a coordinator that dies goes on where it was, with what the workers still have', async () => {
   const coordinator = await startCoordinator();
   await startWorkers(coordinator, ['a', 'b']);
-  const first = startRun(coordinator, 'restarted');
+  const first = startRun(quantizeWords('restarted'), coordinator.data);
   await first.until(past(0.4));
   await coordinator.kill();
   await expect(first.done).rejects.toThrow();
-  expect(digests('restarted').size).toBe(0);
+  expect(digestsIn('restarted').size).toBe(0);
   const { data } = coordinator;
   const words = ['up', '--name', 'nas', '--threads', '0', '--listen', '127.0.0.1:0'];
   const again = await startDaemon(words, { data });
   const isWhole = (view: Parameters<typeof connectedNames>[0]): boolean =>
     connectedNames(view).length === 2;
   await untilCluster(again, isWhole, 'found by its workers again');
-  const done = await startRun(again, 'restarted').done;
-  expect(digests('restarted')).toEqual(reference);
+  const done = await startRun(quantizeWords('restarted'), again.data).done;
+  expect(digestsIn('restarted')).toEqual(reference);
   // What a worker had been sent was not sent again.
   expect(done.sourceBytesRead).toBeLessThan(done.sourceBytes);
 });

@@ -13,6 +13,14 @@ const parts = [
     'cluster-tests/oracle/quantizers-long.mjs',
     '--write',
   ],
+  [
+    '20 000 simulated runs of a cluster',
+    'scripts/simulate.mjs',
+    '--from',
+    '1000000',
+    '--count',
+    '20000',
+  ],
   ['kernels on Arm, under sanitizers, fuzzed', 'scripts/kernel-checks.mjs', '--soak'],
   ['a published tokenizer of 262 144 tokens', 'cluster-tests/oracle/real-tokenizer.mjs'],
 ];

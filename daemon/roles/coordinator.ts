@@ -7,9 +7,8 @@
  */
 
 import { FaultError } from '../../proto/fault.ts';
-import type { LeaseAnswer, PeerId } from '../../proto/peer-messages.ts';
-import type { BlockRun, Plan, Task } from '../core/plan/plan.ts';
-import { hex } from '../core/plan/unit-id.ts';
+import type { PeerId } from '../../proto/peer-messages.ts';
+import type { Plan, Task } from '../core/plan/plan.ts';
 import {
   type PeerOffer,
   Schedule,
@@ -18,8 +17,7 @@ import {
 } from '../core/schedule/schedule.ts';
 import type { Clock, Kernels, Network, Source } from '../ports.ts';
 import type { Assembler } from './assembler.ts';
-import { Credit } from './credit.ts';
-import { faultOf, outputFaults, runFaults } from './faults.ts';
+import { outputFaults, runFaults } from './faults.ts';
 import {
   LOCAL_PEER,
   localOffer,
@@ -30,7 +28,8 @@ import {
 } from './offers.ts';
 import { type PeerShare, Pool } from './pool.ts';
 import type { Progress } from './progress.ts';
-import type { MadeRun, Worker } from './worker.ts';
+import { Results } from './results.ts';
+import type { Worker } from './worker.ts';
 
 export interface CoordinatorParts {
   readonly plan: Plan;
@@ -57,10 +56,6 @@ export interface CoordinatorParts {
 const COMMIT_BYTES = 32 * 1024 * 1024;
 // A run that is lost this often is not the fault of one crash.
 const VERIFY_ATTEMPTS_MAX = 3;
-// Results that are pulled at a time, over all peers: each is held until it is written.
-const TAKE_BYTES_MAX = 96 * 1024 * 1024;
-// A peer whose bytes are this often not those of its digests is asked for nothing more.
-const STRIKES_MAX = 3;
 const TICK_MS = 1000;
 // Longer than peers need to come back after a short break of the link.
 const WAITING_NOTICE_MS = 5000;
@@ -69,16 +64,11 @@ export class Coordinator {
   readonly #parts: CoordinatorParts;
   readonly #schedule: Schedule;
   readonly #pool: Pool | undefined;
+  readonly #results: Results;
   readonly #busy = new Set<Promise<void>>();
   readonly #verifyAttempts = new Map<number, number>();
-  /** Tasks whose results are being written: one writer at a time. */
-  readonly #taking = new Set<number>();
-  /** Ends what is being pulled from a peer when it goes away. */
-  readonly #pulls = new Map<PeerId, AbortController>();
-  readonly #strikes = new Map<PeerId, number>();
   /** Why each peer declined last. */
   readonly #declines = new Map<PeerId, string>();
-  readonly #credit = new Credit(TAKE_BYTES_MAX);
   readonly #stop = new AbortController();
   readonly #local: PeerShare = {
     peer: LOCAL_PEER,
@@ -104,6 +94,7 @@ export class Coordinator {
     this.#parts = parts;
     this.#schedule = new Schedule(parts.plan);
     this.#pool = this.#makePool();
+    this.#results = this.#makeResults();
   }
 
   /**
@@ -157,13 +148,41 @@ export class Coordinator {
         else this.#feed({ kind: 'peers-joined', peers: [offerOf(peer)] });
       },
       onLeft: (peer) => {
-        this.#pulls.get(peer)?.abort();
-        this.#pulls.delete(peer);
+        this.#results.left(peer);
         this.#feed({ kind: 'peer-left', peer });
       },
-      onAnswer: (from, answer) => this.#onAnswer(from, answer),
+      onAnswer: (from, answer) => {
+        if (this.#isOver || this.#failure !== undefined) return;
+        this.#track(this.#results.take(from, answer).then(() => this.#commitWhereDue()));
+      },
       onFailure: (error) => this.#fail(error),
     });
+  }
+
+  #makeResults(): Results {
+    return new Results({
+      ...this.#parts,
+      wanted: (task) => this.#schedule.wanted(task),
+      onWritten: (peer, task, runs) => {
+        this.#pool?.release(peer, task);
+        this.#answered(peer, task, runs);
+      },
+      onDeclined: (peer, task, why) => {
+        this.#noticeDeclined(peer, why);
+        this.#pool?.release(peer, task);
+        this.#feed({ kind: 'task-declined', peer, task });
+      },
+      signal: this.#stop.signal,
+    });
+  }
+
+  /** Said once for each reason: the peer is asked again after a while, and may say the same. */
+  #noticeDeclined(peer: PeerId, why: string | undefined): void {
+    const name = this.#pool?.share(peer)?.name ?? peer;
+    const reason = why ?? 'its bytes were not those of its digests';
+    if (this.#declines.get(peer) === reason) return;
+    this.#declines.set(peer, reason);
+    this.#parts.onNotice(`${name} takes nothing of this run for now: ${reason}`);
   }
 
   /** This machine and every peer that is connected, each with its share of the tasks at once. */
@@ -261,53 +280,15 @@ export class Coordinator {
     const { worker, source } = this.#parts;
     const task = this.#task(index);
     this.#local.leases++;
-    let written: number[] = [];
+    let written: readonly number[] = [];
     try {
       await worker.run(task, wanted, source, this.#stop.signal, async (made) => {
-        written = await this.#write(index, made);
+        written = await this.#results.write(index, made);
       });
     } finally {
       this.#answered(LOCAL_PEER, index, written);
     }
     await this.#commitWhereDue();
-  }
-
-  /** Writes those of the runs that nobody else has written or is writing; returns which. */
-  async #write(index: number, made: readonly MadeRun[]): Promise<number[]> {
-    if (this.#taking.has(index)) return [];
-    const wanted = new Set(this.#schedule.wanted(index));
-    const news = made.filter(({ run }) => wanted.has(run));
-    this.#taking.add(index);
-    try {
-      await Promise.all(news.flatMap((run) => this.#place(this.#task(index), run)));
-    } finally {
-      this.#taking.delete(index);
-    }
-    return this.#held(
-      index,
-      news.map(({ run }) => run),
-    );
-  }
-
-  #place(task: Task, { run, bytes, digest }: MadeRun): Promise<void>[] {
-    return (task.runs[run]?.placements ?? []).flatMap((place) => {
-      const assembler = this.#parts.assemblers[place.output];
-      if (assembler === undefined || assembler.hasRun(place.run)) return [];
-      return [assembler.write(place.run, bytes, digest)];
-    });
-  }
-
-  /**
-   * Of these runs of a task those that every output has which wants them: while they were written
-   * to one, reading back may have found that another has lost them.
-   */
-  #held(index: number, runs: readonly number[]): number[] {
-    const { assemblers } = this.#parts;
-    return runs.filter((at) =>
-      (this.#task(index).runs[at]?.placements ?? []).every(
-        ({ output, run }) => assemblers[output]?.holds(run) === true,
-      ),
-    );
   }
 
   /** Tells of results that are written, and counts them. */
@@ -322,90 +303,6 @@ export class Coordinator {
       this.#parts.progress.add(task.group.sourceBytes);
     }
     this.#feed({ kind: 'task-answered', peer, task: index, runs });
-  }
-
-  #onAnswer(from: PeerId, answer: LeaseAnswer): void {
-    const { plan, onNotice } = this.#parts;
-    const task = plan.tasks[answer.task];
-    // While another's results are being written, nothing is said: the peer will say it again.
-    if (task === undefined || this.#isOver || this.#taking.has(answer.task)) return;
-    if (this.#failure !== undefined) return;
-    if (answer.fault !== undefined) {
-      this.#fail(faultOf(answer.fault));
-      return;
-    }
-    if (answer.declined !== undefined) {
-      const name = this.#pool?.share(from)?.name ?? from;
-      // It is asked again after a while, and then may say the same again.
-      if (this.#declines.get(from) !== answer.declined) {
-        onNotice(`${name} takes nothing of this run for now: ${answer.declined}`);
-      }
-      this.#declines.set(from, answer.declined);
-      this.#giveUp(from, answer.task);
-      return;
-    }
-    const digests = new Map(answer.made.map(({ unit, digest }) => [unit, digest]));
-    const runs = this.#schedule.wanted(answer.task).flatMap((run) => {
-      const blocks = task.runs[run];
-      const digest = digests.get(blocks?.unit ?? '');
-      return blocks === undefined || digest === undefined ? [] : [{ run, blocks, digest }];
-    });
-    if (runs.length > 0) this.#track(this.#take(from, answer.task, runs));
-    else this.#settle(from, answer.task, []);
-  }
-
-  #settle(from: PeerId, index: number, runs: readonly number[]): void {
-    this.#pool?.release(from, index);
-    this.#answered(from, index, runs);
-  }
-
-  #giveUp(from: PeerId, index: number): void {
-    this.#pool?.release(from, index);
-    this.#feed({ kind: 'task-declined', peer: from, task: index });
-  }
-
-  /** Pulls a peer's results and writes them at their place. */
-  async #take(from: PeerId, index: number, runs: readonly WantedRun[]): Promise<void> {
-    const bytes = Math.max(...runs.map(({ blocks }) => blocks.bytes));
-    const written: number[] = [];
-    this.#taking.add(index);
-    const giveBack = await this.#credit.take(bytes);
-    try {
-      const buffer = new Uint8Array(bytes);
-      for (const wanted of runs) {
-        const into = buffer.subarray(0, wanted.blocks.bytes);
-        if (!(await this.#pull(from, wanted, into))) break;
-        const { run, digest } = wanted;
-        await Promise.all(this.#place(this.#task(index), { run, bytes: into, digest }));
-        written.push(run);
-      }
-    } finally {
-      giveBack();
-      this.#taking.delete(index);
-    }
-    // What is missing will be announced again, or made by another.
-    if (written.length === runs.length) this.#settle(from, index, this.#held(index, written));
-    else if ((this.#strikes.get(from) ?? 0) >= STRIKES_MAX) this.#giveUp(from, index);
-    await this.#commitWhereDue();
-  }
-
-  /** False where the peer went away or its bytes are not those of its digest. */
-  async #pull(from: PeerId, { blocks, digest }: WantedRun, into: Uint8Array): Promise<boolean> {
-    const { cluster, kernels } = this.#parts;
-    if (cluster === undefined) return false;
-    const { network, run } = cluster;
-    const { unit, bytes } = blocks;
-    const pulls = this.#pulls.get(from) ?? new AbortController();
-    this.#pulls.set(from, pulls);
-    try {
-      const signal = AbortSignal.any([pulls.signal, this.#stop.signal]);
-      await network.pull([from], { kind: 'block-run', run, unit, bytes }, into, { signal });
-    } catch {
-      return false;
-    }
-    if (hex(await kernels.sha256(into)) === hex(digest)) return true;
-    this.#strikes.set(from, (this.#strikes.get(from) ?? 0) + 1);
-    return false;
   }
 
   /**
@@ -468,10 +365,4 @@ export class Coordinator {
     onSealed(output, await assembler.seal());
     this.#feed({ kind: 'sealed', output });
   }
-}
-
-interface WantedRun {
-  readonly run: number;
-  readonly blocks: BlockRun;
-  readonly digest: Uint8Array;
 }

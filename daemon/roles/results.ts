@@ -1,0 +1,173 @@
+/**
+ * Results: block runs on their way into the outputs, from this machine and from others.
+ *
+ *   MadeRun, or LeaseAnswer ──▶ pulled, compared with its digest ──▶ Assembler.write ──▶ onWritten
+ *
+ * A task's results are written by one at a time, and what is written already is not written again:
+ * who answers late changes nothing. Read next: coordinator.ts.
+ */
+
+import type { LeaseAnswer, PeerId } from '../../proto/peer-messages.ts';
+import type { BlockRun, Plan, Task } from '../core/plan/plan.ts';
+import { hex } from '../core/plan/unit-id.ts';
+import type { Kernels, Network } from '../ports.ts';
+import type { Assembler } from './assembler.ts';
+import { Credit } from './credit.ts';
+import { faultOf } from './faults.ts';
+import type { MadeRun } from './worker.ts';
+
+export interface ResultsParts {
+  readonly plan: Plan;
+  readonly kernels: Pick<Kernels, 'sha256'>;
+  /** One for each output of the plan, in its order. */
+  readonly assemblers: readonly Assembler[];
+  readonly cluster?: { readonly network: Network; readonly run: string };
+  /** The runs of a task that somebody still has to make, by index in the task. */
+  readonly wanted: (task: number) => readonly number[];
+  /** The peer's lease of the task is over; these of its runs are written. */
+  readonly onWritten: (peer: PeerId, task: number, runs: readonly number[]) => void;
+  /** The peer cannot make the task, for this reason where it gave one. */
+  readonly onDeclined: (peer: PeerId, task: number, why: string | undefined) => void;
+  /** Ends every pull. */
+  readonly signal: AbortSignal;
+}
+
+interface WantedRun {
+  readonly run: number;
+  readonly blocks: BlockRun;
+  readonly digest: Uint8Array;
+}
+
+// Results that are pulled at a time, over all peers: each is held until it is written.
+const TAKE_BYTES_MAX = 96 * 1024 * 1024;
+// A peer whose bytes are this often not those of its digests is asked for nothing more.
+const STRIKES_MAX = 3;
+
+export class Results {
+  readonly #parts: ResultsParts;
+  /** Tasks whose results are being written: one writer at a time. */
+  readonly #taking = new Set<number>();
+  /** Ends what is being pulled from a peer when it goes away. */
+  readonly #pulls = new Map<PeerId, AbortController>();
+  readonly #strikes = new Map<PeerId, number>();
+  readonly #credit = new Credit(TAKE_BYTES_MAX);
+
+  constructor(parts: ResultsParts) {
+    this.#parts = parts;
+  }
+
+  /** Writes those of the runs that nobody else has written or is writing; returns which. */
+  async write(index: number, made: readonly MadeRun[]): Promise<readonly number[]> {
+    if (this.#taking.has(index)) return [];
+    const wanted = new Set(this.#parts.wanted(index));
+    const news = made.filter(({ run }) => wanted.has(run));
+    this.#taking.add(index);
+    try {
+      await Promise.all(news.flatMap((run) => this.#place(index, run)));
+    } finally {
+      this.#taking.delete(index);
+    }
+    const runs = news.map(({ run }) => run);
+    return this.#held(index, runs);
+  }
+
+  /**
+   * Takes what a peer says it has made, as far as it is wanted.
+   * @throws FaultError where the source is at fault, as the peer has found
+   */
+  async take(from: PeerId, answer: LeaseAnswer): Promise<void> {
+    const { plan, wanted, onWritten, onDeclined } = this.#parts;
+    const task = plan.tasks[answer.task];
+    // While another's results are being written, nothing is said: the peer will say it again.
+    if (task === undefined || this.#taking.has(answer.task)) return;
+    if (answer.fault !== undefined) throw faultOf(answer.fault);
+    if (answer.declined !== undefined) {
+      onDeclined(from, answer.task, answer.declined);
+      return;
+    }
+    const digests = new Map(answer.made.map(({ unit, digest }) => [unit, digest]));
+    const runs = wanted(answer.task).flatMap((run) => {
+      const blocks = task.runs[run];
+      const digest = digests.get(blocks?.unit ?? '');
+      return blocks === undefined || digest === undefined ? [] : [{ run, blocks, digest }];
+    });
+    if (runs.length > 0) await this.#pullAll(from, answer.task, runs);
+    else onWritten(from, answer.task, []);
+  }
+
+  /** The peer has gone away: what was being pulled from it is not waited for. */
+  left(peer: PeerId): void {
+    this.#pulls.get(peer)?.abort();
+    this.#pulls.delete(peer);
+  }
+
+  async #pullAll(from: PeerId, index: number, runs: readonly WantedRun[]): Promise<void> {
+    const { onWritten, onDeclined } = this.#parts;
+    const bytes = Math.max(...runs.map(({ blocks }) => blocks.bytes));
+    const written: number[] = [];
+    this.#taking.add(index);
+    const giveBack = await this.#credit.take(bytes);
+    try {
+      const buffer = new Uint8Array(bytes);
+      for (const wanted of runs) {
+        const into = buffer.subarray(0, wanted.blocks.bytes);
+        if (!(await this.#pull(from, wanted, into))) break;
+        const { run, digest } = wanted;
+        await Promise.all(this.#place(index, { run, bytes: into, digest }));
+        written.push(run);
+      }
+    } finally {
+      giveBack();
+      this.#taking.delete(index);
+    }
+    // What is missing will be announced again, or made by another.
+    if (written.length === runs.length) onWritten(from, index, this.#held(index, written));
+    else if ((this.#strikes.get(from) ?? 0) >= STRIKES_MAX) onDeclined(from, index, undefined);
+  }
+
+  /** False where the peer went away or its bytes are not those of its digest. */
+  async #pull(from: PeerId, { blocks, digest }: WantedRun, into: Uint8Array): Promise<boolean> {
+    const { cluster, kernels } = this.#parts;
+    if (cluster === undefined) return false;
+    const { network, run } = cluster;
+    const { unit, bytes } = blocks;
+    const pulls = this.#pulls.get(from) ?? new AbortController();
+    this.#pulls.set(from, pulls);
+    try {
+      const signal = AbortSignal.any([pulls.signal, this.#parts.signal]);
+      await network.pull([from], { kind: 'block-run', run, unit, bytes }, into, { signal });
+    } catch {
+      return false;
+    }
+    if (hex(await kernels.sha256(into)) === hex(digest)) return true;
+    this.#strikes.set(from, (this.#strikes.get(from) ?? 0) + 1);
+    return false;
+  }
+
+  #place(index: number, { run, bytes, digest }: MadeRun): Promise<void>[] {
+    return (this.#task(index).runs[run]?.placements ?? []).flatMap((place) => {
+      const assembler = this.#parts.assemblers[place.output];
+      if (assembler === undefined || assembler.hasRun(place.run)) return [];
+      return [assembler.write(place.run, bytes, digest)];
+    });
+  }
+
+  /**
+   * Of these runs of a task those that every output has which wants them: while they were written
+   * to one, reading back may have found that another has lost them.
+   */
+  #held(index: number, runs: readonly number[]): number[] {
+    const { assemblers } = this.#parts;
+    return runs.filter((at) =>
+      (this.#task(index).runs[at]?.placements ?? []).every(
+        ({ output, run }) => assemblers[output]?.holds(run) === true,
+      ),
+    );
+  }
+
+  #task(index: number): Task {
+    const task = this.#parts.plan.tasks[index];
+    if (task === undefined) throw new Error(`the plan has no task ${index}`);
+    return task;
+  }
+}
