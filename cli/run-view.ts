@@ -19,7 +19,7 @@ export function renderPlan(plan: EventOf<'plan'>): string[] {
   ]);
   return [
     `model    ${plan.model} · ${plan.architecture} · ${plan.tensors} tensors · ${countText(plan.elements)} weights`,
-    `plan     ${bytesText(plan.sourceBytes)} of source in ${plan.tasks} reads · ${plan.units} units · ${plan.threads} threads · ${plan.isa}`,
+    `plan     ${bytesText(plan.sourceBytes)} of source in ${plan.tasks} reads · ${plan.units} units · ${hereText(plan)}`,
     ...tableText(rows, [1, 2]),
   ];
 }
@@ -50,6 +50,11 @@ export function renderWork({ peers }: EventOf<'done'>): string[] {
     ...tableText([['machine', 'reads', 'units', 'source', 'made'], ...rows], [1, 2, 3, 4]),
     '',
   ];
+}
+
+function hereText({ threads, isa }: EventOf<'plan'>): string {
+  if (threads === 0) return 'made by workers';
+  return `${threads} ${threads === 1 ? 'thread' : 'threads'} · ${isa}`;
 }
 
 const stages = {

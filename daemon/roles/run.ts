@@ -304,7 +304,7 @@ function summary({ file, ftype, layout, bitsPerWeight }: OutputPlan): OutputSumm
 function planEvent(
   { plan, outputs, model, name }: Planned,
   assemblers: readonly Assembler[],
-  { kernels }: RunPorts,
+  { kernels, offer }: RunPorts,
 ): RunEvent {
   const elements = model.tensors.reduce(
     (sum, { shape }) => sum + shape.reduce((product, size) => product * size, 1),
@@ -325,7 +325,8 @@ function planEvent(
       fallbacks: output.fallbacks,
     })),
     isa: kernels.info.isa,
-    threads: kernels.info.threads,
+    // A machine that leaves the work to others still hashes, on threads that nobody asked about.
+    threads: offer.bytesPerSecond > 0 ? kernels.info.threads : 0,
   };
 }
 
