@@ -1,6 +1,6 @@
 // File hash: SHA-256 of a regular file, whole or in pieces, while the next bytes are being read.
 //
-//   path ──▶ ReadAhead (a thread of its own) ──▶ HashFile, HashPieces ──▶ digests
+//   path ──▶ ReadAhead ──▶ HashFile, HashPieces ──▶ digests
 #ifndef QUANTD_FILE_HASH_H_
 #define QUANTD_FILE_HASH_H_
 
