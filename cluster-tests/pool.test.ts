@@ -4,19 +4,22 @@
  * compared with those of a run that knew of no other machine.
  */
 
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import type { InspectReport } from '../proto/inspect.ts';
+import { seededRandom } from './checkpoints/random.ts';
 import { connectedNames, type Daemon, endDaemons, startDaemon, untilCluster } from './cluster.ts';
 import { type Done, digestsOf, past, shareOf, startRun } from './cluster-run.ts';
-import { makeScratch, mustRunQuantd } from './quantd.ts';
+import { imatrixGguf } from './importance/write-imatrix.ts';
+import { makeScratch, mustRunQuantd, parseEvents } from './quantd.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const SOURCE = 'fixtures/tiny-gemma4';
 // Enough types that there is a middle of the run, also on a fast machine.
-const TYPES = 'F32,F16,BF16,Q4_0,Q4_1,Q5_0,Q5_1,Q8_0,Q2_K,Q3_K_M,Q4_K_S,Q4_K_M,Q5_K_M,Q6_K,IQ4_XS';
+const TYPES = 'F32,F16,BF16,Q4_0,Q5_1,Q8_0,Q2_K,Q3_K_M,Q4_K_S,Q4_K_M,Q5_K_M,Q6_K,IQ4_XS,IQ2_XS';
 // The slowest kernels, for the same reason; the bytes are the same.
 const SLOW = { QUANTD_ISA: 'scalar' };
 const THREADS = 1;
@@ -28,6 +31,7 @@ let reference: Map<string, string>;
 let daemons = 0;
 beforeAll(async () => {
   scratch = await makeScratch('pool');
+  await writeImportance();
   await mustRunQuantd([...quantizeWords('alone'), '--solo']);
   reference = digestsIn('alone');
   expect(reference.size).toBe(TYPES.split(',').length);
@@ -40,8 +44,24 @@ afterAll(async () => {
 
 const quantizeWords = (out: string): string[] => [
   ...['quantize', SOURCE, '--type', TYPES, '--out', join(scratch.path, out)],
-  ...['--name', 'tiny', '--json'],
+  ...['--imatrix', join(scratch.path, 'imatrix.gguf'), '--name', 'tiny', '--json'],
 ];
+
+/** An importance matrix with weights for every matrix of the model's layers. */
+async function writeImportance(): Promise<void> {
+  const plain = join(scratch.path, 'plain.gguf');
+  await mustRunQuantd(['convert', SOURCE, '--type', 'BF16', '--out', plain]);
+  const [report = {}] = parseEvents(await mustRunQuantd(['inspect', plain, '--json']));
+  const random = seededRandom(1);
+  const entries = (report['tensors'] as InspectReport['tensors']).flatMap(({ name, shape }) => {
+    const [columns = 1, , slices = 1] = shape;
+    if (!name.startsWith('blk.') || shape.length < 2) return [];
+    const sums = Float32Array.from({ length: columns * slices }, () => 1 + random.below(1000));
+    return [{ name, sums, counts: new Float32Array(slices).fill(512) }];
+  });
+  const imatrix = { entries, datasets: ['made.txt'], chunks: 1 };
+  writeFileSync(join(scratch.path, 'imatrix.gguf'), imatrixGguf(imatrix));
+}
 
 const digestsIn = (out: string): Map<string, string> => digestsOf(join(scratch.path, out));
 const freshData = (name: string): string => join(scratch.path, `data-${name}-${daemons++}`);
@@ -212,8 +232,7 @@ test('a worker that joins half-way gets a part of what is left', async () => {
 test('a run that has no worker waits for one, and says so', async () => {
   const coordinator = await startCoordinator();
   const run = startRun(quantizeWords('waiting'), coordinator.data);
-  const notice = await run.until(({ type }) => type === 'notice');
-  expect(notice.type === 'notice' && notice.text).toContain('quantd invite');
+  await run.until((event) => event.type === 'notice' && event.text.includes('quantd invite'));
   await startWorkers(coordinator, ['a']);
   await run.done;
   expect(digestsIn('waiting')).toEqual(reference);
