@@ -46,7 +46,9 @@ QUANTD_LANE Float<W> EncodeSixBits(const Float<W>* fits, Int<W>* codes) {
   return largest / most;
 }
 
-// codes (8) of scales and minima to the three words that PackSixBitPairs in packing.h draws.
+// 6-bit codes of eight scales and eight minima to three words: the first four of each stand whole
+// in the low bits of the bytes of words 0 (scales) and 1 (minima); the others' low nibbles share
+// the bytes of word 2, and their high bits top up words 0 and 1.
 // Codes above 63 run into their neighbours' bits, as they do in the reference.
 template <int W>
 QUANTD_LANE void PackSixBitWords(const Int<W>* scales, const Int<W>* minima, Int<W>* words) {

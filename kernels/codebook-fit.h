@@ -1,8 +1,8 @@
 // Codebook-fit: what the types of IQ2 and IQ3 share, from the floats of a super-block to the scale
-// and the codebook points of its blocks.
+// and the codebook points of its blocks. IQ1 shares how rows go through panels (QuantizePanels).
 //
-//   super-blocks ──▶ Prepare ──▶ Magnitudes ──▶ FitBlocks ──▶ Fit[]
-//   (read next: codebook-iq2.cpp, codebook-iq3.cpp)
+//   super-blocks ──▶ Prepare ──▶ Magnitudes ──▶ FitPanel ──▶ Fit[]
+//   (read next: codebook-iq1.cpp, codebook-iq2.cpp, codebook-iq3.cpp)
 //
 // A type is a struct of constants, named below as kWhat; lanes are blocks of kElements elements.
 // The order of the float operations is the promise (docs/codebooks.md).
@@ -106,6 +106,8 @@ struct Panel {
   static constexpr int kElements = Type::kElements;
   static constexpr int kPerGroup = Terms<Type::kLevelBits>::kElements;
   static constexpr int kGroups = kElements / kPerGroup;
+  using SuperBlock = Magnitudes;
+  using BlockFit = Fit;
 
   Float<W> x[kElements];
   Float<W> weights[kElements];
@@ -307,29 +309,29 @@ inline void FitPanel(const Codebook& book, Panel<Type>& panel, Fit* fits) {
 }
 
 // Rows of super-blocks; the index of the first element of the first one that has no fit, or the
-// number of elements.
-template <class Type>
-inline size_t QuantizeRowsOf(const Codebook& book, const float* values, size_t rows,
+// number of elements. A panel's blocks are made by kPrepare and fitted by kFit.
+template <class Type, class PanelOf, auto kPrepare, auto kFit>
+inline size_t QuantizePanels(const Codebook& book, const float* values, size_t rows,
                              size_t columns, const float* importance, uint8_t* into) {
   constexpr int kAtOnce = kSuperBlocksAtOnce<Type::kElements>;
   constexpr int kBlocks = kSuperBlock / Type::kElements;
   const size_t per_row = columns / kSuperBlock;
   const size_t count = rows * per_row;
-  Magnitudes blocks[kAtOnce];
-  Fit fits[kAtOnce * kBlocks];
-  Panel<Type> panel;
+  typename PanelOf::SuperBlock blocks[kAtOnce];
+  typename PanelOf::BlockFit fits[kAtOnce * kBlocks];
+  PanelOf panel;
   for (size_t start = 0; start < count; start += kAtOnce) {
     for (int s = 0; s < kAtOnce; ++s) {
       // Lanes beyond the end do the last super-block's work again.
       const size_t b = start + s < count ? start + s : count - 1;
       const size_t column = b % per_row * kSuperBlock;
-      Prepare<Type>(values + kSuperBlock * b, importance == nullptr ? nullptr : importance + column,
-                    blocks[s]);
+      kPrepare(values + kSuperBlock * b, importance == nullptr ? nullptr : importance + column,
+               blocks[s]);
     }
     size_t failed = kAtOnce;
     for (int first = kAtOnce * kBlocks - kWidth; first >= 0; first -= kWidth) {
       panel.Load(blocks, first);
-      FitPanel(book, panel, fits + first);
+      kFit(book, panel, fits + first);
       if (panel.failed != 0) {
         failed = static_cast<size_t>((first + __builtin_ctz(panel.failed)) / kBlocks);
       }
@@ -340,6 +342,13 @@ inline size_t QuantizeRowsOf(const Codebook& book, const float* values, size_t r
     }
   }
   return kSuperBlock * count;
+}
+
+template <class Type>
+inline size_t QuantizeRowsOf(const Codebook& book, const float* values, size_t rows,
+                             size_t columns, const float* importance, uint8_t* into) {
+  return QuantizePanels<Type, Panel<Type>, Prepare<Type>, FitPanel<Type>>(
+      book, values, rows, columns, importance, into);
 }
 
 }  // namespace

@@ -31,6 +31,8 @@ struct SplitPanel {
   static constexpr int W = kWidth;
   static constexpr int kElements = Type::kElements;
   static constexpr int kGroups = kElements / 8;
+  using SuperBlock = Weighed;
+  using BlockFit = FitOfSigns;
   using F = Float<W>;
   using I = Int<W>;
 
@@ -327,36 +329,8 @@ void Weigh(const float* x, const float* importance, Weighed& block) {
 template <class Type>
 size_t QuantizeSigns(const float* values, size_t rows, size_t columns, const float* importance,
                      uint8_t* into) {
-  constexpr int kAtOnce = kSuperBlocksAtOnce<Type::kElements>;
-  constexpr int kBlocks = kSuperBlock / Type::kElements;
-  const Codebook& book = Iq1Codebook();
-  const size_t per_row = columns / kSuperBlock;
-  const size_t count = rows * per_row;
-  Weighed blocks[kAtOnce];
-  FitOfSigns fits[kAtOnce * kBlocks];
-  SplitPanel<Type> panel;
-  for (size_t start = 0; start < count; start += kAtOnce) {
-    for (int s = 0; s < kAtOnce; ++s) {
-      // Lanes beyond the end do the last super-block's work again.
-      const size_t b = start + s < count ? start + s : count - 1;
-      const size_t column = b % per_row * kSuperBlock;
-      Weigh(values + kSuperBlock * b, importance == nullptr ? nullptr : importance + column,
-            blocks[s]);
-    }
-    size_t failed = kAtOnce;
-    for (int first = kAtOnce * kBlocks - kWidth; first >= 0; first -= kWidth) {
-      panel.Load(blocks, first);
-      FitSigns(book, panel, fits + first);
-      if (panel.failed != 0) {
-        failed = static_cast<size_t>((first + __builtin_ctz(panel.failed)) / kBlocks);
-      }
-    }
-    for (size_t s = 0; s < kAtOnce && start + s < count; ++s) {
-      if (s == failed) return kSuperBlock * (start + s);
-      Type::Store(book, blocks[s], fits + kBlocks * s, into + Type::kBytes * (start + s));
-    }
-  }
-  return kSuperBlock * count;
+  return QuantizePanels<Type, SplitPanel<Type>, Weigh, FitSigns<Type>>(
+      Iq1Codebook(), values, rows, columns, importance, into);
 }
 
 }  // namespace

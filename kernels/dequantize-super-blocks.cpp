@@ -40,7 +40,8 @@ inline void UnpackBits(const uint8_t* from, int worth, uint8_t* levels) {
   }
 }
 
-// The eight 6-bit scales and minima of 12 bytes; the packing is told in packing.h.
+// The eight 6-bit scales and minima of 12 bytes; PackSixBitWords in
+// affine-six-bit.h is the way there.
 inline void UnpackSixBitPairs(const uint8_t* from, uint8_t* scales, uint8_t* minima) {
   for (int j = 0; j < 4; ++j) {
     scales[j] = from[j] & 63;

@@ -5,11 +5,12 @@
 // block and the compiler makes vectors of them. The mean of Q1_0 is a sum: there lanes are blocks.
 #include "few-bits.h"
 
+#include <string.h>
+
 #include "block-lanes.h"
 #include "lanes.h"
 #include "magnitude.h"
 #include "numbers.h"
-#include "packing.h"
 
 namespace quantd::QUANTD_ISA {
 namespace {
@@ -29,6 +30,17 @@ inline void RoundToThree(const float* x, uint8_t lost, uint8_t* scale_into, uint
   for (int i = 0; i < kCount; ++i) {
     const float share = x[i] * inverse;
     levels[i] = static_cast<uint8_t>(1 + (share >= 0.5f ? 1 : 0) - (share <= -0.5f ? 1 : 0));
+  }
+}
+
+// 256 levels of 2 bits to 64 bytes: in each run of 128, byte l holds l, l + 32, l + 64, l + 96.
+inline void PackPairs(const uint8_t* levels, uint8_t* into) {
+  for (int half = 0; half < 2; ++half) {
+    for (int l = 0; l < 32; ++l) {
+      const uint8_t* run = levels + 128 * half;
+      into[32 * half + l] = static_cast<uint8_t>((run[l] & 3) | (run[l + 32] & 3) << 2 |
+                                                 (run[l + 64] & 3) << 4 | (run[l + 96] & 3) << 6);
+    }
   }
 }
 
@@ -97,7 +109,7 @@ size_t QuantizeTQ2_0(const float* values, size_t rows, size_t columns, const flo
     uint8_t levels[256];
     uint8_t* const block = into + 66 * b;
     RoundToThree<256>(values + 256 * b, 1, block + 64, levels);
-    PackPairs256(levels, block);
+    PackPairs(levels, block);
   }
   return rows * columns;
 }

@@ -38,22 +38,6 @@ namespace {
   return value < low ? low : value > high ? high : value;
 }
 
-// Truncation to 32 bits, of which the low 8 remain. What does not fit becomes 0x80000000, as the
-// x86 conversion gives it, hence 0; a plain cast would be undefined there.
-[[maybe_unused]] inline int8_t TruncateToInt8(float value) {
-  const bool fits = value >= -2147483648.0f && value < 2147483648.0f;
-  return static_cast<int8_t>(fits ? static_cast<int32_t>(value) : 0);
-}
-
-// The nearest integer, halves away from zero, then TruncateToInt8.
-[[maybe_unused]] inline int8_t RoundAwayToInt8(float value) {
-  // From 2^23 up a float is an integer already; NaN goes the same way.
-  if (!(Magnitude(value) < 8388608.0f)) return TruncateToInt8(value);
-  const int32_t whole = static_cast<int32_t>(value);
-  const float rest = value - static_cast<float>(whole);  // Exact.
-  return static_cast<int8_t>(whole + (rest >= 0.5f ? 1 : 0) - (rest <= -0.5f ? 1 : 0));
-}
-
 // IEEE half, nearest even, subnormals kept; from 65520 up infinity.
 [[maybe_unused]] inline uint16_t HalfFromFloat(float value) {
   const uint32_t bits = BitsOf(value);
