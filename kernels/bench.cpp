@@ -6,6 +6,9 @@
 //   bench --types Q4_K,Q6_K   only these
 //   bench --smoke             small size, run by the tests so that the bench never rots
 //
+// A row whose instruction set this CPU lacks says so; QUANTD_CPU_WITHOUT=avx512,sha-ni makes it as
+// if the CPU had not these.
+//
 // Processor time of the thread, the best of several turns: what else the machine does not, or
 // hardly, counts. Rows are as a model has them: bell-shaped, rounded to bfloat16, 2816 long.
 #include <dlfcn.h>
@@ -102,6 +105,10 @@ void BenchFormat(const Options& options, uint32_t index, bool weighted, Data& da
     if (make != nullptr) runners.push_back({(*row)->isa, make});
   }
   if (runners.empty()) return;
+  const char* const variant = weighted ? "importance" : "plain";
+  for (const Kernels* const* row = LackingKernels(); *row != nullptr; ++row) {
+    printf("%-8s %-10s %-10s left out: CPU\n", format.name, variant, (*row)->isa);
+  }
   const bool compare = options.oracle.quantize != nullptr;
   if (compare) runners.push_back({"llama.cpp", nullptr});
   for (int turn = 0; turn < (options.smoke ? 1 : kTurns); ++turn) {
@@ -114,9 +121,8 @@ void BenchFormat(const Options& options, uint32_t index, bool weighted, Data& da
   const double weights = static_cast<double>(data.values.size());
   const double theirs = runners.back().best;
   for (const Runner& runner : runners) {
-    printf("%-8s %-10s %-10s %9.1f %9.2f", format.name, weighted ? "importance" : "plain",
-           runner.name, weights / runner.best / 1e6,
-           weights * TrafficOf(format) / runner.best / 1e9);
+    printf("%-8s %-10s %-10s %9.1f %9.2f", format.name, variant, runner.name,
+           weights / runner.best / 1e6, weights * TrafficOf(format) / runner.best / 1e9);
     if (compare) printf(" %8.2f", theirs / runner.best);
     printf("\n");
   }
@@ -159,6 +165,7 @@ void BenchCodebooks(const Options& options) {
 
 void BenchSha256(const Options& options, const Data& data) {
   printf("\nSHA-256, GB/s\n");
+  if (LackingSha256() != nullptr) printf("%-8s left out: CPU\n", LackingSha256());
   size_t count = 0;
   const Sha256Code* codes = RunnableSha256(&count);
   for (size_t i = 0; i < count; ++i) {
@@ -242,6 +249,7 @@ bool ReadOptions(int argc, char** argv, Options& options) {
 }  // namespace quantd
 
 int main(int argc, char** argv) {
+  quantd::FeignCpuWithout(getenv("QUANTD_CPU_WITHOUT"));
   quantd::Options options;
   if (!quantd::ReadOptions(argc, argv, options)) return 2;
   quantd::Bench(options);

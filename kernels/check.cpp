@@ -7,6 +7,8 @@
 //   check --hashes         prints self-test-hashes.inc, made by the scalar kernels
 //   check --float-hashes   prints self-test-float-hashes.inc, made by them too
 //
+// QUANTD_CPU_WITHOUT=avx512,sha-ni makes it as if the CPU had not these.
+//
 // Built with the address and undefined-behaviour sanitizers by `build.mjs --sanitize`; run by
 // scripts/kernel-checks.mjs.
 #include <stdio.h>
@@ -15,6 +17,7 @@
 
 #include <vector>
 
+#include "dispatch.h"
 #include "float-state.h"
 #include "job.h"
 #include "numbers.h"
@@ -249,12 +252,21 @@ void PrintFloatHashes() {
   }
 }
 
+// What was built and is not checked here.
+void PrintLeftOut() {
+  for (const Kernels* const* row = LackingKernels(); *row != nullptr; ++row) {
+    printf("%s: left out: CPU\n", (*row)->isa);
+  }
+  if (LackingSha256() != nullptr) printf("%s: left out: CPU\n", LackingSha256());
+}
+
 void CheckSelfTests() {
   for (const Kernels* const* row = RunnableKernels(); *row != nullptr; ++row) {
     const char* wrong = RunSelfTest(**row);
     if (wrong != nullptr) Fail((*row)->isa, wrong);
     printf("%s: stored hashes hold\n", (*row)->isa);
   }
+  PrintLeftOut();
 }
 
 void CheckAll(size_t step) {
@@ -275,12 +287,14 @@ void CheckAll(size_t step) {
     if (wrong != nullptr) Fail("self-test", wrong);
     printf("%s: %u kernels hold\n", kernels.isa, static_cast<unsigned>(kernel_count));
   }
+  PrintLeftOut();
 }
 
 }  // namespace
 }  // namespace quantd
 
 int main(int argc, char** argv) {
+  quantd::FeignCpuWithout(getenv("QUANTD_CPU_WITHOUT"));
   if (argc > 1 && strcmp(argv[1], "--hashes") == 0) {
     quantd::PrintHashes();
   } else if (argc > 1 && strcmp(argv[1], "--float-hashes") == 0) {

@@ -66,6 +66,18 @@ bool HasShaInstructions() {
 
 #endif
 
+// What FeignCpuWithout was told.
+const char* feigned_lacks = "";
+
+bool IsFeignedLack(const char* set) {
+  const size_t length = strlen(set);
+  for (const char* at = feigned_lacks; (at = strstr(at, set)) != nullptr; ++at) {
+    const bool begins = at == feigned_lacks || at[-1] == ',';
+    if (begins && (at[length] == ',' || at[length] == '\0')) return true;
+  }
+  return false;
+}
+
 struct Row {
   const Kernels* kernels;
   bool (*supported)();
@@ -88,35 +100,56 @@ const Row kFastestFirst[] = {
 
 constexpr size_t kRows = sizeof kFastestFirst / sizeof kFastestFirst[0];
 
-struct Runnable {
-  const Kernels* kernels[kRows + 1] = {};
-  Runnable() {
-    size_t count = 0;
+struct Sets {
+  const Kernels* runnable[kRows + 1] = {};
+  const Kernels* lacking[kRows + 1] = {};
+  Sets() {
+    const Kernels** run = runnable;
+    const Kernels** lack = lacking;
     for (const Row& row : kFastestFirst) {
-      if (row.supported()) kernels[count++] = row.kernels;
+      const bool runs = row.supported() && !IsFeignedLack(row.kernels->isa);
+      // The scalar kernels are what the others are compared with.
+      *(runs || row.kernels == &scalar::kKernels ? run : lack)++ = row.kernels;
     }
   }
 };
 
-struct RunnableSha {
-  Sha256Code codes[2] = {};
+const Sets& KernelSets() {
+  static const Sets sets;
+  return sets;
+}
+
+struct ShaCodes {
+  Sha256Code runnable[2] = {};
   size_t count = 0;
-  RunnableSha() {
+  const char* lacking = nullptr;
+  ShaCodes() {
 #if defined(__x86_64__)
-    if (Cpu().sha) codes[count++] = {"sha-ni", Sha256CompressX86, Sha256CompressTwoX86};
+    Offer({"sha-ni", Sha256CompressX86, Sha256CompressTwoX86}, Cpu().sha);
 #elif defined(__aarch64__)
-    if (HasShaInstructions()) codes[count++] = {"armv8", Sha256CompressArm};
+    Offer({"armv8", Sha256CompressArm}, HasShaInstructions());
 #endif
-    codes[count++] = {"scalar", Sha256CompressScalar};
+    runnable[count++] = {"scalar", Sha256CompressScalar};
+  }
+  [[maybe_unused]] void Offer(const Sha256Code& code, bool supported) {
+    if (supported && !IsFeignedLack(code.name)) {
+      runnable[count++] = code;
+    } else {
+      lacking = code.name;
+    }
   }
 };
 
+const ShaCodes& Sha256Codes() {
+  static const ShaCodes codes;
+  return codes;
+}
+
 }  // namespace
 
-const Kernels* const* RunnableKernels() {
-  static const Runnable runnable;
-  return runnable.kernels;
-}
+const Kernels* const* RunnableKernels() { return KernelSets().runnable; }
+
+const Kernels* const* LackingKernels() { return KernelSets().lacking; }
 
 const Kernels* PickKernels(const char* forced) {
   for (const Kernels* const* row = RunnableKernels(); *row != nullptr; ++row) {
@@ -126,9 +159,12 @@ const Kernels* PickKernels(const char* forced) {
 }
 
 const Sha256Code* RunnableSha256(size_t* count) {
-  static const RunnableSha runnable;
-  *count = runnable.count;
-  return runnable.codes;
+  *count = Sha256Codes().count;
+  return Sha256Codes().runnable;
 }
+
+const char* LackingSha256() { return Sha256Codes().lacking; }
+
+void FeignCpuWithout(const char* sets) { feigned_lacks = sets == nullptr ? "" : sets; }
 
 }  // namespace quantd

@@ -14,8 +14,18 @@ const Kernels* PickKernels(const char* forced);
 // Every table that was built and that this CPU runs, fastest first, ended by null.
 const Kernels* const* RunnableKernels();
 
+// Every table that was built and that this CPU does not run, fastest first, ended by null.
+const Kernels* const* LackingKernels();
+
 // Every SHA-256 code that this CPU runs, fastest first, `count` of them.
 const Sha256Code* RunnableSha256(size_t* count);
+
+// The name of the SHA-256 code that was built and that this CPU does not run, or null.
+const char* LackingSha256();
+
+// From here on the CPU lacks `sets`, names with commas between them (`avx512,sha-ni`), or nothing
+// if that is null. For the programs that check and measure, before they ask anything else.
+void FeignCpuWithout(const char* sets);
 
 }  // namespace quantd
 

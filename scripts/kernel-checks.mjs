@@ -4,7 +4,7 @@
 // Arm in an emulator; address and undefined-behaviour sanitizers; random floats; the bench at its
 // smallest. Compilers of Debian that are missing are installed on CI; elsewhere what needs them is left out, but not of a soak.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { provide } from './debian-packages.mjs';
@@ -85,6 +85,27 @@ function checkNative() {
   runOrExit(join(programs, 'check'), []);
 }
 
-for (const work of [checkNative, smokeBench, checkArm, checkSanitized]) {
+/** What the CPU lacks is named, not passed over: every set in turn, as if the CPU had not this. */
+function checkLeftOut() {
+  const { sets } = JSON.parse(readFileSync(join(programs, 'quantd.json'), 'utf8'));
+  const sha256 = process.arch === 'arm64' ? 'armv8' : 'sha-ni';
+  for (const set of [...sets.filter((name) => name !== 'scalar'), sha256]) {
+    const env = { ...process.env, QUANTD_CPU_WITHOUT: set };
+    for (const args of [
+      ['check', '--self-test'],
+      ['bench', '--smoke', '--types', 'Q8_0'],
+    ]) {
+      const [name, ...rest] = args;
+      const { status, stdout } = spawnSync(join(programs, name), rest, { encoding: 'utf8', env });
+      const rows = stdout.split('\n').filter((line) => line.includes(set));
+      if (status === 0 && rows.length > 0 && rows.every((row) => row.endsWith('left out: CPU')))
+        continue;
+      console.error(`${name} without ${set} ended with ${status} and prints:\n${stdout}`);
+      process.exit(1);
+    }
+  }
+}
+
+for (const work of [checkNative, smokeBench, checkLeftOut, checkArm, checkSanitized]) {
   console.log(`${work.name} took ${await timed(work)} s`);
 }

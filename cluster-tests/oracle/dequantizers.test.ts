@@ -6,6 +6,7 @@ import { type BlockTypeName, blockTypes } from '../../daemon/core/gguf/block-typ
 import type { Kernels } from '../../daemon/ports.ts';
 import { assert } from '../../proto/assert.ts';
 import { whyNoGgml } from './ggml.ts';
+import { printLeftOut } from './left-out-sets.ts';
 import { Random } from './sample-rows.ts';
 
 const addonPath = fileURLToPath(new URL('../../build/kernels/quantd.node', import.meta.url));
@@ -74,6 +75,7 @@ describe.skipIf(why !== undefined)('against dequantize_row', () => {
   // Once: the library does not survive being loaded a second time.
   const ggml = why === undefined ? koffi.load(library) : undefined;
   const { isas } = withKernels((kernels) => kernels.info);
+  printLeftOut(isas);
   const opened = isas.map((isa) => loadKernels({ addonPath, threads: 1, isa }));
   afterAll(() => {
     for (const kernels of opened) kernels.close();

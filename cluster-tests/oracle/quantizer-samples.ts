@@ -7,6 +7,7 @@
 import { fileURLToPath } from 'node:url';
 import { loadKernels } from '../../daemon/adapters/kernels.ts';
 import type { ElementType, Kernels } from '../../daemon/ports.ts';
+import { printLeftOut } from './left-out-sets.ts';
 import { bytesOf, type QuantizerType } from './quantizer-types.ts';
 import {
   fillImportance,
@@ -36,9 +37,11 @@ export function openKernels(threads: number, isa?: string): Kernels {
   return loadKernels({ addonPath, threads, ...(isa === undefined ? {} : { isa }) });
 }
 
+/** Of the addon; names the sets that tests of all of them leave out. */
 export function kernelInfo(): Kernels['info'] {
   const kernels = openKernels(1);
   kernels.close();
+  printLeftOut(kernels.info.isas);
   return kernels.info;
 }
 

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { afterAll, expect, test } from 'vitest';
+import { printLeftOut } from '../../cluster-tests/oracle/left-out-sets.ts';
 import { FaultError } from '../../proto/fault.ts';
 import type { QuantizeJob } from '../ports.ts';
 import { kernelFaults } from './kernel-faults.ts';
@@ -14,6 +15,7 @@ import { loadKernels } from './kernels.ts';
 const addonPath = fileURLToPath(new URL('../../build/kernels/quantd.node', import.meta.url));
 const directory = mkdtempSync(join(tmpdir(), 'quantd-kernels-'));
 const kernels = loadKernels({ addonPath, threads: 2 });
+printLeftOut(kernels.info.isas);
 afterAll(() => {
   kernels.close();
   rmSync(directory, { recursive: true });
