@@ -1,0 +1,198 @@
+/**
+ * Forward: a model's layers as lists of operations over registers, as data.
+ *
+ *   ModelFamily.forward(checkpoint) ──▶ Forward ──▶ native executor (kernels/executor.h), plan of stages
+ *
+ * A register holds some numbers a token (row-major: token after token, binary32). Operations are
+ * carried out in order; what each one computes, to the bit, is kernels/DET-1.md.
+ */
+
+/** The name of a register. */
+export type Register = string;
+
+/** The name of a tensor of the model (as in its GGUF). */
+export type TensorName = string;
+
+export type Operation =
+  /** Of each run of `width` numbers; without a weight only divided by its size. §5 */
+  | {
+      readonly kind: 'norm';
+      readonly into: Register;
+      readonly from: Register;
+      readonly width: number;
+      readonly weight?: TensorName;
+      readonly epsilon: number;
+    }
+  /** In place. §11 */
+  | { readonly kind: 'scale'; readonly into: Register; readonly factor: number }
+  /** In place, by a weight of as many numbers, or of one. §11 */
+  | { readonly kind: 'multiply'; readonly into: Register; readonly weight: TensorName }
+  /** §6; the mode follows the type of the weight. */
+  | {
+      readonly kind: 'product';
+      readonly into: Register;
+      readonly from: Register;
+      readonly weight: TensorName;
+    }
+  /** Σx² of the columns of `from` goes to a statistic of the layer. §12 */
+  | { readonly kind: 'collect'; readonly from: Register; readonly statistic: number }
+  /** In place, on each head of `width` numbers, by a table of rotations. §7 */
+  | {
+      readonly kind: 'rotate';
+      readonly into: Register;
+      readonly width: number;
+      readonly table: number;
+    }
+  /** `into` may be `queries`. §8 */
+  | {
+      readonly kind: 'attention';
+      readonly into: Register;
+      readonly queries: Register;
+      readonly keys: Register;
+      readonly values: Register;
+      readonly heads: number;
+      readonly keyHeads: number;
+      /** Numbers a head. */
+      readonly width: number;
+      /** Keys that a query sees, itself among them; 0 sees all before it. */
+      readonly window: number;
+      readonly scale: number;
+    }
+  /** §3; `into` may be either. */
+  | {
+      readonly kind: 'gate';
+      readonly into: Register;
+      readonly gate: Register;
+      readonly up: Register;
+      readonly activation: Activation;
+    }
+  /** `into` holds, for each chosen expert in ascending order, its number and its weight. §9 */
+  | {
+      readonly kind: 'route';
+      readonly into: Register;
+      readonly logits: Register;
+      readonly used: number;
+      readonly scales?: TensorName;
+    }
+  /** §10. `gateUp` has the rows of the gate, then those of the other half, for each expert. */
+  | {
+      readonly kind: 'experts';
+      readonly into: Register;
+      readonly from: Register;
+      readonly routing: Register;
+      readonly used: number;
+      readonly gateUp: TensorName;
+      readonly down: TensorName;
+      readonly activation: Activation;
+      /** Statistic of what enters `gateUp`, and of what enters `down`. */
+      readonly statistics: readonly [number, number];
+    }
+  /** `into` may be either. §11 */
+  | {
+      readonly kind: 'add';
+      readonly into: Register;
+      readonly left: Register;
+      readonly right: Register;
+    };
+
+export type Activation = 'gelu' | 'silu';
+
+/** The inputs of some products, which share their columns' sums. */
+export interface Statistic {
+  /** The tensors that are multiplied by it, each a name of an importance matrix. */
+  readonly names: readonly TensorName[];
+  /** How many matrices a tensor has, each with sums of its own: the experts, else 1. */
+  readonly matrices: number;
+  readonly columns: number;
+}
+
+/** Cosine and sine of every position and pair. */
+export interface RotationTable {
+  /** Numbers a head. */
+  readonly width: number;
+  readonly base: number;
+  /** What the angle of each pair is divided by, `width / 2` of them; none is 1. */
+  readonly factors?: Float32Array;
+}
+
+/** How the numbers of a tensor are stored, and so how they are multiplied. */
+export type WeightType = 'BF16' | 'F16' | 'F32';
+
+export interface Weight {
+  readonly tensor: TensorName;
+  /** As it lies in the source. */
+  readonly type: WeightType;
+  /** A BF16 GGUF holds it in F32, so that it is multiplied in mode A whatever `type` is. */
+  readonly isKeptF32: boolean;
+  /** Elements a dimension, fastest first: columns, rows, matrices. */
+  readonly shape: readonly number[];
+}
+
+/** Numbers a token that pass from layer to layer. */
+export interface StateRegister {
+  readonly register: Register;
+  readonly width: number;
+}
+
+export interface Layer {
+  readonly operations: readonly Operation[];
+  readonly weights: readonly Weight[];
+  readonly statistics: readonly Statistic[];
+  /** Numbers a token of each register that is not state. */
+  readonly registers: ReadonlyMap<Register, number>;
+  /** What it reads of the layers before it; the hidden state first. */
+  readonly reads: readonly StateRegister[];
+  /** What it leaves to those after it, in place of or beside what it read; the hidden state first. */
+  readonly leaves: readonly StateRegister[];
+  /** Numbers a token that come from the tokens alone, by register: of per-layer embeddings. */
+  readonly inputs: readonly StateRegister[];
+  /** Multiplications of one token with weights, for the plan. */
+  readonly multiplications: number;
+}
+
+/** What stands before the first layer. */
+export interface Front {
+  readonly hidden: Register;
+  readonly embedding: Weight;
+  /** sqrt(hidden), in binary32. */
+  readonly embeddingScale: number;
+  /** Per-layer embeddings, where there are any. */
+  readonly perLayer?: {
+    readonly width: number;
+    readonly embedding: Weight;
+    readonly embeddingScale: number;
+    readonly projection: Weight;
+    readonly projectionScale: number;
+    readonly norm: Weight;
+    readonly epsilon: number;
+    /** 1 / sqrt(2), in binary32. */
+    readonly sumScale: number;
+    /** The register of each layer's `inputs` that takes its slice. */
+    readonly register: Register;
+  };
+}
+
+/** What stands behind the last layer, for perplexity and the statistic of the output matrix. */
+export interface Head {
+  readonly norm: Weight;
+  readonly epsilon: number;
+  /** The output matrix: the embedding where it is tied. */
+  readonly output: Weight;
+  /** The name under which its input's sums are kept. */
+  readonly name: TensorName;
+  /** 0 is none. */
+  readonly softcap: number;
+}
+
+export interface Forward {
+  readonly hiddenWidth: number;
+  readonly front: Front;
+  readonly layers: readonly Layer[];
+  readonly head: Head;
+  readonly tables: readonly RotationTable[];
+  /**
+   * What crosses the cut in front of layer n (from 0; behind the last is `layers.length`): the hidden
+   * state first, then what a later layer still reads. Undefined where no cut is allowed.
+   */
+  readonly cuts: readonly (readonly StateRegister[] | undefined)[];
+}
