@@ -2,7 +2,7 @@
 
 import { exitCodes, type FaultKind } from '../../../proto/fault.ts';
 
-const { input, usage } = exitCodes;
+const { input, network, usage } = exitCodes;
 const again = 'make it again with llama-imatrix, or get it again and compare its SHA-256';
 
 export const importanceFaults = {
@@ -125,5 +125,41 @@ export const importanceFaults = {
     exit: usage,
     what: 'the path of the importance matrix would be cut inside a character',
     hint: 'llama-quantize keeps 127 bytes of it: give a shorter path, or leave --compat out',
+  },
+  sumRefused: {
+    code: 'QD-4321',
+    exit: input,
+    what: 'a sum of squares is not finite, or 2^62 or more',
+    hint: 'the checkpoint overflows on this text: leave the chunk out, or try another text',
+  },
+  sumsOverflow: {
+    code: 'QD-4322',
+    exit: input,
+    what: 'the sums of squares of several groups are together 2^63 or more',
+    hint: 'the checkpoint overflows on this text: try fewer chunks, or another text',
+  },
+  badSums: {
+    code: 'QD-4323',
+    exit: network,
+    what: 'the sums of a layer are not what such sums can be',
+    hint: 'a peer is of another version or broken: compare quantd --version on all machines',
+  },
+  entriesDiffer: {
+    code: 'QD-4324',
+    exit: input,
+    what: 'an entry has another size in another importance matrix',
+    hint: 'merge only matrices of one model: leave one --in-file out',
+  },
+  mergedCount: {
+    code: 'QD-4325',
+    exit: input,
+    what: 'the importance matrices count more together than a file can say',
+    hint: 'merge fewer of them: leave one --in-file out',
+  },
+  datTooLarge: {
+    code: 'QD-4326',
+    exit: input,
+    what: 'the importance matrix does not fit into the older form of the file',
+    hint: 'write it as GGUF: --format gguf',
   },
 } as const satisfies Record<string, FaultKind>;
