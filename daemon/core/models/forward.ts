@@ -4,7 +4,8 @@
  *   ModelFamily.forward(checkpoint) ──▶ Forward ──▶ native executor (kernels/executor.h), plan of stages
  *
  * A register holds some numbers a token (row-major: token after token, binary32). Operations are
- * carried out in order; what each one computes, to the bit, is kernels/DET-1.md.
+ * carried out in order; what each one computes, to the bit, is kernels/DET-1.md (the paragraphs named
+ * below). Read next: gemma4-forward.ts, which writes such lists.
  */
 
 /** The name of a register. */
@@ -93,6 +94,19 @@ export type Operation =
       readonly into: Register;
       readonly left: Register;
       readonly right: Register;
+    }
+  /**
+   * Of the row of logits `weight` · `from`: the largest, the sum of exp over it, and the logit of the
+   * target, three numbers a token. `targets` holds the id of the token that follows. §11
+   */
+  | {
+      readonly kind: 'loss';
+      readonly into: Register;
+      readonly from: Register;
+      readonly weight: TensorName;
+      readonly targets: Register;
+      /** 0 is none. */
+      readonly softcap: number;
     };
 
 export type Activation = 'gelu' | 'silu';
@@ -138,57 +152,51 @@ export interface Layer {
   readonly operations: readonly Operation[];
   readonly weights: readonly Weight[];
   readonly statistics: readonly Statistic[];
-  /** Numbers a token of each register that is not state. */
+  /** Numbers a token of each register that is neither state (`reads`, `leaves`) nor in `inputs`. */
   readonly registers: ReadonlyMap<Register, number>;
-  /** What it reads of the layers before it; the hidden state first. */
+  /** What it reads of the layers before it; the hidden state first. Each stays in its register. */
   readonly reads: readonly StateRegister[];
   /** What it leaves to those after it, in place of or beside what it read; the hidden state first. */
   readonly leaves: readonly StateRegister[];
-  /** Numbers a token that come from the tokens alone, by register: of per-layer embeddings. */
+  /** Numbers a token that come from the tokens alone: a slice of per-layer inputs, targets. */
   readonly inputs: readonly StateRegister[];
   /** Multiplications of one token with weights, for the plan. */
   readonly multiplications: number;
 }
 
-/** What stands before the first layer. */
-export interface Front {
-  readonly hidden: Register;
-  readonly embedding: Weight;
-  /** sqrt(hidden), in binary32. */
-  readonly embeddingScale: number;
-  /** Per-layer embeddings, where there are any. */
-  readonly perLayer?: {
-    readonly width: number;
-    readonly embedding: Weight;
-    readonly embeddingScale: number;
-    readonly projection: Weight;
-    readonly projectionScale: number;
-    readonly norm: Weight;
-    readonly epsilon: number;
-    /** 1 / sqrt(2), in binary32. */
-    readonly sumScale: number;
-    /** The register of each layer's `inputs` that takes its slice. */
-    readonly register: Register;
-  };
+/** The token's row of a table, each number times `factor`. §11 */
+export interface Lookup {
+  readonly into: Register;
+  /** Columns, rows: as many rows as tokens there are. */
+  readonly table: Weight;
+  readonly factor: number;
 }
 
-/** What stands behind the last layer, for perplexity and the statistic of the output matrix. */
-export interface Head {
-  readonly norm: Weight;
-  readonly epsilon: number;
-  /** The output matrix: the embedding where it is tied. */
-  readonly output: Weight;
-  /** The name under which its input's sums are kept. */
-  readonly name: TensorName;
-  /** 0 is none. */
-  readonly softcap: number;
+/** What stands before the first layer. */
+export interface Front {
+  /** One for each of `layer.reads`, in its order: the hidden state first. */
+  readonly lookups: readonly Lookup[];
+  /** Works on what was looked up; no operations where the hidden state is all there is. */
+  readonly layer: Layer;
+  /**
+   * Per-layer inputs, where there are any: `from`, the second of what `layer` leaves, has
+   * `width` numbers for each layer, and layer n finds those from n · width on as its input `into`.
+   */
+  readonly slices?: { readonly from: Register; readonly into: Register; readonly width: number };
 }
 
 export interface Forward {
   readonly hiddenWidth: number;
+  /** Rows of the embedding: a token is below it. */
+  readonly vocabulary: number;
   readonly front: Front;
   readonly layers: readonly Layer[];
-  readonly head: Head;
+  /**
+   * What stands behind the last layer, for perplexity and the statistic of the output matrix: norm,
+   * collect, loss. Its one input holds the targets; it leaves the loss's three numbers alone.
+   */
+  readonly head: Layer;
+  /** What `rotate` names by number; they belong to no layer and are made, not stored. */
   readonly tables: readonly RotationTable[];
   /**
    * What crosses the cut in front of layer n (from 0; behind the last is `layers.length`): the hidden
