@@ -52,8 +52,9 @@ struct AttentionHead {
 
 struct ForwardKernels {
   const char* isa;
-  // By WeightType; mode B for kBF16, mode A for the others.
-  Products products[kWeightTypes];
+  // By WeightType; mode B for kBF16, mode A for the others. A pointer, so that the table is a
+  // constant: code that fills it would run on CPUs without the instruction set.
+  const Products* products;
 
   // Whether some bfloat16 weight is below 2^-55 and not 0, §6; and the rows with those as +0.
   bool (*needs_flush)(const uint8_t* weights, size_t count);
