@@ -17,6 +17,12 @@ import type { InviteRequest } from '../proto/cluster-requests.ts';
 import type { InspectReport } from '../proto/inspect.ts';
 import type { BlobName, Hello, MemberRole, PeerId, PeerMessage } from '../proto/peer-messages.ts';
 import type { RunRequest } from '../proto/requests.ts';
+import type { Layer, Weight } from './core/models/forward.ts';
+import type { RegisterPlan } from './core/models/registers.ts';
+
+// So that adapters, which never import the core, can name them.
+export type { Layer, Operation, Register, TensorName, Weight } from './core/models/forward.ts';
+export type { RegisterPlan } from './core/models/registers.ts';
 
 /** A directory (later: a repository) or the files of one GGUF, only read. */
 export interface Source {
@@ -100,6 +106,88 @@ export interface Kernels {
   sha256File(path: string, signal?: AbortSignal): Promise<Uint8Array>;
   close(): void;
 }
+
+/** Whole rows of a weight that lie together in a file. */
+export interface WeightPiece {
+  readonly path: string;
+  /** Bytes. */
+  readonly offset: number;
+  readonly rows: number;
+}
+
+/** Where a weight lies: its rows in order, those of the first matrix first. */
+export interface PlacedWeight {
+  readonly weight: Weight;
+  readonly pieces: readonly WeightPiece[];
+}
+
+/** Cosine and sine of a layer's rotation, (positions, width / 2) each. */
+export interface RotationAngles {
+  readonly cosine: Float32Array;
+  readonly sine: Float32Array;
+}
+
+/** A wave: chunks that pass a layer together. */
+export interface LayerJob {
+  readonly chunks: number;
+  /** Tokens a chunk. */
+  readonly positions: number;
+  /**
+   * (chunks × positions × width) of each register of the layer's `reads`, `leaves` and `inputs`,
+   * read and written in place.
+   */
+  readonly state: ReadonlyMap<string, Float32Array>;
+  /** At least `scratchBytes(chunks, positions)`; nothing is left in it. */
+  readonly scratch: Uint8Array;
+  /** The layer's group sums, which the wave's are added to; none: nothing is collected. */
+  readonly sums?: Uint8Array;
+}
+
+export interface LayerResult {
+  /**
+   * Chunks of the wave, by index in ascending order, that left a number that is not finite, or a sum
+   * of 2^62 or more. Where there is one, `sums` is worthless.
+   */
+  readonly bad: readonly number[];
+}
+
+export interface PreparedLayer {
+  scratchBytes(chunks: number, positions: number): number;
+  /**
+   * One wave at a time computes; further ones wait. The buffers belong to it until the promise
+   * settles. Rejects with a TypeError on a bug: wrong lengths, a register without numbers.
+   * @throws FaultError when a file of the weights has become shorter
+   */
+  run(job: LayerJob, signal?: AbortSignal): Promise<LayerResult>;
+  /** Lets go of the weights; a wave under way ends first. */
+  close(): void;
+}
+
+/** The forward pass of a model, layer by layer: kernels/DET-1.md. */
+export interface ForwardKernels {
+  readonly isa: string;
+  readonly threads: number;
+  /**
+   * Maps the weights into memory and reads them once.
+   * @param tables those that the layer's operations name by number
+   * @throws FaultError when a weight is infinite or NaN, or a file ends before its weights
+   */
+  prepareLayer(
+    layer: Layer,
+    weights: readonly PlacedWeight[],
+    tables: readonly RotationAngles[],
+    signal?: AbortSignal,
+  ): Promise<PreparedLayer>;
+  /**
+   * (tokens × width): the row of `table` of each token, times `factor`.
+   * @throws FaultError as `prepareLayer`, of the rows that are asked for
+   */
+  embed(table: PlacedWeight, tokens: Int32Array, factor: number, into: Float32Array): Promise<void>;
+  close(): void;
+}
+
+/** Gives the registers of a layer their places in its scratch memory. */
+export type PlanRegisters = (layer: Layer) => RegisterPlan;
 
 /** What one reading of a part of a file gives. */
 export interface PieceDigests {
