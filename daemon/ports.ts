@@ -15,7 +15,14 @@ import type {
 } from '../proto/cluster.ts';
 import type { InviteRequest } from '../proto/cluster-requests.ts';
 import type { InspectReport } from '../proto/inspect.ts';
-import type { BlobName, Hello, MemberRole, PeerId, PeerMessage } from '../proto/peer-messages.ts';
+import type {
+  BlobName,
+  Hello,
+  MemberRole,
+  PeerId,
+  PeerMessage,
+  SumsHeld,
+} from '../proto/peer-messages.ts';
 import type { RunRequest } from '../proto/requests.ts';
 import type { Layer, Weight } from './core/models/forward.ts';
 import type { RegisterPlan } from './core/models/registers.ts';
@@ -263,6 +270,8 @@ export interface NetworkListener {
   connected?(peer: ConnectedPeer): void;
   disconnected?(peer: PeerId): void;
   message?(from: ConnectedPeer, message: PeerMessage): void;
+  /** A hint that some member gave to all: it may be lost, late or doubled. */
+  hint?(from: PeerId, message: SumsHeld): void;
 }
 
 /**
@@ -276,6 +285,8 @@ export interface Network {
   listen(listener: NetworkListener): () => void;
   /** Sends where connected, else does nothing: what must arrive is said until it is answered. */
   send(to: PeerId, message: PeerMessage): void;
+  /** Tells every member, as far as word gets round. */
+  hint(message: SumsHeld): void;
   /**
    * Fills `into` with the blob, in blocks of LEAF_BYTES (the last one shorter), from any of
    * `sources`: a block that one cannot give, or gives wrong, is asked of the next.
@@ -310,18 +321,24 @@ export interface BlobProvider {
   sent?(to: ConnectedPeer, blob: BlobName, bytes: number): void;
 }
 
-/** Source bytes that this machine keeps for the runs of others, on its disk. */
+/** What this machine keeps for the runs of others, on its disk: source bytes, states, sums. */
 export interface LeafStore {
   /** Bytes that it holds now, of all runs. */
   readonly bytes: number;
   /** Fills `into` with what was put under the key; false where nothing of that length was. */
   read(run: string, key: string, into: Uint8Array): Promise<boolean>;
+  /** The same of a part, from `offset`; false also where it ends before the part does. */
+  readPart(run: string, key: string, offset: number, into: Uint8Array): Promise<boolean>;
+  /** Where the bytes lie that were put under the key, to be mapped. */
+  path(run: string, key: string): string;
   /**
    * Keeps the bytes. Not synced: whoever reads compares digests, so that what a crash tore is as
    * good as absent.
    * @throws FaultError when the disk or the offered space is full
    */
   put(run: string, key: string, bytes: Uint8Array): Promise<void>;
+  /** Deletes what was kept under the key; nothing where nothing was. */
+  remove(run: string, key: string): Promise<void>;
   /** Deletes what was kept for the run. */
   drop(run: string): Promise<void>;
 }

@@ -10,7 +10,7 @@ import { assert } from './assert.ts';
 import { quantd } from './generated/peer.generated.js';
 import { decodeFrame } from './peer-codec.ts';
 import { digest, digestHex, fromHex, integer, outOfLimits, part, runId } from './peer-fields.ts';
-import { BLOCK_REPLY_BYTES_MAX, BLOCK_REQUEST_BYTES_MAX } from './peer-limits.ts';
+import { BLOCK_REPLY_BYTES_MAX, BLOCK_REQUEST_BYTES_MAX, LAYERS_MAX } from './peer-limits.ts';
 import { type BlobName, LEAF_BYTES } from './peer-messages.ts';
 
 /** Bytes [offset, offset + bytes) of a blob. */
@@ -48,6 +48,16 @@ function encodeBlob(blob: BlobName): quantd.BlockRequest.$Properties {
       return { blockRun: { unit: fromHex(blob.unit) } };
     case 'importance':
       return { importance: { digest: blob.digest } };
+    case 'description':
+      return { description: { digest: blob.digest } };
+    case 'layer-leaves':
+      return { layerLeaves: { layer: blob.layer } };
+    case 'state':
+      return { state: { boundary: blob.boundary, chunk: blob.chunk } };
+    case 'layer-inputs':
+      return { layerInputs: { layer: blob.layer, chunk: blob.chunk } };
+    case 'sums':
+      return { sums: { digest: blob.digest } };
   }
 }
 
@@ -72,12 +82,44 @@ function decodeBlob(request: quantd.BlockRequest.$Properties): BlobName {
   if (blockRun) {
     return { kind: 'block-run', run, unit: digestHex(blockRun.unit, 'block_run.unit'), bytes };
   }
-  return {
-    kind: 'importance',
-    run,
-    digest: digest(part(importance, 'blob').digest, 'importance.digest'),
-    bytes,
-  };
+  if (importance) {
+    return {
+      kind: 'importance',
+      run,
+      digest: digest(importance.digest, 'importance.digest'),
+      bytes,
+    };
+  }
+  return decodeStageBlob(request, run, bytes);
+}
+
+function decodeStageBlob(
+  request: quantd.BlockRequest.$Properties,
+  run: string,
+  bytes: number,
+): BlobName {
+  const { description, layerLeaves, state, layerInputs, sums } = request;
+  const layerOf = (value: number | null | undefined, field: string): number =>
+    integer(value, field, 0, LAYERS_MAX);
+  if (description) {
+    const wanted = digest(description.digest, 'description.digest');
+    return { kind: 'description', run, digest: wanted, bytes };
+  }
+  if (layerLeaves) {
+    const layer = layerOf(layerLeaves.layer, 'layer_leaves.layer');
+    return { kind: 'layer-leaves', run, layer, bytes };
+  }
+  if (state) {
+    const boundary = layerOf(state.boundary, 'state.boundary');
+    return { kind: 'state', run, boundary, chunk: integer(state.chunk, 'state.chunk'), bytes };
+  }
+  if (layerInputs) {
+    const layer = layerOf(layerInputs.layer, 'layer_inputs.layer');
+    const chunk = integer(layerInputs.chunk, 'layer_inputs.chunk');
+    return { kind: 'layer-inputs', run, layer, chunk, bytes };
+  }
+  const wanted = digest(part(sums, 'blob').digest, 'sums.digest');
+  return { kind: 'sums', run, digest: wanted, bytes };
 }
 
 const { OK, ABSENT } = quantd.BlockReply.Status;

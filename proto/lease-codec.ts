@@ -147,7 +147,7 @@ function decodeMade(made: quantd.MadeUnit.$Properties): MadeUnit {
 }
 
 /** A sentence of ours may quote what is long: its end is the part that can be missed. */
-function cut(text: string): string {
+export function cut(text: string): string {
   const whole = text.length <= SENTENCE_CHARACTERS_MAX;
   const kept = whole ? text : `${text.slice(0, SENTENCE_CHARACTERS_MAX - 1)}…`;
   // Halves of a character have no bytes of their own in UTF-8.
@@ -156,7 +156,7 @@ function cut(text: string): string {
 
 const FAULT_TEXTS = ['file', 'tensor', 'key', 'why'] as const;
 
-function encodeFault(fault: FaultMessage): quantd.Fault.$Properties {
+export function encodeFault(fault: FaultMessage): quantd.Fault.$Properties {
   const texts = FAULT_TEXTS.flatMap((field) => {
     const text = fault[field];
     return text === undefined ? [] : [[field, cut(text)] as const];
@@ -177,7 +177,7 @@ const FAULT_CODE = /^QD-\d{4}$/;
 const LONG_BYTE = /^\d{1,20}$/;
 const exits: readonly number[] = Object.values(exitCodes);
 
-function decodeFault(fault: quantd.Fault.$Properties): FaultMessage {
+export function decodeFault(fault: quantd.Fault.$Properties): FaultMessage {
   const code = fault.code ?? '';
   if (!FAULT_CODE.test(code)) throw outOfLimits('fault.code', 'it is no code of a fault');
   const exit = Object.values(exitCodes).find((each) => each === fault.exit);

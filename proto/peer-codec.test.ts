@@ -5,162 +5,18 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { anyBlob, anyDigest, anyLease, anyMessage } from '../cluster-tests/any-peer-message.ts';
 import {
   decodeBlockReply,
   decodeBlockRequest,
   encodeBlockReply,
   encodeBlockRequest,
 } from './block-codec.ts';
-import { exitCodes, FaultError } from './fault.ts';
+import { FaultError } from './fault.ts';
 import { decodePeerMessage, encodePeerMessage } from './peer-codec.ts';
 import { joined } from './peer-fields.ts';
 import { FRAME_BYTES_MAX } from './peer-limits.ts';
 import { type BlobName, LEAF_BYTES, type Lease, type PeerMessage } from './peer-messages.ts';
-
-const anyHex = (bytes: number): fc.Arbitrary<string> =>
-  fc
-    .uint8Array({ minLength: bytes, maxLength: bytes })
-    .map((value) => Buffer.from(value).toString('hex'));
-const anyDigest = fc.uint8Array({ minLength: 32, maxLength: 32 });
-const anyRun = anyHex(16);
-const anyName = fc.string({ minLength: 1, maxLength: 64, unit: 'grapheme' });
-const anyCount = fc.oneof(fc.nat(1000), fc.constant(Number.MAX_SAFE_INTEGER), fc.maxSafeNat());
-const anyTask = fc.nat(2 ** 32 - 1);
-const base58 = '123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz';
-const anyPeer = fc.string({
-  minLength: 52,
-  maxLength: 52,
-  unit: fc.constantFrom(...base58),
-});
-const anySentence = fc.string({ maxLength: 200, unit: 'grapheme' });
-const maybe = { requiredKeys: [] as [] };
-
-const anyPiece = fc
-  .record({
-    file: anyName,
-    fileDigest: anyHex(32),
-    offset: fc.nat(2 ** 31),
-    bytes: fc.integer({ min: 1, max: 12 * LEAF_BYTES }),
-  })
-  .chain((piece) => {
-    const count = Math.ceil(piece.bytes / LEAF_BYTES);
-    return fc
-      .array(anyDigest, { minLength: count, maxLength: count })
-      .map((leaves) => ({ ...piece, leaves }));
-  });
-
-const anyFault = fc
-  .tuple(
-    fc.record({
-      code: fc.constantFrom('QD-5101', 'QD-2203'),
-      exit: fc.constantFrom(...Object.values(exitCodes)),
-      what: anySentence,
-      hint: anySentence,
-    }),
-    fc.record(
-      {
-        file: anySentence,
-        tensor: anySentence,
-        row: anyCount,
-        byte: fc.oneof(anyCount, fc.constant('18446744073709551615')),
-        key: anySentence,
-        why: anySentence,
-      },
-      maybe,
-    ),
-  )
-  .map(([fault, place]) => ({ ...place, ...fault }));
-
-const anyLease = fc
-  .tuple(
-    fc.record({
-      kind: fc.constant('lease'),
-      run: anyRun,
-      task: anyTask,
-      tensor: anyName,
-      element: anyName,
-      shape: fc.array(fc.integer({ min: 1, max: 2 ** 40 }), { minLength: 1, maxLength: 4 }),
-      rowStart: anyCount,
-      rows: fc.integer({ min: 1, max: 2 ** 40 }),
-      pieces: fc.array(anyPiece, { maxLength: 4 }),
-      sources: fc.array(anyPeer, { maxLength: 8 }),
-      runs: fc.array(
-        fc.record({ unit: anyHex(32), type: anyName, bytes: fc.integer({ min: 1, max: 2 ** 40 }) }),
-        { maxLength: 8 },
-      ),
-    }),
-    fc.record({ importance: anyDigest }, maybe),
-  )
-  .map(([lease, importance]): Lease => ({ ...lease, kind: 'lease', ...importance }));
-
-const anyMessage: fc.Arbitrary<PeerMessage> = fc.oneof<fc.Arbitrary<PeerMessage>[]>(
-  fc.record({
-    kind: fc.constant('hello' as const),
-    version: anyName,
-    contract: anyName,
-    name: anyName,
-    isa: anyName,
-    threads: fc.nat(4096),
-    ramBytes: anyCount,
-    diskBytes: anyCount,
-    bytesPerSecond: fc.double({ min: 0, max: 1e12, noNaN: true }),
-  }),
-  fc.record({ kind: fc.constant('run-open' as const), run: anyRun }),
-  anyLease,
-  fc.record({
-    kind: fc.constant('working' as const),
-    run: anyRun,
-    tasks: fc.array(anyTask, { maxLength: 50 }),
-  }),
-  fc
-    .tuple(
-      fc.record({
-        kind: fc.constant('answer' as const),
-        run: anyRun,
-        task: anyTask,
-        made: fc.array(fc.record({ unit: anyHex(32), digest: anyDigest }), { maxLength: 8 }),
-      }),
-      fc.record({ fault: anyFault, declined: anySentence }, maybe),
-    )
-    .map(([answer, why]) => ({ ...answer, ...why })),
-  fc.record({
-    kind: fc.constant('kept' as const),
-    run: anyRun,
-    tasks: fc.array(anyTask, { maxLength: 50 }),
-  }),
-  fc.record({ kind: fc.constant('run-close' as const), run: anyRun, sealed: fc.boolean() }),
-  fc.record({
-    kind: fc.constant('members' as const),
-    records: fc.array(fc.uint8Array({ minLength: 1, maxLength: 100 }), { maxLength: 8 }),
-  }),
-  fc.record({
-    kind: fc.constant('key-change' as const),
-    epoch: fc.nat(2 ** 32 - 1),
-    networkKey: anyDigest,
-  }),
-);
-
-const anyBlob: fc.Arbitrary<BlobName> = fc.oneof<fc.Arbitrary<BlobName>[]>(
-  fc.record({
-    kind: fc.constant('source' as const),
-    run: anyRun,
-    fileDigest: anyHex(32),
-    offset: fc.nat(2 ** 31),
-    bytes: fc.integer({ min: 1, max: 2 ** 40 }),
-  }),
-  fc.record({
-    kind: fc.constant('block-run' as const),
-    run: anyRun,
-    unit: anyHex(32),
-    bytes: fc.integer({ min: 1, max: 2 ** 40 }),
-  }),
-  fc.record({
-    kind: fc.constant('importance' as const),
-    run: anyRun,
-    digest: anyDigest,
-    bytes: fc.integer({ min: 1, max: 2 ** 22 }),
-  }),
-);
 
 /** Decodes, and tells whether it was refused in the way it must be. */
 function refused(decode: () => unknown): boolean {

@@ -41,6 +41,7 @@ import {
   THREADS_MAX,
 } from './peer-limits.ts';
 import type { Hello, PeerMessage } from './peer-messages.ts';
+import { decodeStageMessage, encodeStageMessage } from './stage-codec.ts';
 
 type Envelope = quantd.Envelope.$Properties;
 
@@ -109,11 +110,15 @@ function toEnvelope(message: PeerMessage): Envelope {
       return { members: { records: [...message.records] } };
     case 'key-change':
       return { keyChange: { epoch: message.epoch, networkKey: message.networkKey } };
+    default:
+      return encodeStageMessage(message);
   }
 }
 
 function fromEnvelope(envelope: Envelope): PeerMessage {
   const { hello, runOpen, lease, working, answer, kept, runClose, members, keyChange } = envelope;
+  const stage = decodeStageMessage(envelope);
+  if (stage) return stage;
   if (hello) return decodeHello(hello);
   if (runOpen) return { kind: 'run-open', run: runId(runOpen.run) };
   if (lease) return decodeLease(lease);

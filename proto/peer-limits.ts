@@ -45,6 +45,25 @@ export const SOURCES_MAX = 64;
 /** Tasks a peer may be at, or that are forgotten in one message. */
 export const TASKS_MAX = 4096;
 
+/** Chunks of one group: numbers of chunks in one message name those of one group. */
+export const GROUP_CHUNKS_MAX = 64;
+
+/** Layers of a model, far more than any has. */
+export const LAYERS_MAX = 1024;
+
+/** Stage leases a peer may be at, or that are forgotten in one message. */
+export const STAGE_LEASES_MAX = 256;
+
+/** Sums told in one message, and the groups that one of them may join. */
+export const HELD_SUMS_MAX = 64;
+export const JOINED_GROUPS_MAX = 1024;
+
+/** What a worker needs to know of a model: its config and the place of each tensor. */
+export const DESCRIPTION_BYTES_MAX: number = 64 * 1024 * 1024;
+
+/** Sums of one layer: 16 bytes for each column of each expert. */
+export const SUMS_BYTES_MAX: number = 1024 ** 3;
+
 /** Kernels side by side on one machine. */
 export const THREADS_MAX = 4096;
 

@@ -10,6 +10,9 @@
  *      │ ── kept ────────────────────▶ │
  *      │ ── close ───────────────────▶ │
  *
+ * Measuring has its own: stage-lease, stage-working, stage-answer, stage-kept; sums-held and
+ * sums-kept for what was summed; state-release for what other workers have taken.
+ *
  * Every message may be lost with its connection, come late or come twice: what matters is said
  * again until it is answered. Read next: PROTOCOL.md, peer.proto (the bytes), peer-codec.ts (the
  * limits of every field).
@@ -128,6 +131,88 @@ export interface RunClose {
   readonly sealed: boolean;
 }
 
+/** Run a stage's layers over the chunks of one group. Given again while nothing is heard of it. */
+export interface StageLease {
+  readonly kind: 'stage-lease';
+  readonly run: RunId;
+  /** The coordinator's number for it: a name for the answer, no more. */
+  readonly lease: number;
+  /** Layers [from, to). */
+  readonly from: number;
+  readonly to: number;
+  readonly group: number;
+  /** Numbers of the chunks, ascending: those of the group that are not left out. */
+  readonly chunks: readonly number[];
+  /** Layers whose sums are wanted; the others are only passed. */
+  readonly collect: readonly number[];
+  /** Peers that have, or will have, the state in front of `from`. */
+  readonly inputs: readonly PeerId[];
+  /** SHA-256 and length of the model's description, which is pulled where it is not known. */
+  readonly description: Uint8Array;
+  readonly descriptionBytes: number;
+}
+
+/** The peer is at these leases. */
+export interface StageWorking {
+  readonly kind: 'stage-working';
+  readonly run: RunId;
+  readonly leases: readonly number[];
+  /** Layers times chunks that it has passed, of all its leases of the run so far. */
+  readonly passed: number;
+}
+
+/** Through, or why not; said again until `stage-kept`. */
+export interface StageAnswer {
+  readonly kind: 'stage-answer';
+  readonly run: RunId;
+  readonly lease: number;
+  /** Chunks in which a number is not finite: their group is void. */
+  readonly bad: readonly number[];
+  readonly fault?: FaultMessage;
+  readonly declined?: string;
+}
+
+/** Answers that have been heard, and leases that are wanted no more. */
+export interface StageKept {
+  readonly kind: 'stage-kept';
+  readonly run: RunId;
+  readonly leases: readonly number[];
+}
+
+/** Nobody will ask for the state in front of layer `boundary` of these chunks again. */
+export interface StateRelease {
+  readonly kind: 'state-release';
+  readonly run: RunId;
+  readonly boundary: number;
+  readonly chunks: readonly number[];
+}
+
+/** Sums of one layer over whole groups. */
+export interface HeldSums {
+  readonly layer: number;
+  /** Ascending. */
+  readonly groups: readonly number[];
+  /** Chunks of those groups that are not in them, ascending. */
+  readonly leftOut: readonly number[];
+  /** SHA-256 of the bytes. */
+  readonly digest: Uint8Array;
+  readonly bytes: number;
+}
+
+/** What waits to be pulled; said again until it is kept, and also as gossip. */
+export interface SumsHeld {
+  readonly kind: 'sums-held';
+  readonly run: RunId;
+  readonly sums: readonly HeldSums[];
+}
+
+/** The coordinator has these sums, or wants them no more. */
+export interface SumsKept {
+  readonly kind: 'sums-kept';
+  readonly run: RunId;
+  readonly digests: readonly Uint8Array[];
+}
+
 /** Signed records of membership (membership.ts), in their own encoding. */
 export interface MemberRecords {
   readonly kind: 'members';
@@ -141,7 +226,15 @@ export interface KeyChange {
   readonly networkKey: Uint8Array;
 }
 
-export type RunMessage = RunOpen | Lease | Working | LeaseAnswer | Kept | RunClose;
+export type StageMessage =
+  | StageLease
+  | StageWorking
+  | StageAnswer
+  | StageKept
+  | StateRelease
+  | SumsHeld
+  | SumsKept;
+export type RunMessage = RunOpen | Lease | Working | LeaseAnswer | Kept | RunClose | StageMessage;
 export type PeerMessage = Hello | RunMessage | MemberRecords | KeyChange;
 
 /** What can be pulled from a peer, block by block. */
@@ -164,6 +257,43 @@ export type BlobName =
   /** Weights of one slice: little-endian binary32, by the digest of those bytes. */
   | {
       readonly kind: 'importance';
+      readonly run: RunId;
+      readonly digest: Uint8Array;
+      readonly bytes: number;
+    }
+  /** What a worker needs to know of the model, by the digest of those bytes. */
+  | {
+      readonly kind: 'description';
+      readonly run: RunId;
+      readonly digest: Uint8Array;
+      readonly bytes: number;
+    }
+  /** The SHA-256 of the leaves of a layer's weights, one after the other. */
+  | {
+      readonly kind: 'layer-leaves';
+      readonly run: RunId;
+      readonly layer: number;
+      readonly bytes: number;
+    }
+  /** What crosses the cut in front of layer `boundary`, of one chunk. */
+  | {
+      readonly kind: 'state';
+      readonly run: RunId;
+      readonly boundary: number;
+      readonly chunk: number;
+      readonly bytes: number;
+    }
+  /** What a layer takes of the tokens themselves, of one chunk: its per-layer embeddings. */
+  | {
+      readonly kind: 'layer-inputs';
+      readonly run: RunId;
+      readonly layer: number;
+      readonly chunk: number;
+      readonly bytes: number;
+    }
+  /** Sums of a layer over some groups, by the digest of those bytes. */
+  | {
+      readonly kind: 'sums';
       readonly run: RunId;
       readonly digest: Uint8Array;
       readonly bytes: number;

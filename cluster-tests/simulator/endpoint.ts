@@ -12,6 +12,7 @@ import {
   LEAF_BYTES,
   type PeerId,
   type PeerMessage,
+  type SumsHeld,
 } from '../../proto/peer-messages.ts';
 import type { FalseNetwork } from './false-network.ts';
 import { sha256Hex } from './sha256.ts';
@@ -106,6 +107,24 @@ export class Endpoint implements Network {
     if (!dice.chance(trouble.repeatedMessages)) return;
     for (let copies = dice.between(1, 3); copies > 0; copies--) {
       this.#arrive(to, copy, link.latencyMs + dice.skewed(0, LATE_MS_MAX));
+    }
+  }
+
+  /** Word gets round: to everyone or to nobody, once or twice, late or soon. */
+  hint(message: SumsHeld): void {
+    const { world, dice, trouble } = this.#network;
+    for (const { as } of this.#seen.values()) {
+      if (dice.chance(trouble.lostMessages)) continue;
+      const times = dice.chance(trouble.repeatedMessages) ? 2 : 1;
+      for (let copy = 0; copy < times; copy++) {
+        world.at(dice.skewed(0, LATE_MS_MAX), undefined, 'a hint on its way', () => {
+          const target = this.#network.endpointOf(as.peer);
+          if (target === undefined) return;
+          world.at(0, target.process, 'hint', () => {
+            for (const listener of [...target.#listeners]) listener.hint?.(this.self, message);
+          });
+        });
+      }
     }
   }
 

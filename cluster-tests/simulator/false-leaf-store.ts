@@ -56,6 +56,18 @@ export class LeafDisk {
           into.set(found);
           return true;
         }),
+      readPart: (run, key, offset, into) =>
+        step('read', () => {
+          const found = this.runs.get(run)?.get(key);
+          if (found === undefined || found.length < offset + into.length) return false;
+          into.set(found.subarray(offset, offset + into.length));
+          return true;
+        }),
+      path: (run, key) => `${run}/${key}`,
+      remove: (run, key) =>
+        step('remove', () => {
+          this.runs.get(run)?.delete(key);
+        }),
       put: (run, key, bytes) =>
         step('put', () => {
           if (process.world.nowMs < this.fullUntilMs) throw new FaultError(diskFaults.diskFull);

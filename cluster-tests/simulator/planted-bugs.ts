@@ -145,6 +145,7 @@ function forward(network: Network): Network {
     peers: () => network.peers(),
     listen: (listener) => network.listen(listener),
     send: (to, message) => network.send(to, message),
+    hint: (message) => network.hint(message),
     pull: (sources, blob, into, options) => network.pull(sources, blob, into, options),
     serve: (provider) => network.serve(provider),
   };
@@ -224,6 +225,9 @@ function trustStore({ network, kernels, store }: HolderPorts): HolderPorts {
         if (isThere) trust.believe(into, leaves.get(key)?.[0]);
         return isThere;
       },
+      readPart: (run, key, offset, into) => store.readPart(run, key, offset, into),
+      path: (run, key) => store.path(run, key),
+      remove: (run, key) => store.remove(run, key),
       put: (run, key, bytes) => store.put(run, key, bytes),
       drop: (run) => store.drop(run),
     },

@@ -64,6 +64,10 @@ export class DiskLeafStore implements LeafStore {
   }
 
   async read(run: string, key: string, into: Uint8Array): Promise<boolean> {
+    return (await sizeOf(this.#path(run, key))) === into.length && this.readPart(run, key, 0, into);
+  }
+
+  async readPart(run: string, key: string, offset: number, into: Uint8Array): Promise<boolean> {
     let file: Awaited<ReturnType<typeof open>>;
     try {
       file = await open(this.#path(run, key), 'r');
@@ -71,10 +75,8 @@ export class DiskLeafStore implements LeafStore {
       return false;
     }
     try {
-      const { size } = await file.stat();
-      if (size !== into.length) return false;
       for (let at = 0; at < into.length; ) {
-        const { bytesRead } = await file.read(into, at, into.length - at, at);
+        const { bytesRead } = await file.read(into, at, into.length - at, offset + at);
         if (bytesRead === 0) return false;
         at += bytesRead;
       }
@@ -105,6 +107,18 @@ export class DiskLeafStore implements LeafStore {
       const why = error instanceof Error ? error.message : String(error);
       throw new FaultError(leafStoreFaults.full, { why }, { cause: error });
     }
+  }
+
+  path(run: string, key: string): string {
+    return this.#path(run, key);
+  }
+
+  async remove(run: string, key: string): Promise<void> {
+    const path = this.#path(run, key);
+    const bytes = await sizeOf(path);
+    await rm(path, { force: true });
+    const kept = this.#runs.get(run);
+    if (kept !== undefined) kept.bytes -= bytes;
   }
 
   async drop(run: string): Promise<void> {

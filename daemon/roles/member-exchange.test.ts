@@ -37,6 +37,8 @@ class ListNetwork implements Network {
     this.said.push({ to, message });
   }
 
+  hint(): void {}
+
   async pull(): Promise<void> {
     throw new Error('nothing is pulled here');
   }

@@ -29,6 +29,10 @@ class FalseNetwork implements Network {
     this.sent.push(to);
   }
 
+  hint(): void {
+    this.sent.push('hint');
+  }
+
   async pull(): Promise<void> {
     this.sent.push('pull');
   }

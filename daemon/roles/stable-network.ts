@@ -8,7 +8,7 @@
  */
 
 import { FaultError } from '../../proto/fault.ts';
-import type { PeerId, PeerMessage } from '../../proto/peer-messages.ts';
+import type { PeerId, PeerMessage, SumsHeld } from '../../proto/peer-messages.ts';
 import { clusterFaults } from '../core/membership/faults.ts';
 import type { BlobProvider, ConnectedPeer, Network, NetworkListener } from '../ports.ts';
 
@@ -57,6 +57,10 @@ export class StableNetwork implements Network {
     this.#current?.send(to, message);
   }
 
+  hint(message: SumsHeld): void {
+    this.#current?.hint(message);
+  }
+
   async pull(...pulled: Parameters<Network['pull']>): Promise<void> {
     if (this.#current === undefined) throw new FaultError(clusterFaults.noCluster);
     await this.#current.pull(...pulled);
@@ -84,5 +88,6 @@ function bound(listener: NetworkListener): NetworkListener {
     connected: (peer) => listener.connected?.(peer),
     disconnected: (peer) => listener.disconnected?.(peer),
     message: (from, message) => listener.message?.(from, message),
+    hint: (from, message) => listener.hint?.(from, message),
   };
 }

@@ -19,7 +19,14 @@ export namespace quantd {
         runClose?: (quantd.RunClose.$Properties|null);
         members?: (quantd.MemberRecords.$Properties|null);
         keyChange?: (quantd.KeyChange.$Properties|null);
-        message?: ("hello"|"runOpen"|"lease"|"working"|"answer"|"kept"|"runClose"|"members"|"keyChange");
+        stageLease?: (quantd.StageLease.$Properties|null);
+        stageWorking?: (quantd.StageWorking.$Properties|null);
+        stageAnswer?: (quantd.StageAnswer.$Properties|null);
+        stageKept?: (quantd.StageKept.$Properties|null);
+        stateRelease?: (quantd.StateRelease.$Properties|null);
+        sumsHeld?: (quantd.SumsHeld.$Properties|null);
+        sumsKept?: (quantd.SumsKept.$Properties|null);
+        message?: ("hello"|"runOpen"|"lease"|"working"|"answer"|"kept"|"runClose"|"members"|"keyChange"|"stageLease"|"stageWorking"|"stageAnswer"|"stageKept"|"stateRelease"|"sumsHeld"|"sumsKept");
         static encode(message: quantd.Envelope.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
         static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.Envelope & quantd.Envelope.$Shape;
     }
@@ -35,7 +42,14 @@ export namespace quantd {
             runClose?: (quantd.RunClose.$Properties|null);
             members?: (quantd.MemberRecords.$Properties|null);
             keyChange?: (quantd.KeyChange.$Properties|null);
-            message?: ("hello"|"runOpen"|"lease"|"working"|"answer"|"kept"|"runClose"|"members"|"keyChange");
+            stageLease?: (quantd.StageLease.$Properties|null);
+            stageWorking?: (quantd.StageWorking.$Properties|null);
+            stageAnswer?: (quantd.StageAnswer.$Properties|null);
+            stageKept?: (quantd.StageKept.$Properties|null);
+            stateRelease?: (quantd.StateRelease.$Properties|null);
+            sumsHeld?: (quantd.SumsHeld.$Properties|null);
+            sumsKept?: (quantd.SumsKept.$Properties|null);
+            message?: ("hello"|"runOpen"|"lease"|"working"|"answer"|"kept"|"runClose"|"members"|"keyChange"|"stageLease"|"stageWorking"|"stageAnswer"|"stageKept"|"stateRelease"|"sumsHeld"|"sumsKept");
             $unknowns?: Uint8Array[];
         }
         type $Shape = {
@@ -48,9 +62,16 @@ export namespace quantd {
           runClose?: quantd.RunClose.$Shape|null;
           members?: quantd.MemberRecords.$Shape|null;
           keyChange?: quantd.KeyChange.$Shape|null;
+          stageLease?: quantd.StageLease.$Shape|null;
+          stageWorking?: quantd.StageWorking.$Shape|null;
+          stageAnswer?: quantd.StageAnswer.$Shape|null;
+          stageKept?: quantd.StageKept.$Shape|null;
+          stateRelease?: quantd.StateRelease.$Shape|null;
+          sumsHeld?: quantd.SumsHeld.$Shape|null;
+          sumsKept?: quantd.SumsKept.$Shape|null;
           $unknowns?: Uint8Array[];
         } & (
-          ({ message?: undefined; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null }|{ message?: "hello"; hello: quantd.Hello.$Shape; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null }|{ message?: "runOpen"; hello?: null; runOpen: quantd.RunOpen.$Shape; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null }|{ message?: "lease"; hello?: null; runOpen?: null; lease: quantd.Lease.$Shape; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null }|{ message?: "working"; hello?: null; runOpen?: null; lease?: null; working: quantd.Working.$Shape; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null }|{ message?: "answer"; hello?: null; runOpen?: null; lease?: null; working?: null; answer: quantd.LeaseAnswer.$Shape; kept?: null; runClose?: null; members?: null; keyChange?: null }|{ message?: "kept"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept: quantd.Kept.$Shape; runClose?: null; members?: null; keyChange?: null }|{ message?: "runClose"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose: quantd.RunClose.$Shape; members?: null; keyChange?: null }|{ message?: "members"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members: quantd.MemberRecords.$Shape; keyChange?: null }|{ message?: "keyChange"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange: quantd.KeyChange.$Shape })
+          ({ message?: undefined; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null }|{ message?: "hello"; hello: quantd.Hello.$Shape; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null }|{ message?: "runOpen"; hello?: null; runOpen: quantd.RunOpen.$Shape; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null }|{ message?: "lease"; hello?: null; runOpen?: null; lease: quantd.Lease.$Shape; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null }|{ message?: "working"; hello?: null; runOpen?: null; lease?: null; working: quantd.Working.$Shape; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null }|{ message?: "answer"; hello?: null; runOpen?: null; lease?: null; working?: null; answer: quantd.LeaseAnswer.$Shape; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null }|{ message?: "kept"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept: quantd.Kept.$Shape; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null }|{ message?: "runClose"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose: quantd.RunClose.$Shape; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null }|{ message?: "members"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members: quantd.MemberRecords.$Shape; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null }|{ message?: "keyChange"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange: quantd.KeyChange.$Shape; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null }|{ message?: "stageLease"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease: quantd.StageLease.$Shape; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null }|{ message?: "stageWorking"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking: quantd.StageWorking.$Shape; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null }|{ message?: "stageAnswer"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer: quantd.StageAnswer.$Shape; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null }|{ message?: "stageKept"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept: quantd.StageKept.$Shape; stateRelease?: null; sumsHeld?: null; sumsKept?: null }|{ message?: "stateRelease"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease: quantd.StateRelease.$Shape; sumsHeld?: null; sumsKept?: null }|{ message?: "sumsHeld"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld: quantd.SumsHeld.$Shape; sumsKept?: null }|{ message?: "sumsKept"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept: quantd.SumsKept.$Shape })
         );
     }
 
@@ -385,6 +406,206 @@ export namespace quantd {
         type $Shape = quantd.KeyChange.$Properties;
     }
 
+    interface IStageLease extends quantd.StageLease.$Properties {
+    }
+
+    class StageLease {
+        constructor(properties?: quantd.StageLease.$Properties);
+        $unknowns?: Uint8Array[];
+        run: Uint8Array;
+        lease: number;
+        from: number;
+        to: number;
+        group: number;
+        chunks: number[];
+        collect: number[];
+        inputs: string[];
+        description: Uint8Array;
+        descriptionBytes: number;
+        static encode(message: quantd.StageLease.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+        static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.StageLease & quantd.StageLease.$Shape;
+    }
+
+    namespace StageLease {
+        interface $Properties {
+            run?: (Uint8Array|null);
+            lease?: (number|null);
+            from?: (number|null);
+            to?: (number|null);
+            group?: (number|null);
+            chunks?: (number[]|null);
+            collect?: (number[]|null);
+            inputs?: (string[]|null);
+            description?: (Uint8Array|null);
+            descriptionBytes?: (number|null);
+            $unknowns?: Uint8Array[];
+        }
+        type $Shape = quantd.StageLease.$Properties;
+    }
+
+    interface IStageWorking extends quantd.StageWorking.$Properties {
+    }
+
+    class StageWorking {
+        constructor(properties?: quantd.StageWorking.$Properties);
+        $unknowns?: Uint8Array[];
+        run: Uint8Array;
+        leases: number[];
+        passed: number;
+        static encode(message: quantd.StageWorking.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+        static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.StageWorking & quantd.StageWorking.$Shape;
+    }
+
+    namespace StageWorking {
+        interface $Properties {
+            run?: (Uint8Array|null);
+            leases?: (number[]|null);
+            passed?: (number|null);
+            $unknowns?: Uint8Array[];
+        }
+        type $Shape = quantd.StageWorking.$Properties;
+    }
+
+    interface IStageAnswer extends quantd.StageAnswer.$Properties {
+    }
+
+    class StageAnswer {
+        constructor(properties?: quantd.StageAnswer.$Properties);
+        $unknowns?: Uint8Array[];
+        run: Uint8Array;
+        lease: number;
+        bad: number[];
+        fault?: (quantd.Fault.$Properties|null);
+        declined?: (string|null);
+        static encode(message: quantd.StageAnswer.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+        static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.StageAnswer & quantd.StageAnswer.$Shape;
+    }
+
+    namespace StageAnswer {
+        interface $Properties {
+            run?: (Uint8Array|null);
+            lease?: (number|null);
+            bad?: (number[]|null);
+            fault?: (quantd.Fault.$Properties|null);
+            declined?: (string|null);
+            $unknowns?: Uint8Array[];
+        }
+        type $Shape = quantd.StageAnswer.$Properties;
+    }
+
+    interface IStageKept extends quantd.StageKept.$Properties {
+    }
+
+    class StageKept {
+        constructor(properties?: quantd.StageKept.$Properties);
+        $unknowns?: Uint8Array[];
+        run: Uint8Array;
+        leases: number[];
+        static encode(message: quantd.StageKept.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+        static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.StageKept & quantd.StageKept.$Shape;
+    }
+
+    namespace StageKept {
+        interface $Properties {
+            run?: (Uint8Array|null);
+            leases?: (number[]|null);
+            $unknowns?: Uint8Array[];
+        }
+        type $Shape = quantd.StageKept.$Properties;
+    }
+
+    interface IStateRelease extends quantd.StateRelease.$Properties {
+    }
+
+    class StateRelease {
+        constructor(properties?: quantd.StateRelease.$Properties);
+        $unknowns?: Uint8Array[];
+        run: Uint8Array;
+        boundary: number;
+        chunks: number[];
+        static encode(message: quantd.StateRelease.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+        static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.StateRelease & quantd.StateRelease.$Shape;
+    }
+
+    namespace StateRelease {
+        interface $Properties {
+            run?: (Uint8Array|null);
+            boundary?: (number|null);
+            chunks?: (number[]|null);
+            $unknowns?: Uint8Array[];
+        }
+        type $Shape = quantd.StateRelease.$Properties;
+    }
+
+    interface IHeldSums extends quantd.HeldSums.$Properties {
+    }
+
+    class HeldSums {
+        constructor(properties?: quantd.HeldSums.$Properties);
+        $unknowns?: Uint8Array[];
+        layer: number;
+        groups: number[];
+        leftOut: number[];
+        digest: Uint8Array;
+        bytes: number;
+        static encode(message: quantd.HeldSums.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+        static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.HeldSums & quantd.HeldSums.$Shape;
+    }
+
+    namespace HeldSums {
+        interface $Properties {
+            layer?: (number|null);
+            groups?: (number[]|null);
+            leftOut?: (number[]|null);
+            digest?: (Uint8Array|null);
+            bytes?: (number|null);
+            $unknowns?: Uint8Array[];
+        }
+        type $Shape = quantd.HeldSums.$Properties;
+    }
+
+    interface ISumsHeld extends quantd.SumsHeld.$Properties {
+    }
+
+    class SumsHeld {
+        constructor(properties?: quantd.SumsHeld.$Properties);
+        $unknowns?: Uint8Array[];
+        run: Uint8Array;
+        sums: quantd.HeldSums.$Properties[];
+        static encode(message: quantd.SumsHeld.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+        static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.SumsHeld & quantd.SumsHeld.$Shape;
+    }
+
+    namespace SumsHeld {
+        interface $Properties {
+            run?: (Uint8Array|null);
+            sums?: (quantd.HeldSums.$Properties[]|null);
+            $unknowns?: Uint8Array[];
+        }
+        type $Shape = quantd.SumsHeld.$Properties;
+    }
+
+    interface ISumsKept extends quantd.SumsKept.$Properties {
+    }
+
+    class SumsKept {
+        constructor(properties?: quantd.SumsKept.$Properties);
+        $unknowns?: Uint8Array[];
+        run: Uint8Array;
+        digests: Uint8Array;
+        static encode(message: quantd.SumsKept.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+        static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.SumsKept & quantd.SumsKept.$Shape;
+    }
+
+    namespace SumsKept {
+        interface $Properties {
+            run?: (Uint8Array|null);
+            digests?: (Uint8Array|null);
+            $unknowns?: Uint8Array[];
+        }
+        type $Shape = quantd.SumsKept.$Properties;
+    }
+
     interface IBlockRequest extends quantd.BlockRequest.$Properties {
     }
 
@@ -395,11 +616,16 @@ export namespace quantd {
         source?: (quantd.SourceBlob.$Properties|null);
         blockRun?: (quantd.BlockRunBlob.$Properties|null);
         importance?: (quantd.ImportanceBlob.$Properties|null);
+        description?: (quantd.DescriptionBlob.$Properties|null);
+        layerLeaves?: (quantd.LayerLeavesBlob.$Properties|null);
+        state?: (quantd.StateBlob.$Properties|null);
+        layerInputs?: (quantd.LayerInputsBlob.$Properties|null);
+        sums?: (quantd.SumsBlob.$Properties|null);
         blobBytes: number;
         offset: number;
         bytes: number;
         digestKnown: boolean;
-        blob?: ("source"|"blockRun"|"importance");
+        blob?: ("source"|"blockRun"|"importance"|"description"|"layerLeaves"|"state"|"layerInputs"|"sums");
         static encode(message: quantd.BlockRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
         static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.BlockRequest & quantd.BlockRequest.$Shape;
     }
@@ -410,11 +636,16 @@ export namespace quantd {
             source?: (quantd.SourceBlob.$Properties|null);
             blockRun?: (quantd.BlockRunBlob.$Properties|null);
             importance?: (quantd.ImportanceBlob.$Properties|null);
+            description?: (quantd.DescriptionBlob.$Properties|null);
+            layerLeaves?: (quantd.LayerLeavesBlob.$Properties|null);
+            state?: (quantd.StateBlob.$Properties|null);
+            layerInputs?: (quantd.LayerInputsBlob.$Properties|null);
+            sums?: (quantd.SumsBlob.$Properties|null);
             blobBytes?: (number|null);
             offset?: (number|null);
             bytes?: (number|null);
             digestKnown?: (boolean|null);
-            blob?: ("source"|"blockRun"|"importance");
+            blob?: ("source"|"blockRun"|"importance"|"description"|"layerLeaves"|"state"|"layerInputs"|"sums");
             $unknowns?: Uint8Array[];
         }
         type $Shape = {
@@ -422,13 +653,18 @@ export namespace quantd {
           source?: quantd.SourceBlob.$Shape|null;
           blockRun?: quantd.BlockRunBlob.$Shape|null;
           importance?: quantd.ImportanceBlob.$Shape|null;
+          description?: quantd.DescriptionBlob.$Shape|null;
+          layerLeaves?: quantd.LayerLeavesBlob.$Shape|null;
+          state?: quantd.StateBlob.$Shape|null;
+          layerInputs?: quantd.LayerInputsBlob.$Shape|null;
+          sums?: quantd.SumsBlob.$Shape|null;
           blobBytes?: number|null;
           offset?: number|null;
           bytes?: number|null;
           digestKnown?: boolean|null;
           $unknowns?: Uint8Array[];
         } & (
-          ({ blob?: undefined; source?: null; blockRun?: null; importance?: null }|{ blob?: "source"; source: quantd.SourceBlob.$Shape; blockRun?: null; importance?: null }|{ blob?: "blockRun"; source?: null; blockRun: quantd.BlockRunBlob.$Shape; importance?: null }|{ blob?: "importance"; source?: null; blockRun?: null; importance: quantd.ImportanceBlob.$Shape })
+          ({ blob?: undefined; source?: null; blockRun?: null; importance?: null; description?: null; layerLeaves?: null; state?: null; layerInputs?: null; sums?: null }|{ blob?: "source"; source: quantd.SourceBlob.$Shape; blockRun?: null; importance?: null; description?: null; layerLeaves?: null; state?: null; layerInputs?: null; sums?: null }|{ blob?: "blockRun"; source?: null; blockRun: quantd.BlockRunBlob.$Shape; importance?: null; description?: null; layerLeaves?: null; state?: null; layerInputs?: null; sums?: null }|{ blob?: "importance"; source?: null; blockRun?: null; importance: quantd.ImportanceBlob.$Shape; description?: null; layerLeaves?: null; state?: null; layerInputs?: null; sums?: null }|{ blob?: "description"; source?: null; blockRun?: null; importance?: null; description: quantd.DescriptionBlob.$Shape; layerLeaves?: null; state?: null; layerInputs?: null; sums?: null }|{ blob?: "layerLeaves"; source?: null; blockRun?: null; importance?: null; description?: null; layerLeaves: quantd.LayerLeavesBlob.$Shape; state?: null; layerInputs?: null; sums?: null }|{ blob?: "state"; source?: null; blockRun?: null; importance?: null; description?: null; layerLeaves?: null; state: quantd.StateBlob.$Shape; layerInputs?: null; sums?: null }|{ blob?: "layerInputs"; source?: null; blockRun?: null; importance?: null; description?: null; layerLeaves?: null; state?: null; layerInputs: quantd.LayerInputsBlob.$Shape; sums?: null }|{ blob?: "sums"; source?: null; blockRun?: null; importance?: null; description?: null; layerLeaves?: null; state?: null; layerInputs?: null; sums: quantd.SumsBlob.$Shape })
         );
     }
 
@@ -489,6 +725,105 @@ export namespace quantd {
             $unknowns?: Uint8Array[];
         }
         type $Shape = quantd.ImportanceBlob.$Properties;
+    }
+
+    interface IDescriptionBlob extends quantd.DescriptionBlob.$Properties {
+    }
+
+    class DescriptionBlob {
+        constructor(properties?: quantd.DescriptionBlob.$Properties);
+        $unknowns?: Uint8Array[];
+        digest: Uint8Array;
+        static encode(message: quantd.DescriptionBlob.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+        static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.DescriptionBlob & quantd.DescriptionBlob.$Shape;
+    }
+
+    namespace DescriptionBlob {
+        interface $Properties {
+            digest?: (Uint8Array|null);
+            $unknowns?: Uint8Array[];
+        }
+        type $Shape = quantd.DescriptionBlob.$Properties;
+    }
+
+    interface ILayerLeavesBlob extends quantd.LayerLeavesBlob.$Properties {
+    }
+
+    class LayerLeavesBlob {
+        constructor(properties?: quantd.LayerLeavesBlob.$Properties);
+        $unknowns?: Uint8Array[];
+        layer: number;
+        static encode(message: quantd.LayerLeavesBlob.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+        static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.LayerLeavesBlob & quantd.LayerLeavesBlob.$Shape;
+    }
+
+    namespace LayerLeavesBlob {
+        interface $Properties {
+            layer?: (number|null);
+            $unknowns?: Uint8Array[];
+        }
+        type $Shape = quantd.LayerLeavesBlob.$Properties;
+    }
+
+    interface IStateBlob extends quantd.StateBlob.$Properties {
+    }
+
+    class StateBlob {
+        constructor(properties?: quantd.StateBlob.$Properties);
+        $unknowns?: Uint8Array[];
+        boundary: number;
+        chunk: number;
+        static encode(message: quantd.StateBlob.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+        static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.StateBlob & quantd.StateBlob.$Shape;
+    }
+
+    namespace StateBlob {
+        interface $Properties {
+            boundary?: (number|null);
+            chunk?: (number|null);
+            $unknowns?: Uint8Array[];
+        }
+        type $Shape = quantd.StateBlob.$Properties;
+    }
+
+    interface ILayerInputsBlob extends quantd.LayerInputsBlob.$Properties {
+    }
+
+    class LayerInputsBlob {
+        constructor(properties?: quantd.LayerInputsBlob.$Properties);
+        $unknowns?: Uint8Array[];
+        layer: number;
+        chunk: number;
+        static encode(message: quantd.LayerInputsBlob.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+        static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.LayerInputsBlob & quantd.LayerInputsBlob.$Shape;
+    }
+
+    namespace LayerInputsBlob {
+        interface $Properties {
+            layer?: (number|null);
+            chunk?: (number|null);
+            $unknowns?: Uint8Array[];
+        }
+        type $Shape = quantd.LayerInputsBlob.$Properties;
+    }
+
+    interface ISumsBlob extends quantd.SumsBlob.$Properties {
+    }
+
+    class SumsBlob {
+        constructor(properties?: quantd.SumsBlob.$Properties);
+        $unknowns?: Uint8Array[];
+        digest: Uint8Array;
+        static encode(message: quantd.SumsBlob.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+        static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.SumsBlob & quantd.SumsBlob.$Shape;
+    }
+
+    namespace SumsBlob {
+        interface $Properties {
+            digest?: (Uint8Array|null);
+            $unknowns?: Uint8Array[];
+        }
+        type $Shape = quantd.SumsBlob.$Properties;
     }
 
     interface IBlockReply extends quantd.BlockReply.$Properties {

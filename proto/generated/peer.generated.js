@@ -29,11 +29,18 @@ export const quantd = $root.quantd = (() => {
         Envelope.prototype.runClose = null;
         Envelope.prototype.members = null;
         Envelope.prototype.keyChange = null;
+        Envelope.prototype.stageLease = null;
+        Envelope.prototype.stageWorking = null;
+        Envelope.prototype.stageAnswer = null;
+        Envelope.prototype.stageKept = null;
+        Envelope.prototype.stateRelease = null;
+        Envelope.prototype.sumsHeld = null;
+        Envelope.prototype.sumsKept = null;
 
         let $oneOfFields;
 
         $Object.defineProperty(Envelope.prototype, "message", {
-            get: $util.oneOfGetter($oneOfFields = ["hello", "runOpen", "lease", "working", "answer", "kept", "runClose", "members", "keyChange"]),
+            get: $util.oneOfGetter($oneOfFields = ["hello", "runOpen", "lease", "working", "answer", "kept", "runClose", "members", "keyChange", "stageLease", "stageWorking", "stageAnswer", "stageKept", "stateRelease", "sumsHeld", "sumsKept"]),
             set: $util.oneOfSetter($oneOfFields)
         });
 
@@ -62,6 +69,20 @@ export const quantd = $root.quantd = (() => {
                 $root.quantd.MemberRecords.encode(message.members, writer.uint32(66).fork(), _depth + 1).ldelim();
             if (message.keyChange != null && $Object.hasOwnProperty.call(message, "keyChange"))
                 $root.quantd.KeyChange.encode(message.keyChange, writer.uint32(74).fork(), _depth + 1).ldelim();
+            if (message.stageLease != null && $Object.hasOwnProperty.call(message, "stageLease"))
+                $root.quantd.StageLease.encode(message.stageLease, writer.uint32(82).fork(), _depth + 1).ldelim();
+            if (message.stageWorking != null && $Object.hasOwnProperty.call(message, "stageWorking"))
+                $root.quantd.StageWorking.encode(message.stageWorking, writer.uint32(90).fork(), _depth + 1).ldelim();
+            if (message.stageAnswer != null && $Object.hasOwnProperty.call(message, "stageAnswer"))
+                $root.quantd.StageAnswer.encode(message.stageAnswer, writer.uint32(98).fork(), _depth + 1).ldelim();
+            if (message.stageKept != null && $Object.hasOwnProperty.call(message, "stageKept"))
+                $root.quantd.StageKept.encode(message.stageKept, writer.uint32(106).fork(), _depth + 1).ldelim();
+            if (message.stateRelease != null && $Object.hasOwnProperty.call(message, "stateRelease"))
+                $root.quantd.StateRelease.encode(message.stateRelease, writer.uint32(114).fork(), _depth + 1).ldelim();
+            if (message.sumsHeld != null && $Object.hasOwnProperty.call(message, "sumsHeld"))
+                $root.quantd.SumsHeld.encode(message.sumsHeld, writer.uint32(122).fork(), _depth + 1).ldelim();
+            if (message.sumsKept != null && $Object.hasOwnProperty.call(message, "sumsKept"))
+                $root.quantd.SumsKept.encode(message.sumsKept, writer.uint32(130).fork(), _depth + 1).ldelim();
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -156,6 +177,55 @@ export const quantd = $root.quantd = (() => {
                             break;
                         message.keyChange = $root.quantd.KeyChange.decode(reader, reader.size(), $undefined, _depth + 1, message.keyChange);
                         message.message = "keyChange";
+                        continue;
+                    }
+                case 10: {
+                        if (wireType !== 2)
+                            break;
+                        message.stageLease = $root.quantd.StageLease.decode(reader, reader.size(), $undefined, _depth + 1, message.stageLease);
+                        message.message = "stageLease";
+                        continue;
+                    }
+                case 11: {
+                        if (wireType !== 2)
+                            break;
+                        message.stageWorking = $root.quantd.StageWorking.decode(reader, reader.size(), $undefined, _depth + 1, message.stageWorking);
+                        message.message = "stageWorking";
+                        continue;
+                    }
+                case 12: {
+                        if (wireType !== 2)
+                            break;
+                        message.stageAnswer = $root.quantd.StageAnswer.decode(reader, reader.size(), $undefined, _depth + 1, message.stageAnswer);
+                        message.message = "stageAnswer";
+                        continue;
+                    }
+                case 13: {
+                        if (wireType !== 2)
+                            break;
+                        message.stageKept = $root.quantd.StageKept.decode(reader, reader.size(), $undefined, _depth + 1, message.stageKept);
+                        message.message = "stageKept";
+                        continue;
+                    }
+                case 14: {
+                        if (wireType !== 2)
+                            break;
+                        message.stateRelease = $root.quantd.StateRelease.decode(reader, reader.size(), $undefined, _depth + 1, message.stateRelease);
+                        message.message = "stateRelease";
+                        continue;
+                    }
+                case 15: {
+                        if (wireType !== 2)
+                            break;
+                        message.sumsHeld = $root.quantd.SumsHeld.decode(reader, reader.size(), $undefined, _depth + 1, message.sumsHeld);
+                        message.message = "sumsHeld";
+                        continue;
+                    }
+                case 16: {
+                        if (wireType !== 2)
+                            break;
+                        message.sumsKept = $root.quantd.SumsKept.decode(reader, reader.size(), $undefined, _depth + 1, message.sumsKept);
+                        message.message = "sumsKept";
                         continue;
                     }
                 }
@@ -1798,6 +1868,1003 @@ export const quantd = $root.quantd = (() => {
         return KeyChange;
     })();
 
+    quantd.StageLease = (function() {
+
+        const StageLease = function (properties) {
+            this.chunks = [];
+            this.collect = [];
+            this.inputs = [];
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        StageLease.prototype.run = $util.newBuffer([]);
+        StageLease.prototype.lease = 0;
+        StageLease.prototype.from = 0;
+        StageLease.prototype.to = 0;
+        StageLease.prototype.group = 0;
+        StageLease.prototype.chunks = $util.emptyArray;
+        StageLease.prototype.collect = $util.emptyArray;
+        StageLease.prototype.inputs = $util.emptyArray;
+        StageLease.prototype.description = $util.newBuffer([]);
+        StageLease.prototype.descriptionBytes = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+        StageLease.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.run != null && $Object.hasOwnProperty.call(message, "run") && message.run.length)
+                writer.uint32(10).bytes(message.run);
+            if (message.lease != null && $Object.hasOwnProperty.call(message, "lease") && message.lease !== 0)
+                writer.uint32(16).uint32(message.lease);
+            if (message.from != null && $Object.hasOwnProperty.call(message, "from") && message.from !== 0)
+                writer.uint32(24).uint32(message.from);
+            if (message.to != null && $Object.hasOwnProperty.call(message, "to") && message.to !== 0)
+                writer.uint32(32).uint32(message.to);
+            if (message.group != null && $Object.hasOwnProperty.call(message, "group") && message.group !== 0)
+                writer.uint32(40).uint32(message.group);
+            if (message.chunks != null && message.chunks.length)
+                writer.uint32(50).uint32s(message.chunks);
+            if (message.collect != null && message.collect.length)
+                writer.uint32(58).uint32s(message.collect);
+            if (message.inputs != null && message.inputs.length)
+                for (let i = 0; i < message.inputs.length; ++i)
+                    writer.uint32(66).string(message.inputs[i]);
+            if (message.description != null && $Object.hasOwnProperty.call(message, "description") && message.description.length)
+                writer.uint32(74).bytes(message.description);
+            if (message.descriptionBytes != null && $Object.hasOwnProperty.call(message, "descriptionBytes") && (typeof message.descriptionBytes === "object" ? message.descriptionBytes.low || message.descriptionBytes.high : message.descriptionBytes !== 0))
+                writer.uint32(80).uint64(message.descriptionBytes);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        StageLease.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.quantd.StageLease();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.bytes()).length)
+                            message.run = value;
+                        else
+                            delete message.run;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.lease = value;
+                        else
+                            delete message.lease;
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.from = value;
+                        else
+                            delete message.from;
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.to = value;
+                        else
+                            delete message.to;
+                        continue;
+                    }
+                case 5: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.group = value;
+                        else
+                            delete message.group;
+                        continue;
+                    }
+                case 6: {
+                        if (wireType === 2) {
+                            if (!(message.chunks && message.chunks.length))
+                                message.chunks = [];
+                            reader.uint32s(message.chunks);
+                            continue;
+                        }
+                        if (wireType !== 0)
+                            break;
+                        if (!(message.chunks && message.chunks.length))
+                            message.chunks = [];
+                        message.chunks.push(reader.uint32());
+                        continue;
+                    }
+                case 7: {
+                        if (wireType === 2) {
+                            if (!(message.collect && message.collect.length))
+                                message.collect = [];
+                            reader.uint32s(message.collect);
+                            continue;
+                        }
+                        if (wireType !== 0)
+                            break;
+                        if (!(message.collect && message.collect.length))
+                            message.collect = [];
+                        message.collect.push(reader.uint32());
+                        continue;
+                    }
+                case 8: {
+                        if (wireType !== 2)
+                            break;
+                        if (!(message.inputs && message.inputs.length))
+                            message.inputs = [];
+                        message.inputs.push(reader.stringVerify());
+                        continue;
+                    }
+                case 9: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.bytes()).length)
+                            message.description = value;
+                        else
+                            delete message.description;
+                        continue;
+                    }
+                case 10: {
+                        if (wireType !== 0)
+                            break;
+                        if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                            message.descriptionBytes = value;
+                        else
+                            delete message.descriptionBytes;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return StageLease;
+    })();
+
+    quantd.StageWorking = (function() {
+
+        const StageWorking = function (properties) {
+            this.leases = [];
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        StageWorking.prototype.run = $util.newBuffer([]);
+        StageWorking.prototype.leases = $util.emptyArray;
+        StageWorking.prototype.passed = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+        StageWorking.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.run != null && $Object.hasOwnProperty.call(message, "run") && message.run.length)
+                writer.uint32(10).bytes(message.run);
+            if (message.leases != null && message.leases.length)
+                writer.uint32(18).uint32s(message.leases);
+            if (message.passed != null && $Object.hasOwnProperty.call(message, "passed") && (typeof message.passed === "object" ? message.passed.low || message.passed.high : message.passed !== 0))
+                writer.uint32(24).uint64(message.passed);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        StageWorking.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.quantd.StageWorking();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.bytes()).length)
+                            message.run = value;
+                        else
+                            delete message.run;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType === 2) {
+                            if (!(message.leases && message.leases.length))
+                                message.leases = [];
+                            reader.uint32s(message.leases);
+                            continue;
+                        }
+                        if (wireType !== 0)
+                            break;
+                        if (!(message.leases && message.leases.length))
+                            message.leases = [];
+                        message.leases.push(reader.uint32());
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 0)
+                            break;
+                        if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                            message.passed = value;
+                        else
+                            delete message.passed;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return StageWorking;
+    })();
+
+    quantd.StageAnswer = (function() {
+
+        const StageAnswer = function (properties) {
+            this.bad = [];
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        StageAnswer.prototype.run = $util.newBuffer([]);
+        StageAnswer.prototype.lease = 0;
+        StageAnswer.prototype.bad = $util.emptyArray;
+        StageAnswer.prototype.fault = null;
+        StageAnswer.prototype.declined = null;
+
+        let $oneOfFields;
+
+        // Virtual OneOf for proto3 optional field
+        $Object.defineProperty(StageAnswer.prototype, "_declined", {
+            get: $util.oneOfGetter($oneOfFields = ["declined"]),
+            set: $util.oneOfSetter($oneOfFields)
+        });
+
+        StageAnswer.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.run != null && $Object.hasOwnProperty.call(message, "run") && message.run.length)
+                writer.uint32(10).bytes(message.run);
+            if (message.lease != null && $Object.hasOwnProperty.call(message, "lease") && message.lease !== 0)
+                writer.uint32(16).uint32(message.lease);
+            if (message.bad != null && message.bad.length)
+                writer.uint32(26).uint32s(message.bad);
+            if (message.fault != null && $Object.hasOwnProperty.call(message, "fault"))
+                $root.quantd.Fault.encode(message.fault, writer.uint32(34).fork(), _depth + 1).ldelim();
+            if (message.declined != null && $Object.hasOwnProperty.call(message, "declined"))
+                writer.uint32(42).string(message.declined);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        StageAnswer.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.quantd.StageAnswer();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.bytes()).length)
+                            message.run = value;
+                        else
+                            delete message.run;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.lease = value;
+                        else
+                            delete message.lease;
+                        continue;
+                    }
+                case 3: {
+                        if (wireType === 2) {
+                            if (!(message.bad && message.bad.length))
+                                message.bad = [];
+                            reader.uint32s(message.bad);
+                            continue;
+                        }
+                        if (wireType !== 0)
+                            break;
+                        if (!(message.bad && message.bad.length))
+                            message.bad = [];
+                        message.bad.push(reader.uint32());
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 2)
+                            break;
+                        message.fault = $root.quantd.Fault.decode(reader, reader.size(), $undefined, _depth + 1, message.fault);
+                        continue;
+                    }
+                case 5: {
+                        if (wireType !== 2)
+                            break;
+                        message.declined = reader.stringVerify();
+                        message._declined = "declined";
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return StageAnswer;
+    })();
+
+    quantd.StageKept = (function() {
+
+        const StageKept = function (properties) {
+            this.leases = [];
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        StageKept.prototype.run = $util.newBuffer([]);
+        StageKept.prototype.leases = $util.emptyArray;
+
+        StageKept.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.run != null && $Object.hasOwnProperty.call(message, "run") && message.run.length)
+                writer.uint32(10).bytes(message.run);
+            if (message.leases != null && message.leases.length)
+                writer.uint32(18).uint32s(message.leases);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        StageKept.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.quantd.StageKept();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.bytes()).length)
+                            message.run = value;
+                        else
+                            delete message.run;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType === 2) {
+                            if (!(message.leases && message.leases.length))
+                                message.leases = [];
+                            reader.uint32s(message.leases);
+                            continue;
+                        }
+                        if (wireType !== 0)
+                            break;
+                        if (!(message.leases && message.leases.length))
+                            message.leases = [];
+                        message.leases.push(reader.uint32());
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return StageKept;
+    })();
+
+    quantd.StateRelease = (function() {
+
+        const StateRelease = function (properties) {
+            this.chunks = [];
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        StateRelease.prototype.run = $util.newBuffer([]);
+        StateRelease.prototype.boundary = 0;
+        StateRelease.prototype.chunks = $util.emptyArray;
+
+        StateRelease.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.run != null && $Object.hasOwnProperty.call(message, "run") && message.run.length)
+                writer.uint32(10).bytes(message.run);
+            if (message.boundary != null && $Object.hasOwnProperty.call(message, "boundary") && message.boundary !== 0)
+                writer.uint32(16).uint32(message.boundary);
+            if (message.chunks != null && message.chunks.length)
+                writer.uint32(26).uint32s(message.chunks);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        StateRelease.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.quantd.StateRelease();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.bytes()).length)
+                            message.run = value;
+                        else
+                            delete message.run;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.boundary = value;
+                        else
+                            delete message.boundary;
+                        continue;
+                    }
+                case 3: {
+                        if (wireType === 2) {
+                            if (!(message.chunks && message.chunks.length))
+                                message.chunks = [];
+                            reader.uint32s(message.chunks);
+                            continue;
+                        }
+                        if (wireType !== 0)
+                            break;
+                        if (!(message.chunks && message.chunks.length))
+                            message.chunks = [];
+                        message.chunks.push(reader.uint32());
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return StateRelease;
+    })();
+
+    quantd.HeldSums = (function() {
+
+        const HeldSums = function (properties) {
+            this.groups = [];
+            this.leftOut = [];
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        HeldSums.prototype.layer = 0;
+        HeldSums.prototype.groups = $util.emptyArray;
+        HeldSums.prototype.leftOut = $util.emptyArray;
+        HeldSums.prototype.digest = $util.newBuffer([]);
+        HeldSums.prototype.bytes = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+        HeldSums.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.layer != null && $Object.hasOwnProperty.call(message, "layer") && message.layer !== 0)
+                writer.uint32(8).uint32(message.layer);
+            if (message.groups != null && message.groups.length)
+                writer.uint32(18).uint32s(message.groups);
+            if (message.leftOut != null && message.leftOut.length)
+                writer.uint32(26).uint32s(message.leftOut);
+            if (message.digest != null && $Object.hasOwnProperty.call(message, "digest") && message.digest.length)
+                writer.uint32(34).bytes(message.digest);
+            if (message.bytes != null && $Object.hasOwnProperty.call(message, "bytes") && (typeof message.bytes === "object" ? message.bytes.low || message.bytes.high : message.bytes !== 0))
+                writer.uint32(40).uint64(message.bytes);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        HeldSums.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.quantd.HeldSums();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.layer = value;
+                        else
+                            delete message.layer;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType === 2) {
+                            if (!(message.groups && message.groups.length))
+                                message.groups = [];
+                            reader.uint32s(message.groups);
+                            continue;
+                        }
+                        if (wireType !== 0)
+                            break;
+                        if (!(message.groups && message.groups.length))
+                            message.groups = [];
+                        message.groups.push(reader.uint32());
+                        continue;
+                    }
+                case 3: {
+                        if (wireType === 2) {
+                            if (!(message.leftOut && message.leftOut.length))
+                                message.leftOut = [];
+                            reader.uint32s(message.leftOut);
+                            continue;
+                        }
+                        if (wireType !== 0)
+                            break;
+                        if (!(message.leftOut && message.leftOut.length))
+                            message.leftOut = [];
+                        message.leftOut.push(reader.uint32());
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.bytes()).length)
+                            message.digest = value;
+                        else
+                            delete message.digest;
+                        continue;
+                    }
+                case 5: {
+                        if (wireType !== 0)
+                            break;
+                        if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                            message.bytes = value;
+                        else
+                            delete message.bytes;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return HeldSums;
+    })();
+
+    quantd.SumsHeld = (function() {
+
+        const SumsHeld = function (properties) {
+            this.sums = [];
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        SumsHeld.prototype.run = $util.newBuffer([]);
+        SumsHeld.prototype.sums = $util.emptyArray;
+
+        SumsHeld.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.run != null && $Object.hasOwnProperty.call(message, "run") && message.run.length)
+                writer.uint32(10).bytes(message.run);
+            if (message.sums != null && message.sums.length)
+                for (let i = 0; i < message.sums.length; ++i)
+                    $root.quantd.HeldSums.encode(message.sums[i], writer.uint32(18).fork(), _depth + 1).ldelim();
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        SumsHeld.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.quantd.SumsHeld();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.bytes()).length)
+                            message.run = value;
+                        else
+                            delete message.run;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 2)
+                            break;
+                        if (!(message.sums && message.sums.length))
+                            message.sums = [];
+                        message.sums.push($root.quantd.HeldSums.decode(reader, reader.size(), $undefined, _depth + 1));
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return SumsHeld;
+    })();
+
+    quantd.SumsKept = (function() {
+
+        const SumsKept = function (properties) {
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        SumsKept.prototype.run = $util.newBuffer([]);
+        SumsKept.prototype.digests = $util.newBuffer([]);
+
+        SumsKept.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.run != null && $Object.hasOwnProperty.call(message, "run") && message.run.length)
+                writer.uint32(10).bytes(message.run);
+            if (message.digests != null && $Object.hasOwnProperty.call(message, "digests") && message.digests.length)
+                writer.uint32(18).bytes(message.digests);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        SumsKept.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.quantd.SumsKept();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.bytes()).length)
+                            message.run = value;
+                        else
+                            delete message.run;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.bytes()).length)
+                            message.digests = value;
+                        else
+                            delete message.digests;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return SumsKept;
+    })();
+
     quantd.BlockRequest = (function() {
 
         const BlockRequest = function (properties) {
@@ -1811,6 +2878,11 @@ export const quantd = $root.quantd = (() => {
         BlockRequest.prototype.source = null;
         BlockRequest.prototype.blockRun = null;
         BlockRequest.prototype.importance = null;
+        BlockRequest.prototype.description = null;
+        BlockRequest.prototype.layerLeaves = null;
+        BlockRequest.prototype.state = null;
+        BlockRequest.prototype.layerInputs = null;
+        BlockRequest.prototype.sums = null;
         BlockRequest.prototype.blobBytes = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
         BlockRequest.prototype.offset = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
         BlockRequest.prototype.bytes = 0;
@@ -1819,7 +2891,7 @@ export const quantd = $root.quantd = (() => {
         let $oneOfFields;
 
         $Object.defineProperty(BlockRequest.prototype, "blob", {
-            get: $util.oneOfGetter($oneOfFields = ["source", "blockRun", "importance"]),
+            get: $util.oneOfGetter($oneOfFields = ["source", "blockRun", "importance", "description", "layerLeaves", "state", "layerInputs", "sums"]),
             set: $util.oneOfSetter($oneOfFields)
         });
 
@@ -1846,6 +2918,16 @@ export const quantd = $root.quantd = (() => {
                 writer.uint32(56).uint32(message.bytes);
             if (message.digestKnown != null && $Object.hasOwnProperty.call(message, "digestKnown") && message.digestKnown !== false)
                 writer.uint32(64).bool(message.digestKnown);
+            if (message.description != null && $Object.hasOwnProperty.call(message, "description"))
+                $root.quantd.DescriptionBlob.encode(message.description, writer.uint32(74).fork(), _depth + 1).ldelim();
+            if (message.layerLeaves != null && $Object.hasOwnProperty.call(message, "layerLeaves"))
+                $root.quantd.LayerLeavesBlob.encode(message.layerLeaves, writer.uint32(82).fork(), _depth + 1).ldelim();
+            if (message.state != null && $Object.hasOwnProperty.call(message, "state"))
+                $root.quantd.StateBlob.encode(message.state, writer.uint32(90).fork(), _depth + 1).ldelim();
+            if (message.layerInputs != null && $Object.hasOwnProperty.call(message, "layerInputs"))
+                $root.quantd.LayerInputsBlob.encode(message.layerInputs, writer.uint32(98).fork(), _depth + 1).ldelim();
+            if (message.sums != null && $Object.hasOwnProperty.call(message, "sums"))
+                $root.quantd.SumsBlob.encode(message.sums, writer.uint32(106).fork(), _depth + 1).ldelim();
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -1907,6 +2989,41 @@ export const quantd = $root.quantd = (() => {
                             break;
                         message.importance = $root.quantd.ImportanceBlob.decode(reader, reader.size(), $undefined, _depth + 1, message.importance);
                         message.blob = "importance";
+                        continue;
+                    }
+                case 9: {
+                        if (wireType !== 2)
+                            break;
+                        message.description = $root.quantd.DescriptionBlob.decode(reader, reader.size(), $undefined, _depth + 1, message.description);
+                        message.blob = "description";
+                        continue;
+                    }
+                case 10: {
+                        if (wireType !== 2)
+                            break;
+                        message.layerLeaves = $root.quantd.LayerLeavesBlob.decode(reader, reader.size(), $undefined, _depth + 1, message.layerLeaves);
+                        message.blob = "layerLeaves";
+                        continue;
+                    }
+                case 11: {
+                        if (wireType !== 2)
+                            break;
+                        message.state = $root.quantd.StateBlob.decode(reader, reader.size(), $undefined, _depth + 1, message.state);
+                        message.blob = "state";
+                        continue;
+                    }
+                case 12: {
+                        if (wireType !== 2)
+                            break;
+                        message.layerInputs = $root.quantd.LayerInputsBlob.decode(reader, reader.size(), $undefined, _depth + 1, message.layerInputs);
+                        message.blob = "layerInputs";
+                        continue;
+                    }
+                case 13: {
+                        if (wireType !== 2)
+                            break;
+                        message.sums = $root.quantd.SumsBlob.decode(reader, reader.size(), $undefined, _depth + 1, message.sums);
+                        message.blob = "sums";
                         continue;
                     }
                 case 5: {
@@ -2221,6 +3338,440 @@ export const quantd = $root.quantd = (() => {
         };
 
         return ImportanceBlob;
+    })();
+
+    quantd.DescriptionBlob = (function() {
+
+        const DescriptionBlob = function (properties) {
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        DescriptionBlob.prototype.digest = $util.newBuffer([]);
+
+        DescriptionBlob.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.digest != null && $Object.hasOwnProperty.call(message, "digest") && message.digest.length)
+                writer.uint32(10).bytes(message.digest);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        DescriptionBlob.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.quantd.DescriptionBlob();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.bytes()).length)
+                            message.digest = value;
+                        else
+                            delete message.digest;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return DescriptionBlob;
+    })();
+
+    quantd.LayerLeavesBlob = (function() {
+
+        const LayerLeavesBlob = function (properties) {
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        LayerLeavesBlob.prototype.layer = 0;
+
+        LayerLeavesBlob.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.layer != null && $Object.hasOwnProperty.call(message, "layer") && message.layer !== 0)
+                writer.uint32(8).uint32(message.layer);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        LayerLeavesBlob.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.quantd.LayerLeavesBlob();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.layer = value;
+                        else
+                            delete message.layer;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return LayerLeavesBlob;
+    })();
+
+    quantd.StateBlob = (function() {
+
+        const StateBlob = function (properties) {
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        StateBlob.prototype.boundary = 0;
+        StateBlob.prototype.chunk = 0;
+
+        StateBlob.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.boundary != null && $Object.hasOwnProperty.call(message, "boundary") && message.boundary !== 0)
+                writer.uint32(8).uint32(message.boundary);
+            if (message.chunk != null && $Object.hasOwnProperty.call(message, "chunk") && message.chunk !== 0)
+                writer.uint32(16).uint32(message.chunk);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        StateBlob.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.quantd.StateBlob();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.boundary = value;
+                        else
+                            delete message.boundary;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.chunk = value;
+                        else
+                            delete message.chunk;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return StateBlob;
+    })();
+
+    quantd.LayerInputsBlob = (function() {
+
+        const LayerInputsBlob = function (properties) {
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        LayerInputsBlob.prototype.layer = 0;
+        LayerInputsBlob.prototype.chunk = 0;
+
+        LayerInputsBlob.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.layer != null && $Object.hasOwnProperty.call(message, "layer") && message.layer !== 0)
+                writer.uint32(8).uint32(message.layer);
+            if (message.chunk != null && $Object.hasOwnProperty.call(message, "chunk") && message.chunk !== 0)
+                writer.uint32(16).uint32(message.chunk);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        LayerInputsBlob.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.quantd.LayerInputsBlob();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.layer = value;
+                        else
+                            delete message.layer;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.chunk = value;
+                        else
+                            delete message.chunk;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return LayerInputsBlob;
+    })();
+
+    quantd.SumsBlob = (function() {
+
+        const SumsBlob = function (properties) {
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        SumsBlob.prototype.digest = $util.newBuffer([]);
+
+        SumsBlob.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.digest != null && $Object.hasOwnProperty.call(message, "digest") && message.digest.length)
+                writer.uint32(10).bytes(message.digest);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        SumsBlob.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.quantd.SumsBlob();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.bytes()).length)
+                            message.digest = value;
+                        else
+                            delete message.digest;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return SumsBlob;
     })();
 
     quantd.BlockReply = (function() {

@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from 'vitest';
-import type { MemberRole, PeerId } from '../../../proto/peer-messages.ts';
+import type { MemberRole, PeerId, SumsHeld } from '../../../proto/peer-messages.ts';
 import { connected, madeIdentities, madeNode, until } from './made-nodes.ts';
 import type { PeerNode } from './peer-node.ts';
 
@@ -52,6 +52,28 @@ test('hints go on through members, and only theirs are heard', async () => {
   middle.gossip('sums', bytes('from the middle'));
   await until(() => heard.at(-1) === `${b.peer} from the middle`);
   stop();
+});
+// Goal: a hint reaches members as a message, and noise on its topic reaches nobody.
+test('a hint on the port is a message', async () => {
+  const ids = await madeIdentities(2);
+  const [a, b] = ids;
+  if (!a || !b) throw new Error('two identities');
+  const first = await madeNode(a, ids);
+  const second = await madeNode(b, ids);
+  nodes.push(first, second);
+  first.keep(b.peer, second.addresses());
+  await connected(first, b.peer);
+  const heard: [PeerId, SumsHeld][] = [];
+  first.network.listen({ hint: () => undefined });
+  second.network.listen({ hint: (from, message) => heard.push([from, message]) });
+  const digest = new Uint8Array(32).fill(7);
+  const sums = [{ layer: 3, groups: [0, 2], leftOut: [], digest, bytes: 64 }];
+  const message: SumsHeld = { kind: 'sums-held', run: 'ab'.repeat(16), sums };
+  first.gossip('quantd/sums/1', bytes('no message'));
+  const say = setInterval(() => first.network.hint(message), 50);
+  await until(() => heard.length > 0);
+  clearInterval(say);
+  expect(heard[0]).toEqual([a.peer, message]);
 });
 
 test('gossip longer than a frame is a bug of ours', async () => {

@@ -9,7 +9,8 @@
 
 import type { Stream } from '@libp2p/interface';
 import { assert } from '../../../proto/assert.ts';
-import type { BlobName, PeerId, PeerMessage } from '../../../proto/peer-messages.ts';
+import { decodePeerMessage, encodePeerMessage } from '../../../proto/peer-codec.ts';
+import type { BlobName, PeerId, PeerMessage, SumsHeld } from '../../../proto/peer-messages.ts';
 import { LEAF_BYTES } from '../../../proto/peer-messages.ts';
 import type { BlobProvider, ConnectedPeer, Network, NetworkListener } from '../../ports.ts';
 import { pullBlob } from './blob-pull.ts';
@@ -33,6 +34,8 @@ export type {
   NodeCounters,
   NodeOptions,
 } from './node-options.ts';
+
+const HINT_TOPIC = 'quantd/sums/1';
 
 type DiscoveryHandler = (peer: PeerId, addresses: readonly string[]) => void;
 
@@ -205,12 +208,27 @@ export class PeerNode {
     this.#unguard();
   }
 
+  #listen(listener: NetworkListener): () => void {
+    const stop = this.#links.listen(listener);
+    const { hint } = listener;
+    if (hint === undefined) return stop;
+    const stopHints = this.#gossip.on(HINT_TOPIC, (from, bytes) => {
+      const message = decodeHint(bytes);
+      if (message !== undefined) hint.call(listener, from, message);
+    });
+    return () => {
+      stop();
+      stopHints();
+    };
+  }
+
   #port(sha256: NodeOptions['sha256']): Network {
     return {
       self: this.self,
       peers: (): readonly ConnectedPeer[] => this.#links.peers(),
-      listen: (listener: NetworkListener) => this.#links.listen(listener),
+      listen: (listener: NetworkListener) => this.#listen(listener),
       send: (to: PeerId, message: PeerMessage) => this.#links.send(to, message),
+      hint: (message: SumsHeld) => this.#gossip.say(HINT_TOPIC, encodePeerMessage(message)),
       serve: (provider: BlobProvider) => this.#server.serve(provider),
       pull: async (
         sources: readonly PeerId[],
@@ -233,6 +251,16 @@ export class PeerNode {
         });
       },
     };
+  }
+}
+
+/** A hint is a message of the control stream; whatever else is said on the topic is not heard. */
+function decodeHint(bytes: Uint8Array): SumsHeld | undefined {
+  try {
+    const message = decodePeerMessage(bytes);
+    return message.kind === 'sums-held' ? message : undefined;
+  } catch {
+    return undefined;
   }
 }
 
