@@ -123,7 +123,7 @@ function config(spec: CheckpointSpec): object {
     architectures: ['Gemma4ForConditionalGeneration'],
     model_type: 'gemma4',
     text_config: text,
-    tie_word_embeddings: true,
+    tie_word_embeddings: spec.untied !== true,
     dtype,
     ...ids,
   };
@@ -147,7 +147,7 @@ function textConfig(spec: CheckpointSpec): object {
     top_k_experts: experts?.used ?? null,
     moe_intermediate_size: experts?.width ?? null,
     vocab_size: spec.vocabulary,
-    sliding_window: 8,
+    sliding_window: spec.window ?? 8,
     layer_types: [...spec.layers].map((kind) =>
       kind === 'F' ? 'full_attention' : 'sliding_attention',
     ),
@@ -163,7 +163,7 @@ function textConfig(spec: CheckpointSpec): object {
     rms_norm_eps: 1e-6,
     hidden_activation: 'gelu_pytorch_tanh',
     max_position_embeddings: 512,
-    tie_word_embeddings: true,
+    tie_word_embeddings: spec.untied !== true,
     hidden_size_per_layer_input: perLayer?.width ?? 0,
     num_kv_shared_layers: perLayer?.sharedLayers ?? 0,
     vocab_size_per_layer_input: spec.vocabulary,

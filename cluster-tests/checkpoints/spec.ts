@@ -51,6 +51,10 @@ export interface CheckpointSpec {
   readonly textOnly?: boolean;
   /** Adds `lm_head.weight`, a copy of the embeddings. */
   readonly headCopy?: boolean;
+  /** Adds `lm_head.weight` with weights of its own, and says so. */
+  readonly untied?: boolean;
+  /** How many tokens a sliding layer sees, with the token itself; 8 unless told otherwise. */
+  readonly window?: number;
   /** Zero rows, zero and constant runs, outliers and tiny values among the weights. */
   readonly rough?: boolean;
 }

@@ -40,11 +40,13 @@ export function listTensors(spec: CheckpointSpec): TensorSpec[] {
   const inLayers = [...layers].flatMap((_, index) =>
     listLayer(spec, index, `${model}layers.${index}.`),
   );
-  const head = { ...embeddings, name: 'lm_head.weight', copyOf: embeddings.name };
+  const copy = { ...embeddings, name: 'lm_head.weight', copyOf: embeddings.name };
+  const head = draw.matrix('lm_head.weight', [vocabulary, hidden], 0.06);
   return [
     ...top,
     ...inLayers,
-    ...(spec.headCopy === true ? [head] : []),
+    ...(spec.headCopy === true ? [copy] : []),
+    ...(spec.untied === true ? [head] : []),
     ...(spec.vision === true ? listVision(spec) : []),
   ];
 }
