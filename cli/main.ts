@@ -3,22 +3,29 @@
  */
 
 import { resolve } from 'node:path';
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
 import { EVENT_VERSION } from '../proto/api.ts';
 import { exitCodes } from '../proto/fault.ts';
 import type { RunRequest } from '../proto/requests.ts';
+import {
+  type CalibrationOptions,
+  calibrationOf,
+  withCalibrationOptions,
+} from './calibration-options.ts';
 import { ReportedFault } from './client.ts';
 import { addClusterCommands } from './cluster-commands.ts';
 import { type ConnectOptions, connect, dataDirectory, findDaemon } from './daemon.ts';
 import { renderFault } from './fault-view.ts';
+import { addImatrixCommand, type ImatrixOptions, imatrixRequest } from './imatrix-command.ts';
 import { renderInspect } from './inspect-view.ts';
+import { collect, layers, list } from './option-values.ts';
 import { showRun } from './run-command.ts';
 import { renderStatus } from './status-view.ts';
 
 declare const QUANTD_VERSION: string;
 
 type Shared = ConnectOptions & { json?: boolean; maxBufferSize?: string };
-interface QuantizeOptions extends Shared {
+interface QuantizeOptions extends Shared, CalibrationOptions {
   type: string[];
   out: string;
   name?: string;
@@ -59,21 +66,6 @@ const program = new Command('quantd')
 const dataOption = (): Option =>
   new Option('--data <dir>', "the daemon's data directory").env('QUANTD_DATA');
 const jsonOption = (): Option => new Option('--json', 'print one JSON object a line');
-const list = (text: string, before: string[]): string[] => [
-  ...before,
-  ...text
-    .split(',')
-    .map((part) => part.trim())
-    .filter((part) => part !== ''),
-];
-const layers = (text: string, before: number[]): number[] => [
-  ...before,
-  ...list(text, []).map((part) => {
-    if (/^\d{1,6}$/.test(part)) return Number(part);
-    throw new InvalidArgumentError(`${JSON.stringify(part)} is no number of a layer.`);
-  }),
-];
-const collect = (text: string, before: string[]): string[] => [...before, text];
 
 function withDaemonOptions(command: Command): Command {
   return command
@@ -85,7 +77,7 @@ function withDaemonOptions(command: Command): Command {
     .addOption(jsonOption());
 }
 
-withDaemonOptions(
+const quantize = withCalibrationOptions(
   program
     .command('quantize')
     .description('make a GGUF of each type from a checkpoint or another GGUF')
@@ -110,7 +102,9 @@ withDaemonOptions(
     .option('--allow-requantize', 'quantize tensors of a GGUF that are quantized already')
     .option('--keep-split', 'split each output where the GGUF is split')
     .option('--prune-layers <numbers>', 'leave layers out, counted from 0: 20,21', layers, [])
-    .option('--imatrix <file>', 'importance matrix of llama-imatrix, .gguf or .dat')
+    .addOption(
+      new Option('--imatrix <file>', 'importance matrix, .gguf or .dat').conflicts('calibration'),
+    )
     .option('--include-weights <part>', 'use only its entries with this name part', collect, [])
     .option('--exclude-weights <part>', 'use no entry with this name part', collect, [])
     .option(
@@ -122,7 +116,8 @@ withDaemonOptions(
     .option('--dry-run', 'say what would be made, and how large; make nothing')
     .option('--plan', 'the same, and which machine of the cluster would make how much')
     .option('--compat <tool>', 'llama-quantize: the header too is what that tool writes'),
-).action((source: string, options: QuantizeOptions) =>
+);
+withDaemonOptions(quantize).action((source: string, options: QuantizeOptions) =>
   runRequest(options, {
     kind: 'quantize',
     source: resolve(source),
@@ -142,6 +137,7 @@ withDaemonOptions(
       options.imatrix === undefined
         ? undefined
         : { path: resolve(options.imatrix), given: options.imatrix },
+    calibration: calibrationOf(options, false, quantize),
     includeWeights: options.includeWeights,
     excludeWeights: options.excludeWeights,
     overrideKv: options.overrideKv,
@@ -168,6 +164,11 @@ withDaemonOptions(
     name: options.name,
     overwrite: options.overwrite ?? false,
   }),
+);
+
+const imatrix = addImatrixCommand(program);
+withDaemonOptions(imatrix).action((source: string, options: Shared & ImatrixOptions) =>
+  runRequest(options, imatrixRequest(source, options, imatrix)),
 );
 
 program

@@ -10,6 +10,12 @@ import type { RunRequest } from '../proto/requests.ts';
 import type { Client } from './client.ts';
 import { renderFault } from './fault-view.ts';
 import {
+  renderCalibration,
+  renderCoverage,
+  renderImatrix,
+  renderPerplexity,
+} from './measure-view.ts';
+import {
   renderDone,
   renderOutputs,
   renderPlacement,
@@ -86,6 +92,7 @@ class TextView implements View {
   readonly #outputs: Extract<RunEvent, { type: 'output' }>[] = [];
   #files: readonly string[] = [];
   #plainMs = Date.now();
+  #hasMatrix = false;
 
   constructor(screen: Screen) {
     this.#screen = screen;
@@ -107,15 +114,24 @@ class TextView implements View {
       case 'progress':
         this.#progress(event);
         break;
+      case 'calibration':
+        this.#lines(renderCalibration(event));
+        break;
+      case 'coverage':
+        this.#lines(renderCoverage(event));
+        break;
+      case 'perplexity':
+        this.#lines([renderPerplexity(event)]);
+        break;
+      case 'imatrix':
+        this.#hasMatrix = true;
+        this.#lines(renderImatrix(event));
+        break;
       case 'output':
         this.#outputs.push(event);
         break;
       case 'done':
-        if (event.outputs === 0) this.#lines(['dry run: nothing was made']);
-        else {
-          const files = renderOutputs(this.#inOrder());
-          this.#lines(['', ...files, '', ...renderWork(event), renderDone(event)]);
-        }
+        this.#lines(this.#ending(event));
         break;
       case 'fault':
         this.#bar?.clear();
@@ -127,6 +143,12 @@ class TextView implements View {
   end(): void {
     this.#bar?.clear();
     this.#bar?.done();
+  }
+
+  #ending(event: Extract<RunEvent, { type: 'done' }>): string[] {
+    if (event.outputs === 0 && !this.#hasMatrix) return ['dry run: nothing was made'];
+    const files = event.outputs === 0 ? [] : ['', ...renderOutputs(this.#inOrder())];
+    return [...files, '', ...renderWork(event), renderDone(event)];
   }
 
   /** As the user named the types, whichever was finished first. */

@@ -59,6 +59,7 @@ function hereText({ threads, isa }: EventOf<'plan'>): string {
 
 const stages = {
   fingerprint: 'hashing the source',
+  measure: 'measuring',
   quantize: 'quantizing',
   verify: 'reading back',
 } as const;
@@ -73,10 +74,15 @@ export function renderProgress(progress: EventOf<'progress'>, width: number): st
     stages[progress.stage].padEnd(18),
     `[${'#'.repeat(filled)}${'.'.repeat(BAR_WIDTH - filled)}]`,
     `${(share * 100).toFixed(0).padStart(3)} %`,
-    `${bytesText(bytesPerSecond)}/s`,
+    progress.stage === 'measure' ? stepsText(progress) : `${bytesText(bytesPerSecond)}/s`,
     secondsLeft === undefined ? '' : `${secondsText(secondsLeft)} left`,
   ];
   return parts.join('  ').trimEnd().slice(0, width);
+}
+
+/** Of a stage that counts chunks that have passed a layer. */
+function stepsText({ bytesDone, bytesTotal, bytesPerSecond }: EventOf<'progress'>): string {
+  return `${bytesDone} of ${bytesTotal} steps  ${bytesPerSecond}/s`;
 }
 
 export function renderOutputs(outputs: readonly EventOf<'output'>[]): string[] {

@@ -33,6 +33,7 @@ async function main(): Promise<void> {
   const buildDirectory = dirname(fileURLToPath(import.meta.url));
   const settings = parseSettings(process.argv.slice(2), process.env, {
     addonPath: join(buildDirectory, 'kernels', 'quantd.node'),
+    defaultText: join(buildDirectory, 'texts', 'calibration.txt'),
     version: QUANTD_VERSION,
   });
   await mkdir(settings.dataDirectory, { recursive: true, mode: 0o700 });

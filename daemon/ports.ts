@@ -250,6 +250,36 @@ export interface OutputFile {
   close(): Promise<void>;
 }
 
+/** What of a model's vocabulary decides how text is cut into tokens. */
+export interface TextVocabulary {
+  /** Id to text; a space is written ▁, a byte without a token of its own <0xHH>. */
+  readonly tokens: readonly string[];
+  /** `left right`, the first one applied first. */
+  readonly merges: readonly string[];
+  /** Tokens that are cut out before anything is merged. */
+  readonly specials: readonly {
+    readonly id: number;
+    readonly text: string;
+    /** Cut out of any text; the others only where special tokens are parsed. */
+    readonly always: boolean;
+  }[];
+}
+
+/** Cuts text into tokens; whether the names of special tokens become those was chosen before. */
+export interface TextTokenizer {
+  /**
+   * The ids, without bos. Gives way to other work between pieces.
+   * @throws FaultError where a run of characters is too long to be cut
+   */
+  encode(text: string, signal?: AbortSignal): Promise<Int32Array>;
+}
+
+/** Frames conversations as the model was trained on them. */
+export interface ChatTemplate {
+  /** @throws FaultError where the template refuses the messages, or takes too much time or room */
+  render(messages: readonly { readonly role: string; readonly content: string }[]): string;
+}
+
 export interface Clock {
   /** Milliseconds that never jump; the zero is arbitrary. */
   now(): number;

@@ -9,9 +9,11 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { RunEvent, Status } from '../proto/api.ts';
 import type { InspectReport } from '../proto/inspect.ts';
 import type { RunRequest } from '../proto/requests.ts';
+import { openChatTemplate } from './adapters/chat-template.ts';
 import type { Addon } from './adapters/kernels.ts';
 import { openOutputDirectory } from './adapters/output-files.ts';
 import { openSource, openSourceFile } from './adapters/source-directory.ts';
+import { openTextTokenizer } from './adapters/text-tokenizer.ts';
 import type { Sha256 } from './core/plan/unit-id.ts';
 import type { Clock, LocalService, Network } from './ports.ts';
 import { Costs } from './roles/costs.ts';
@@ -68,6 +70,9 @@ export class Service implements LocalService {
           digestCache: join(settings.dataDirectory, 'source-digests.json'),
         }),
       openFile: openSourceFile,
+      openTokenizer: openTextTokenizer,
+      openTemplate: openChatTemplate,
+      defaultText: settings.defaultText,
       openOutputs: (directory) => openOutputDirectory(directory, kernels),
       kernels,
       sha256,

@@ -35,6 +35,8 @@ export interface Settings {
   /** Started by a command for its own length: ends when standard input does. */
   readonly isChild: boolean;
   readonly addonPath: string;
+  /** The calibration text that comes along. */
+  readonly defaultText: string;
   readonly version: string;
 }
 
@@ -59,7 +61,7 @@ const THREADS_MAX = 512;
 export function parseSettings(
   argv: readonly string[],
   environment: NodeJS.ProcessEnv,
-  installed: { readonly addonPath: string; readonly version: string },
+  installed: Pick<Settings, 'addonPath' | 'defaultText' | 'version'>,
 ): Settings {
   const { values } = readArguments(argv);
   if (values.data === undefined) throw bad('--data', 'is missing');

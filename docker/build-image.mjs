@@ -17,6 +17,7 @@ const parts = [
   'build/cli.mjs',
   'build/daemon.mjs',
   'build/kernels/quantd.node',
+  'build/texts/calibration.txt',
 ];
 
 function installCompiler() {

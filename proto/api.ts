@@ -36,12 +36,39 @@ export interface PeerWork {
   readonly resultBytes: number;
 }
 
+/** What a run does, one after the other; `measure` only where there is a calibration. */
+export type StageName = 'fingerprint' | 'measure' | 'quantize' | 'verify';
+
+/** One text of a calibration. */
+export interface CalibrationFile {
+  /** Its base name: where it lies is nobody's business. */
+  readonly name: string;
+  readonly sha256: string;
+  readonly bytes: number;
+  /** Ids of all of it, with those before the first and after the last chunk. */
+  readonly tokens: number;
+  /** Chunks of it that are measured. */
+  readonly chunks: number;
+}
+
+/** How many tokens reached the experts of one layer. */
+export interface LayerCoverage {
+  readonly layer: number;
+  readonly experts: number;
+  /** Of the expert with the fewest, and of the one in the middle. */
+  readonly leastTokens: number;
+  readonly medianTokens: number;
+  /** How many experts have fewer than the floor, and the first of them by number. */
+  readonly belowFloor: number;
+  readonly below: readonly number[];
+}
+
 /**
  * What a stage of a run cost. Within it everything overlaps, so that the part with the most
  * seconds is what limits it.
  */
 export interface StageCosts {
-  readonly stage: 'fingerprint' | 'quantize' | 'verify';
+  readonly stage: StageName;
   readonly seconds: number;
   /** CPU seconds of the kernels' threads: at most as many in a second as there are threads. */
   readonly computeThreadSeconds: number;
@@ -87,12 +114,45 @@ export type RunEvent =
     }
   | {
       readonly type: 'progress';
-      readonly stage: 'fingerprint' | 'quantize' | 'verify';
+      readonly stage: StageName;
+      /** In `measure` not bytes: a step there is a chunk that has passed a layer. */
       readonly bytesDone: number;
       readonly bytesTotal: number;
       readonly bytesPerSecond: number;
       /** Undefined until there is something to estimate from. */
       readonly secondsLeft?: number;
+    }
+  /** What is going to be measured with. */
+  | {
+      readonly type: 'calibration';
+      readonly files: readonly CalibrationFile[];
+      readonly chunks: number;
+      /** Tokens of the chunks. */
+      readonly tokens: number;
+      readonly chunkTokens: number;
+    }
+  /** How well the calibration reached the experts; only of models that have some. */
+  | {
+      readonly type: 'coverage';
+      /** Tokens below which an expert is named. */
+      readonly floor: number;
+      readonly layers: readonly LayerCoverage[];
+    }
+  /** Of the second half of every chunk, with its standard error. */
+  | {
+      readonly type: 'perplexity';
+      readonly value: number;
+      readonly error: number;
+      readonly tokens: number;
+    }
+  /** An importance matrix that was written. */
+  | {
+      readonly type: 'imatrix';
+      readonly path: string;
+      readonly sha256: string;
+      readonly entries: number;
+      readonly chunks: number;
+      readonly bytes: number;
     }
   | ({ readonly type: 'output'; readonly sha256: string; readonly path: string } & OutputSummary)
   | {

@@ -13,6 +13,16 @@ const TYPES_MAX = 64;
 const PATTERNS_MAX = 256;
 // Far more layers than any model has.
 const PRUNED_LAYERS_MAX = 1024;
+// Texts and matrices that one command names; whoever has more puts them together before.
+const FILES_MAX = 256;
+// The longest context of any model; a chunk of more would be no context of one.
+const CHUNK_TOKENS_MAX = 2 ** 20;
+// As llama-imatrix counts rows: what has fewer is not measured by it.
+const CHUNK_TOKENS_MIN = 16;
+// More chunks or tokens than a calibration text can have (its file is limited to 64 MiB).
+const COUNT_MAX = 2 ** 31 - 1;
+// A cluster of more machines than this does not exist.
+const REPLICAS_MAX = 256;
 
 const common = {
   /** Absolute path of the checkpoint directory, or of a GGUF to quantize. */
@@ -25,8 +35,41 @@ const common = {
   overwrite: z.boolean().default(false),
 };
 
-/** An importance matrix: where it lies, and the path as the user wrote it. */
-export const imatrixRequest = z.strictObject({ path: text, given: text });
+/** A file: where it lies (absolute), and the path as the user wrote it. */
+const namedFile = z.strictObject({ path: text, given: text });
+
+/** An importance matrix. */
+export const imatrixRequest = namedFile;
+
+const count = z.number().int().min(1).max(COUNT_MAX);
+
+/** What an importance matrix is measured with. Read next: docs/calibration.md. */
+export const calibrationRequest = z.strictObject({
+  /** Texts, or lines of messages, in this order. Not together with `default`. */
+  files: z.array(namedFile).max(FILES_MAX).default([]),
+  /** The text that quantd brings along. */
+  default: z.boolean().default(false),
+  /** Frames samples with the model's own chat template. */
+  chat: z.boolean().default(false),
+  /** The names of special tokens inside a text become those tokens. */
+  parseSpecial: z.boolean().default(false),
+  /** Tokens of a chunk. */
+  ctx: z.number().int().min(CHUNK_TOKENS_MIN).max(CHUNK_TOKENS_MAX).default(512),
+  /** At most so many chunks; all where absent. */
+  chunks: count.optional(),
+  /** Leaves out so many chunks at the beginning. */
+  fromChunk: z.number().int().min(0).max(COUNT_MAX).default(0),
+  /** Also measures what enters the output matrix. */
+  processOutput: z.boolean().default(false),
+  /** Also tells the perplexity of the text. */
+  ppl: z.boolean().default(false),
+  /** Adds groups of chunks until every expert has had so many tokens; needs `chunks`. */
+  minExpertTokens: count.optional(),
+  /** Machines that run the same layers, each for a part of the chunks. */
+  replicas: z.number().int().min(1).max(REPLICAS_MAX).default(1),
+  /** Chunks that pass a layer together, at most. */
+  waveChunks: count.optional(),
+});
 
 export const quantizeRequest = z.strictObject({
   ...common,
@@ -42,6 +85,8 @@ export const quantizeRequest = z.strictObject({
   leaveOutputTensor: z.boolean().default(false),
   pure: z.boolean().default(false),
   imatrix: imatrixRequest.optional(),
+  /** Measures the importance before quantizing with it. Not together with `imatrix`. */
+  calibration: calibrationRequest.optional(),
   /** Parts of names of the importance matrix's entries: take only these, or all but these. */
   includeWeights: z.array(text).max(PATTERNS_MAX).default([]),
   excludeWeights: z.array(text).max(PATTERNS_MAX).default([]),
@@ -67,10 +112,29 @@ export const convertRequest = z.strictObject({
   out: text,
 });
 
-export const runRequest = z.discriminatedUnion('kind', [quantizeRequest, convertRequest]);
+/** Measures an importance matrix, or merges those of `inFiles`, or adds them to what it measures. */
+export const makeImatrixRequest = z.strictObject({
+  ...common,
+  kind: z.literal('imatrix'),
+  /** Where absent, `inFiles` are merged and nothing is measured. */
+  calibration: calibrationRequest.optional(),
+  /** Absolute path of the file to make. */
+  out: text,
+  format: z.enum(['gguf', 'dat']).default('gguf'),
+  inFiles: z.array(namedFile).max(FILES_MAX).default([]),
+  showStatistics: z.boolean().default(false),
+});
+
+export const runRequest = z.discriminatedUnion('kind', [
+  quantizeRequest,
+  convertRequest,
+  makeImatrixRequest,
+]);
 export const inspectRequest = z.strictObject({ file: text });
 
 export type QuantizeRequest = z.infer<typeof quantizeRequest>;
 export type ConvertRequest = z.infer<typeof convertRequest>;
+export type CalibrationRequest = z.infer<typeof calibrationRequest>;
+export type MakeImatrixRequest = z.infer<typeof makeImatrixRequest>;
 export type RunRequest = z.infer<typeof runRequest>;
 export type InspectRequest = z.infer<typeof inspectRequest>;

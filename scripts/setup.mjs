@@ -2,7 +2,7 @@
 //   node scripts/setup.mjs [--dev]      --dev also installs what the tests need
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -75,6 +75,7 @@ async function bundle() {
       js: "import { createRequire as quantdRequire } from 'node:module'; const require = quantdRequire(import.meta.url);",
     },
   });
+  cpSync(`${root}/daemon/texts`, `${root}/build/texts`, { recursive: true });
 }
 
 /** Does what is missing and prints a line for each part. */

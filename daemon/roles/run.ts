@@ -8,6 +8,7 @@ import type { OutputSummary, RunEvent } from '../../proto/api.ts';
 import { assert } from '../../proto/assert.ts';
 import { FaultError } from '../../proto/fault.ts';
 import type { QuantizeRequest, RunRequest } from '../../proto/requests.ts';
+import { checkRunRequest } from '../core/calibration/check-request.ts';
 import type { SourceFile } from '../core/checkpoint/checkpoint.ts';
 import { importanceFaults } from '../core/importance/faults.ts';
 import { coverageNotices, type Importance } from '../core/importance/importance.ts';
@@ -30,11 +31,13 @@ import { Coordinator } from './coordinator.ts';
 import { describeSource } from './describe-source.ts';
 import { outputFaults } from './faults.ts';
 import { type Offer, placementOf } from './offers.ts';
+import type { CalibrationPorts } from './open-calibration.ts';
 import { type ImportancePorts, openImatrix } from './open-imatrix.ts';
 import { Progress } from './progress.ts';
 import { Worker } from './worker.ts';
 
-export interface RunPorts {
+export interface RunPorts
+  extends Pick<CalibrationPorts, 'openTokenizer' | 'openTemplate' | 'defaultText'> {
   readonly openSource: (path: string) => Promise<Source>;
   /** Any one file, such as an importance matrix. */
   readonly openFile: ImportancePorts['openFile'];
@@ -61,6 +64,7 @@ export async function run(
   report: Report,
   drain: AbortSignal,
 ): Promise<void> {
+  checkRunRequest(request);
   const startMs = ports.clock.now();
   const progress = new Progress(ports.clock, report);
   // Before anything is read: what is wrong with the options is wrong with any source.
