@@ -5,8 +5,9 @@
  *
  *   node kernels/build.mjs                  the addon, for the instruction sets of this CPU
  *     --isa=native|all|avx2,avx512          which instruction sets (scalar is always built)
- *     --check  --bench                      also build/kernels/check, build/kernels/bench
- *     --sanitize                            only build/kernels/check-sanitize (ASan and UBSan)
+ *     --check  --bench                      also build/kernels/check, build/kernels/bench, and
+ *                                           the same of the forward pass, check-forward …
+ *     --sanitize                            only check-sanitize, … (ASan and UBSan)
  *     --fuzz                                the same, and build/kernels/fuzz; with clang
  *     --target=aarch64                      only programs, with $CXX as the cross compiler
  *
@@ -185,7 +186,10 @@ async function buildAddon(plan) {
   selfTest(made);
   const addon = digestOf(readFileSync(made));
   renameSync(made, addonFile);
-  writeStamp({ digest, addon, sets, compiler: compiler.version.split('\n')[0] });
+  writeStamp({
+    ...{ digest, addon, compiler: compiler.version.split('\n')[0] },
+    sets: toolchain.quantizingSets(sets, plan.architecture),
+  });
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   console.log(`kernels: built ${sets.join(', ')} in ${seconds} s, self-test passed`);
 }
@@ -193,7 +197,7 @@ async function buildAddon(plan) {
 /** Fails when anything multiplies and adds with one rounding; needs objdump. */
 function refuseFused(objects, architecture) {
   const command = process.env.OBJDUMP ?? 'objdump';
-  for (const { name, file } of objects) {
+  for (const { name, file } of objects.filter(({ fuses }) => !fuses)) {
     const dumped = spawnSync(command, ['-d', '--no-show-raw-insn', file], {
       encoding: 'utf8',
       maxBuffer: 1 << 28,
@@ -255,9 +259,13 @@ async function main() {
 
   mkdirSync(outDirectory, { recursive: true });
   // Programs first: `check --hashes` makes what the addon's self-test compares with.
-  if (options.check || sanitize) await buildProgram('check', plan);
+  if (options.check || sanitize) {
+    await buildProgram('check', plan);
+  }
   if (fuzz) await buildProgram('fuzz', plan);
-  if (options.bench && !sanitize) await buildProgram('bench', plan);
+  if (options.bench && !sanitize) {
+    await buildProgram('bench', plan);
+  }
   if (!cross && !sanitize) await buildAddon(plan);
 }
 

@@ -20,6 +20,7 @@ namespace {
 struct Features {
   bool avx2;    // With FMA, F16C and BMI, and an operating system that saves the registers.
   bool avx512;  // The x86-64-v4 level: F, BW, CD, DQ, VL.
+  bool avx512bf16;
   bool sha;
 };
 
@@ -44,8 +45,11 @@ Features AskCpu() {
                     Has(leaf7, bit_AVX2 | bit_BMI | bit_BMI2);
   const uint32_t level4 =
       bit_AVX512F | bit_AVX512DQ | bit_AVX512CD | bit_AVX512BW | bit_AVX512VL;
-  return {avx2, avx2 && Has(saved, 0xE6) && Has(leaf7, level4),
-          Has(leaf7, bit_SHA) && Has(leaf1, bit_SSE4_1 | bit_SSSE3)};
+  const bool avx512 = avx2 && Has(saved, 0xE6) && Has(leaf7, level4);
+  const bool sha = Has(leaf7, bit_SHA) && Has(leaf1, bit_SSE4_1 | bit_SSSE3);
+  constexpr uint32_t kBf16 = 1 << 5;
+  const bool bf16 = __get_cpuid_count(7, 1, &a, &b, &c, &d) && Has(a, kBf16);
+  return {avx2, avx512, avx512 && bf16, sha};
 }
 
 const Features& Cpu() {
@@ -156,6 +160,19 @@ const Kernels* PickKernels(const char* forced) {
     if (forced == nullptr || strcmp(forced, (*row)->isa) == 0) return *row;
   }
   return nullptr;
+}
+
+bool CpuRuns(const char* set) {
+  const auto is = [set](const char* name) { return strcmp(set, name) == 0; };
+  // The scalar kernels are what the others are compared with.
+  if (is("scalar")) return true;
+  if (IsFeignedLack(set)) return false;
+#if defined(__x86_64__)
+  return (is("avx2") && Cpu().avx2) || (is("avx512") && Cpu().avx512) ||
+         (is("avx512bf16") && Cpu().avx512bf16);
+#else
+  return is("neon");
+#endif
 }
 
 const Sha256Code* RunnableSha256(size_t* count) {

@@ -17,6 +17,9 @@ const Kernels* const* RunnableKernels();
 // Every table that was built and that this CPU does not run, fastest first, ended by null.
 const Kernels* const* LackingKernels();
 
+// Whether this CPU runs code that was compiled for `set`, built or not.
+bool CpuRuns(const char* set);
+
 // Every SHA-256 code that this CPU runs, fastest first, `count` of them.
 const Sha256Code* RunnableSha256(size_t* count);
 

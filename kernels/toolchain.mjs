@@ -30,14 +30,34 @@ const kernelSources = [
   'dequantize-super-blocks',
   'table',
 ];
+/** The forward pass: likewise, and for the sets that differ in it alone. */
+const forwardSources = ['products', 'forward-table'];
 /** Compiled once, for every CPU of the architecture. */
-const commonSources = ['codebooks', 'sha256', 'dispatch', 'samples', 'self-test', 'job'];
+const commonSources = [
+  ...['codebooks', 'sha256', 'dispatch', 'samples', 'self-test', 'job'],
+  'forward-dispatch',
+];
 const addonSources = ['pool', 'read-ahead', 'file-hash', 'addon'];
-export const programs = { check: ['check'], bench: ['bench'], fuzz: ['fuzz'] };
+export const programs = {
+  check: ['check'],
+  bench: ['bench'],
+  fuzz: ['fuzz'],
+  'check-forward': ['check-forward'],
+  'bench-forward': ['bench-forward'],
+};
+
+// GCC 12 warns of its own headers: it fills registers that nobody reads.
+const avx512Flags = [
+  '-march=x86-64-v4',
+  '-Wno-uninitialized',
+  '-Wno-unknown-warning-option',
+  '-Wno-maybe-uninitialized',
+];
+const avx512Macros = ['F', 'BW', 'CD', 'DQ', 'VL'].map((part) => `__AVX512${part}__`);
 
 /**
  * The instruction sets of each architecture with their flags, slowest first, and how a compiler
- * under -march=native says that this CPU has them.
+ * under -march=native says that this CPU has them. `forward`: the forward pass alone gains by it.
  */
 const architectures = {
   x86_64: {
@@ -48,14 +68,13 @@ const architectures = {
         macros: ['__AVX2__', '__FMA__', '__F16C__', '__BMI2__'],
       },
       avx512: {
-        // GCC 12 warns of its own headers: it fills registers that nobody reads.
-        flags: [
-          '-march=x86-64-v4',
-          '-Wno-uninitialized',
-          '-Wno-unknown-warning-option',
-          '-Wno-maybe-uninitialized',
-        ],
-        macros: ['__AVX512F__', '__AVX512BW__', '__AVX512CD__', '__AVX512DQ__', '__AVX512VL__'],
+        flags: avx512Flags,
+        macros: avx512Macros,
+      },
+      avx512bf16: {
+        forward: true,
+        flags: [...avx512Flags, '-mavx512bf16'],
+        macros: [...avx512Macros, '__AVX512BF16__'],
       },
     },
     extra: { 'sha256-x86': ['-msse4.1', '-msha'] },
@@ -141,6 +160,11 @@ export function chooseSets(wanted, architecture, compiler) {
   return names.filter((name) => sets[name].macros.every((macro) => defined.includes(` ${macro} `)));
 }
 
+/** Those of `sets` that quantize. */
+export function quantizingSets(sets, architecture) {
+  return sets.filter((set) => !architectures[architecture].sets[set].forward);
+}
+
 /** The pattern of an instruction that multiplies and adds with one rounding. */
 export function fusedPattern(architecture) {
   return architectures[architecture].fused;
@@ -170,8 +194,8 @@ export function packageVersions() {
 }
 
 /**
- * Every object of a program or of the addon: {name, source, flags}. `parts` are sources
- * besides the common ones.
+ * Every object of a program or of the addon: {name, source, flags}, and `fuses` where DET-1.md
+ * wants products and sums with one rounding. `parts` are sources besides the common ones.
  */
 export function planObjects({ architecture, sets, parts, sanitize, fuzz }) {
   const { sets: known, extra } = architectures[architecture];
@@ -179,16 +203,19 @@ export function planObjects({ architecture, sets, parts, sanitize, fuzz }) {
   const base = [...commonFlags, ...(sanitize ? checked : releaseFlags)];
   // Under sanitizers more takes minutes to compile and finds nothing more.
   const level = sanitize ? '-O1' : '-O3';
-  const kernels = sets.flatMap((set) =>
-    kernelSources.map((source) => ({
-      name: `${source}-${set}`,
-      source,
-      flags: [
-        ...[...base, level, `-DQUANTD_ISA=${set}`, ...known[set].flags],
-        ...(tunings[`${source}-${set}`] ?? []),
-      ],
-    })),
-  );
+  const compiledFor = (set) => (source) => ({
+    name: `${source}-${set}`,
+    source,
+    fuses: forwardSources.includes(source),
+    flags: [
+      ...[...base, level, `-DQUANTD_ISA=${set}`, ...known[set].flags],
+      ...(tunings[`${source}-${set}`] ?? []),
+    ],
+  });
+  const kernels = [
+    ...quantizingSets(sets, architecture).flatMap((set) => kernelSources.map(compiledFor(set))),
+    ...sets.flatMap((set) => forwardSources.map(compiledFor(set))),
+  ];
   const have = sets.map((set) => `-DQUANTD_HAVE_${set.toUpperCase()}`);
   const plain = [...commonSources, ...parts].map((source) => ({
     name: source,
