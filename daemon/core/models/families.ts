@@ -10,6 +10,7 @@ import { FaultError } from '../../../proto/fault.ts';
 import type { Checkpoint } from '../checkpoint/checkpoint.ts';
 import type { Model, ModelFamily } from './family.ts';
 import { modelFaults } from './faults.ts';
+import type { Forward } from './forward.ts';
 import { gemma4 } from './gemma4.ts';
 import { quoted } from './quoted.ts';
 
@@ -23,6 +24,15 @@ export const families: readonly ModelFamily[] = [gemma4];
  */
 export function describeModel(checkpoint: Checkpoint, name: string): Model {
   return familyOf(checkpoint).describe(checkpoint, name);
+}
+
+/**
+ * How the checkpoint computes: what an importance matrix is measured with.
+ *
+ * @throws FaultError QD-2301 when no family knows the architecture, else what the family finds
+ */
+export function forwardOf(checkpoint: Checkpoint): Forward {
+  return familyOf(checkpoint).forward(checkpoint);
 }
 
 function familyOf({ config }: Checkpoint): ModelFamily {

@@ -2,6 +2,7 @@
  * Model family: what a checkpoint of one architecture becomes in a GGUF, as data.
  *
  *   Checkpoint ──▶ ModelFamily.describe ──▶ Model ──▶ recipe/, gguf/layout.ts, plan/
+ *              ──▶ ModelFamily.forward ──▶ Forward (forward.ts)
  *
  * One file a family (gemma4.ts); the list of families is families.ts.
  */
@@ -14,6 +15,7 @@ import type {
 } from '../checkpoint/checkpoint.ts';
 import type { BlockTypeName } from '../gguf/block-types.ts';
 import type { KeyValue } from '../gguf/metadata.ts';
+import type { Forward } from './forward.ts';
 
 /** Where a tensor's elements come from. */
 export type TensorSource =
@@ -84,4 +86,9 @@ export interface ModelFamily {
    * @throws FaultError when a tensor is missing, left over or of another shape than config.json says
    */
   describe(checkpoint: Checkpoint, name: string): Model;
+  /**
+   * How it computes: its layers as operations on the tensors that `describe` lists.
+   * @throws FaultError as `describe` does
+   */
+  forward(checkpoint: Checkpoint): Forward;
 }

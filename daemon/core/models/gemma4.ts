@@ -6,19 +6,22 @@
  *
  * Source of every fact: docs/gemma4.md. No weight is changed on the way: norms get no +1 (unlike
  * Gemma 1 to 3), q and k are not permuted. Read next: gemma4-config.ts, the
- * values of config.json; tensor-table.ts, which matches the table
- * against a checkpoint, and tokenizer.ts.
+ * values of config.json; gemma4-forward.ts, its layers as operations; tensor-table.ts, which
+ * matches the table against a checkpoint, and tokenizer.ts.
  */
 
 import type { Checkpoint, JsonObject } from '../checkpoint/checkpoint.ts';
 import type { KeyValue } from '../gguf/metadata.ts';
 import type { Model, ModelFamily, ModelTensor } from './family.ts';
+import type { Forward } from './forward.ts';
 import { type Gemma4Config, readGemma4Config } from './gemma4-config.ts';
+import { gemma4Forward } from './gemma4-forward.ts';
 import { bools, f32, i32s, str, u32 } from './key-values.ts';
 import { sizeLabel } from './size-label.ts';
 import {
   expectTensors,
   type LeaveOut,
+  type Matched,
   matchTensors,
   type SourceShape,
   type TensorRow,
@@ -32,6 +35,7 @@ export const gemma4: ModelFamily = {
   architecture: ARCHITECTURE,
   classes: ['Gemma4ForConditionalGeneration', 'Gemma4ForCausalLM', UNIFIED_CLASS],
   describe,
+  forward,
 };
 
 /** What divides the angle of a pair that full attention does not rotate: it leaves an angle of 0. */
@@ -39,13 +43,7 @@ const NO_ROTATION = 1e30;
 
 function describe(checkpoint: Checkpoint, name: string): Model {
   const config = readGemma4Config(checkpoint.config);
-  const { tensors: matched, leftOut } = matchTensors(
-    expectTensors(tensorTable, config, config.layers),
-    checkpoint,
-    (source) => source.replaceAll('language_model.', ''),
-    config.tied ? [...otherTowers, tiedHead] : otherTowers,
-  );
-  const tensors = [ropeFactors(config), ...matched];
+  const { tensors, leftOut } = tensorsOf(config, checkpoint);
   const experts = config.moe?.experts ?? 0;
   const kvHeads = config.kvHeads[0] ?? 0;
   return {
@@ -70,6 +68,21 @@ function describe(checkpoint: Checkpoint, name: string): Model {
     }),
     leftOut,
   };
+}
+
+function forward(checkpoint: Checkpoint): Forward {
+  const config = readGemma4Config(checkpoint.config);
+  return gemma4Forward(config, tensorsOf(config, checkpoint).tensors);
+}
+
+function tensorsOf(config: Gemma4Config, checkpoint: Checkpoint): Matched {
+  const { tensors, leftOut } = matchTensors(
+    expectTensors(tensorTable, config, config.layers),
+    checkpoint,
+    (source) => source.replaceAll('language_model.', ''),
+    config.tied ? [...otherTowers, tiedHead] : otherTowers,
+  );
+  return { tensors: [ropeFactors(config), ...tensors], leftOut };
 }
 
 function isUnified({ architectures }: JsonObject): boolean {
