@@ -11,7 +11,12 @@
 import { FaultError, type FaultKind } from '../../../proto/fault.ts';
 import { NAME_BYTES_MAX } from '../gguf/limits.ts';
 import { readUtf8 } from '../gguf/utf8.ts';
-import { ENTRIES_MAX, ENTRY_VALUES_MAX, type ImportanceEntry } from './entries.ts';
+import {
+  ENTRIES_MAX,
+  ENTRY_VALUES_MAX,
+  type ImportanceEntry,
+  type ImportanceIndex,
+} from './entries.ts';
 import { importanceFaults } from './faults.ts';
 
 /** Bytes of the number of entries, with which the file begins. */
@@ -100,8 +105,8 @@ export function readTail(
   { file, fileBytes }: DatFile,
   offset: number,
   tail: Uint8Array,
-): { readonly dataset: string | undefined; readonly chunks: number } {
-  if (offset === fileBytes) return { dataset: undefined, chunks: 0 };
+): Omit<ImportanceIndex, 'entries'> {
+  if (offset === fileBytes) return { datasets: [], chunks: 0, chunkSize: undefined };
   const cut = 'the file ends inside the name of the text';
   if (tail.length < 8) fail(importanceFaults.truncated, file, offset, cut);
   const view = viewOf(tail);
@@ -120,7 +125,7 @@ export function readTail(
   if (dataset === undefined) {
     fail(importanceFaults.badMetadata, file, offset + 8, 'the name of the text is no UTF-8');
   }
-  return { dataset, chunks: Math.max(0, chunks) };
+  return { datasets: [dataset], chunks: Math.max(0, chunks), chunkSize: undefined };
 }
 
 function fail(kind: FaultKind, file: string, byte: number, why: string): never {

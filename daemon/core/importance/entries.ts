@@ -32,10 +32,12 @@ export interface ImportanceEntry {
 export interface ImportanceIndex {
   /** In the order of the file, each name once. */
   readonly entries: readonly ImportanceEntry[];
-  /** The first text that the sums were made of; undefined where the file names none. */
-  readonly dataset: string | undefined;
+  /** The texts that the sums were made of, as the file has them. */
+  readonly datasets: readonly string[];
   /** Chunks of calibration text; 0 where the file does not tell. */
   readonly chunks: number;
+  /** Tokens a chunk; undefined where the file does not tell. */
+  readonly chunkSize: number | undefined;
 }
 
 // The most columns of all experts together in use are some 3 million (384 experts of 7168 columns).
@@ -55,21 +57,29 @@ export interface EntryFilters {
  * The entries that `--include-weights` or `--exclude-weights` leave.
  * @throws FaultError bothFilters, nothingLeft
  */
-export function chooseEntries(
-  index: ImportanceIndex,
+export function chooseEntries(index: ImportanceIndex, filters: EntryFilters): ImportanceIndex {
+  return { ...index, entries: chooseNamed(index.entries, filters) };
+}
+
+/**
+ * The same, of anything that has an entry's name.
+ * @throws FaultError bothFilters, nothingLeft
+ */
+export function chooseNamed<E extends { readonly name: string }>(
+  all: readonly E[],
   { include, exclude }: EntryFilters,
-): ImportanceIndex {
+): E[] {
   if (include.length > 0 && exclude.length > 0) throw new FaultError(importanceFaults.bothFilters);
   const holds = (name: string, parts: readonly string[]): boolean =>
     parts.some((part) => name.includes(part));
-  const entries = index.entries.filter(
+  const entries = all.filter(
     ({ name }) => (include.length === 0 || holds(name, include)) && !holds(name, exclude),
   );
   if (entries.length === 0) {
-    const why = `of ${index.entries.length} entries`;
+    const why = `of ${all.length} entries`;
     throw new FaultError(importanceFaults.nothingLeft, { why });
   }
-  return { ...index, entries };
+  return entries;
 }
 
 /**

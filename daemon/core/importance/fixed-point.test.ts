@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { FaultError } from '../../../proto/fault.ts';
+import type { Statistic } from '../models/forward.ts';
 import {
   addFixed,
   fixedOf,
@@ -9,7 +10,7 @@ import {
   toBinary32,
   writeFixed,
 } from './fixed-point.ts';
-import { type Statistic, SUM_BYTES } from './statistics.ts';
+import { SUM_BYTES } from './statistics.ts';
 
 const statistics: readonly Statistic[] = [
   { names: ['a.weight'], matrices: 1, columns: 3 },

@@ -11,8 +11,9 @@
 
 import { assert } from '../../../proto/assert.ts';
 import { FaultError } from '../../../proto/fault.ts';
+import type { Statistic } from '../models/forward.ts';
 import { importanceFaults } from './faults.ts';
-import { placeOfSum, type Statistic, SUM_BYTES } from './statistics.ts';
+import { placeOfSum, SUM_BYTES } from './statistics.ts';
 
 const FRACTION_BITS = 64n;
 

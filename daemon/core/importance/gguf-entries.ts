@@ -35,9 +35,8 @@ export function indexGguf(file: string, gguf: GgufFile): ImportanceIndex {
   }
   const datasets = datasetsOf(file, metadata.get('imatrix.datasets'));
   const chunks = countOf(file, 'imatrix.chunk_count', metadata);
-  // Not needed here, but a file without it is not what llama-imatrix writes and is refused there too.
-  countOf(file, 'imatrix.chunk_size', metadata);
-  return { entries: entriesOf(file, gguf.tensors), dataset: datasets[0], chunks };
+  const chunkSize = countOf(file, 'imatrix.chunk_size', metadata);
+  return { entries: entriesOf(file, gguf.tensors), datasets, chunks, chunkSize };
 }
 
 function datasetsOf(file: string, value: MetadataValue | undefined): readonly string[] {

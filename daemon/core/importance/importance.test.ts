@@ -112,8 +112,9 @@ describe('filters', () => {
         divisor: { kind: 'calls', calls: 1 },
       }),
     ),
-    dataset: undefined,
+    datasets: [],
     chunks: 0,
+    chunkSize: undefined,
   };
   const names = (include: string[], exclude: string[]): string[] =>
     chooseEntries(index, { include, exclude }).entries.map(({ name }) => name.slice(4, 11));

@@ -4,7 +4,7 @@
  *   entries' weights + tensors ──▶ Importance ──▶ plan/outputs.ts (types, keys), plan/plan.ts (ids)
  *
  * What an entry is good for is decided here as llama-quantize decides it; docs/imatrix.md lists
- * the cases. Reading the file: roles/open-importance.ts.
+ * the cases. Reading the file: roles/open-imatrix.ts.
  */
 
 import { assert } from '../../../proto/assert.ts';

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { FaultError } from '../../../proto/fault.ts';
+import type { Statistic } from '../models/forward.ts';
 import { hex } from '../plan/unit-id.ts';
 import { writeFixed } from './fixed-point.ts';
 import {
@@ -21,7 +22,6 @@ import {
   COUNT_MAX,
   countsOffset,
   readCounts,
-  type Statistic,
   SUM_BYTES,
   sumsBytes,
   viewStatistics,

@@ -10,6 +10,7 @@
 
 import { assert } from '../../../proto/assert.ts';
 import { FaultError } from '../../../proto/fault.ts';
+import type { Statistic } from '../models/forward.ts';
 import { CONTRACT, digestFields, type Sha256 } from '../plan/unit-id.ts';
 import { importanceFaults } from './faults.ts';
 import { addFixed, subtractFixed } from './fixed-point.ts';
@@ -21,7 +22,7 @@ import {
   isInside,
   unionOf,
 } from './group-set.ts';
-import { COUNT_BYTES, checkSums, countsOffset, placeOfSum, type Statistic } from './statistics.ts';
+import { COUNT_BYTES, checkSums, countsOffset, placeOfSum } from './statistics.ts';
 
 /** The statistics of one layer over a set of groups. */
 export interface LayerSums {

@@ -11,16 +11,8 @@
 
 import { assert } from '../../../proto/assert.ts';
 import { FaultError } from '../../../proto/fault.ts';
+import type { Statistic } from '../models/forward.ts';
 import { importanceFaults } from './faults.ts';
-
-/** One distinct input of matrix products in a layer. */
-export interface Statistic {
-  /** The tensors that are multiplied with this input; they have one row of sums in common. */
-  readonly names: readonly string[];
-  /** The experts, else 1. */
-  readonly matrices: number;
-  readonly columns: number;
-}
 
 /** Bytes of a sum. */
 export const SUM_BYTES = 16;
