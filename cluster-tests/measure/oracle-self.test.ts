@@ -155,12 +155,15 @@ describe.skipIf(whyNoOracle() !== undefined)('what is read out of llama.cpp', ()
     const pass = await llamaForward({ gguf, chunks: drawChunks(320), want: { nodes } });
     const shapes = new Map(pass.nodes[1]?.map(({ name, shape }) => [name, shape.join()]));
     expect(Object.fromEntries(shapes)).toEqual({
-      // Layers 3 to 5 read the keys and values of 1 and 2.
       ...{ 'Kcur_pos-0': '64,2,96,1', 'Vcur_normed-0': '64,2,96,1' },
       ...{ 'Kcur_pos-1': '64,2,96,1', 'Vcur_normed-1': '64,2,96,1' },
       ...{ 'Kcur_pos-2': '128,2,96,1', 'Vcur_normed-2': '128,2,96,1' },
       'inp_per_layer (permuted) (cont)': '32,96,6,1',
     });
+    const graph = await listNodes(gguf);
+    const readBy = (layer: number) => graph.find(({ name }) => name === `kq-${layer}`)?.sources[0];
+    const caches = [0, 1, 2, 3, 4, 5].map((layer) => readBy(layer)?.name.split(' ')[0]);
+    expect(caches).toEqual([0, 1, 2, 1, 1, 2].map((layer) => `cache_k_l${layer}`));
     for (const { name, shape, values } of pass.nodes.flat()) {
       if (!name.startsWith('Vcur_normed')) continue;
       const [width = 0] = shape;
