@@ -118,7 +118,7 @@ const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}]/gu;
 const ESCAPES: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
 
 /** The text with everything that a terminal would not simply print written as an escape. */
-function printable(text: string): string {
+export function printable(text: string): string {
   return text.replace(
     UNPRINTABLE,
     (found) => ESCAPES[found] ?? `\\u{${(found.codePointAt(0) ?? 0).toString(16)}}`,
@@ -137,7 +137,7 @@ function columnsOf(character: string): number {
 }
 
 /** The text, or as much of its beginning as fits into `width` columns with an ellipsis. */
-function cut(text: string, width: number): string {
+export function cut(text: string, width: number): string {
   if (text.length <= width && LATIN.test(text)) return text;
   let used = 0;
   let end = 0;
