@@ -1,5 +1,5 @@
 // The forward table of one instruction set.
-#include "forward.h"
+#include "forward-ops.h"
 #include "products.h"
 
 #define QUANTD_TEXT_OF(name) #name
@@ -10,22 +10,22 @@ namespace quantd::QUANTD_ISA {
 // Constant, so that no code of this instruction set runs before it is asked for.
 constinit const ForwardKernels kForward = {
     .isa = QUANTD_TEXT(QUANTD_ISA),
-    .products = {kProducts[0], kProducts[1], kProducts[2]},
+    .products = kProducts,
     .needs_flush = NeedsFlush,
     .flush = Flush,
-    .norm = nullptr,
-    .rotate = nullptr,
-    .attention_scratch = nullptr,
-    .attention = nullptr,
-    .gate = nullptr,
-    .route = nullptr,
-    .add_weighted = nullptr,
-    .add = nullptr,
-    .scale = nullptr,
-    .multiply = nullptr,
-    .squares = nullptr,
-    .log_sum_block = nullptr,
-    .exp = nullptr,
+    .norm = Norm,
+    .rotate = Rotate,
+    .attention_scratch = AttentionScratch,
+    .attention = Attention,
+    .gate = Gate,
+    .route = Route,
+    .add_weighted = AddWeighted,
+    .add = Add,
+    .scale = Scale,
+    .multiply = Multiply,
+    .squares = Squares,
+    .log_sum_block = LogSumBlock,
+    .exp = ExpOne,
 };
 
 }  // namespace quantd::QUANTD_ISA

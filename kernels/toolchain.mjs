@@ -31,7 +31,9 @@ const kernelSources = [
   'table',
 ];
 /** The forward pass: likewise, and for the sets that differ in it alone. */
-const forwardSources = ['products', 'forward-table'];
+const forwardSources = [
+  ...['products', 'forward-rows', 'forward-gates', 'forward-attention', 'forward-table'],
+];
 /** Compiled once, for every CPU of the architecture. */
 const commonSources = [
   ...['codebooks', 'sha256', 'dispatch', 'samples', 'self-test', 'job'],
