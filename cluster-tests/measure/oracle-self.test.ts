@@ -6,7 +6,13 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type GgufFile, readGguf } from '../oracle/gguf-file.ts';
 import { openOracle, whyNoOracle } from '../oracle/llama.ts';
 import { makeScratch, mustRunQuantd } from '../quantd.ts';
-import { type Checkpoints, drawChunks, fixtureNames, openCheckpoints } from './checkpoints.ts';
+import {
+  type Checkpoints,
+  drawChunks,
+  endToEndNames,
+  fixtureNames,
+  openCheckpoints,
+} from './checkpoints.ts';
 import { compareStatistics, findFlips, largestDifference, relativeRms } from './compare.ts';
 import {
   type ForwardResult,
@@ -265,6 +271,7 @@ describe.skipIf(whyNoOracle() !== undefined)('what is read out of llama.cpp', ()
   // Goal: these checkpoints try what they promise. Method: count.
   test('there are enough checkpoints, and every window is crossed', () => {
     expect(measureSpecs.length).toBeGreaterThanOrEqual(10);
+    expect(endToEndNames.length).toBeGreaterThanOrEqual(13);
     expect(measureSpecs.every(({ window = TOKENS }) => window < TOKENS)).toBe(true);
   });
 });
