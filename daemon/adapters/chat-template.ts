@@ -93,10 +93,11 @@ function bounded<Result>(
     room.work = work;
     return caller.runInContext(roomContext, { timeout: RENDER_MS_MAX }) as Result;
   } catch (cause) {
-    const said = cause instanceof Error ? cause.message : String(cause);
-    const isLate =
-      cause instanceof Error && 'code' in cause && cause.code === 'ERR_SCRIPT_EXECUTION_TIMEOUT';
-    if (isLate) throw new FaultError(textFaults.templateTooSlow, { why: said }, { cause });
+    // An error of the script's own room is no `Error` of this one.
+    const { code, message }: { code?: unknown; message?: unknown } = Object(cause);
+    const said = String(message ?? cause);
+    if (code === 'ERR_SCRIPT_EXECUTION_TIMEOUT')
+      throw new FaultError(textFaults.templateTooSlow, { why: said }, { cause });
     throw new FaultError(refusal, { why: said.slice(0, SAID_CHARACTERS_MAX) }, { cause });
   }
 }
