@@ -7,7 +7,9 @@ import { openSource } from '../../daemon/adapters/source-directory.ts';
 import { openTextTokenizer } from '../../daemon/adapters/text-tokenizer.ts';
 import { type Vocabulary, vocabularyOf } from '../../daemon/core/calibration/vocabulary.ts';
 import { describeModel } from '../../daemon/core/models/families.ts';
+import { describeGguf } from '../../daemon/core/models/gguf-model.ts';
 import { openCheckpoint } from '../../daemon/roles/open-checkpoint.ts';
+import { openGguf } from '../../daemon/roles/open-gguf.ts';
 import { writeCheckpoint } from '../checkpoints/generate.ts';
 import { drawSpec } from '../checkpoints/spec.ts';
 import { makeScratch, mustRunQuantd } from '../quantd.ts';
@@ -48,6 +50,7 @@ describe.skipIf(whyNoOracle() !== undefined)('ids of a calibration text', () => 
     const model = join(scratch.path, 'model.gguf');
     await mustRunQuantd(['convert', checkpoint, '--type', 'BF16', '--out', model, '--overwrite']);
     const vocabulary = await readVocabulary(checkpoint);
+    expect(await readVocabulary(model), 'the GGUF says the same').toEqual(vocabulary);
     const specials = vocabulary.specials.map(({ text }) => text);
     const mixed = mixedTexts(seed, TEXT_BYTES, specials);
     // One long text too: the others are shorter than a section.
@@ -72,12 +75,16 @@ const nasty = [
   ...['\u{10ffff}', '\u0000', 'x'.repeat(9000), ' '.repeat(500), '\n'.repeat(300)],
 ];
 
-async function readVocabulary(checkpoint: string): Promise<Vocabulary> {
-  const source = await openSource(checkpoint, {
-    hashFile: async () => createHash('sha256').digest(),
-  });
+/** Of a checkpoint or of a GGUF. */
+async function readVocabulary(path: string): Promise<Vocabulary> {
+  const source = await openSource(path, { hashFile: async () => createHash('sha256').digest() });
   try {
-    return vocabularyOf(describeModel((await openCheckpoint(source)).checkpoint, 'x'));
+    const { named } = source;
+    return vocabularyOf(
+      named === undefined
+        ? describeModel((await openCheckpoint(source)).checkpoint, 'x')
+        : describeGguf(await openGguf(source, named)),
+    );
   } finally {
     await source.close();
   }
