@@ -30,21 +30,21 @@ test('each text with its share of the chunks', () => {
 const layer = {
   layer: 0,
   experts: 8,
-  leastTokens: 40,
-  medianTokens: 900,
+  least: 40,
+  median: 900,
   belowFloor: 0,
   below: [],
 };
 
 test('experts that all had enough take one line', () => {
-  const layers = [layer, { ...layer, layer: 1, leastTokens: 30 }];
+  const layers = [layer, { ...layer, layer: 1, least: 30 }];
   expect(renderCoverage({ type: 'coverage', floor: 16, layers })).toEqual([
     'experts  16 in 2 layers · every one had at least 30 tokens',
   ]);
 });
 
 test('experts below the floor are named, the worst layers first', () => {
-  const bad = { ...layer, leastTokens: 0, belowFloor: 2, below: [3, 7] };
+  const bad = { ...layer, least: 0, belowFloor: 2, below: [3, 7] };
   const worse = { ...bad, layer: 4, experts: 128, belowFloor: 20, below: [...Array(20).keys()] };
   expect(renderCoverage({ type: 'coverage', floor: 16, layers: [layer, bad, worse] })).toEqual([
     'experts  144 in 3 layers · 22 had fewer than 16 tokens',

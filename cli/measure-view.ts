@@ -6,6 +6,7 @@
 
 import type { LayerCoverage, RunEvent } from '../proto/api.ts';
 import { bytesText, countText, tableText } from './format.ts';
+import { printable } from './inspect-view.ts';
 
 type EventOf<T extends RunEvent['type']> = Extract<RunEvent, { type: T }>;
 
@@ -17,7 +18,7 @@ const EXPERTS_SHOWN_MAX = 12;
 export function renderCalibration(event: EventOf<'calibration'>): string[] {
   const { files, chunks, chunkTokens, tokens } = event;
   const rows = files.map((file) => [
-    `  ${file.name}`,
+    `  ${printable(file.name)}`,
     bytesText(file.bytes),
     `${file.tokens} tokens`,
     `${file.chunks} chunks`,
@@ -34,7 +35,7 @@ export function renderCoverage({ floor, layers }: EventOf<'coverage'>): string[]
   const experts = layers.reduce((sum, layer) => sum + layer.experts, 0);
   const reached = `experts  ${experts} in ${layers.length} layers`;
   if (below === 0) {
-    const least = Math.min(...layers.map(({ leastTokens }) => leastTokens));
+    const least = Math.min(...layers.map(({ least }) => least));
     return [`${reached} · every one had at least ${least} tokens`];
   }
   const worst = layers
@@ -49,22 +50,11 @@ export function renderCoverage({ floor, layers }: EventOf<'coverage'>): string[]
   ];
 }
 
-function coverageRow({
-  layer,
-  leastTokens,
-  medianTokens,
-  below,
-  belowFloor,
-}: LayerCoverage): string[] {
+function coverageRow({ layer, least, median, below, belowFloor }: LayerCoverage): string[] {
   const shown = below.slice(0, EXPERTS_SHOWN_MAX);
   const more = belowFloor - shown.length;
   const names = `${shown.join(' ')}${more > 0 ? ` and ${more} more` : ''}`;
-  return [
-    `  layer ${layer}`,
-    `least ${leastTokens}`,
-    `median ${medianTokens}`,
-    `too few: ${names}`,
-  ];
+  return [`  layer ${layer}`, `least ${least}`, `median ${median}`, `too few: ${names}`];
 }
 
 export function renderPerplexity({ value, error, tokens }: EventOf<'perplexity'>): string {
@@ -74,7 +64,7 @@ export function renderPerplexity({ value, error, tokens }: EventOf<'perplexity'>
 export function renderImatrix(event: EventOf<'imatrix'>): string[] {
   const { path, sha256, entries, chunks, bytes } = event;
   return [
-    `imatrix  ${path} · ${bytesText(bytes)} · ${entries} entries · ${chunks} chunks`,
+    `imatrix  ${printable(path)} · ${bytesText(bytes)} · ${entries} entries · ${chunks} chunks`,
     `         SHA-256 ${sha256}`,
   ];
 }

@@ -23,10 +23,13 @@ import {
   renderProgress,
   renderWork,
 } from './run-view.ts';
+import { renderStatistics } from './statistics-view.ts';
 
 // A log that is read later needs a sign of life, not a film.
 const PLAIN_INTERVAL_MS = 10_000;
 const INTERRUPTED = 130;
+// Of what is no terminal: a file may have long lines.
+const WIDTH_DEFAULT = 200;
 
 export interface Screen {
   readonly out: NodeJS.WriteStream;
@@ -126,6 +129,9 @@ class TextView implements View {
       case 'imatrix':
         this.#hasMatrix = true;
         this.#lines(renderImatrix(event));
+        break;
+      case 'statistics':
+        this.#lines(renderStatistics(event, this.#screen.out.columns || WIDTH_DEFAULT));
         break;
       case 'output':
         this.#outputs.push(event);

@@ -11,6 +11,7 @@
  */
 
 import type { FaultMessage } from './fault.ts';
+import type { ImportanceStatistics } from './importance-statistics.ts';
 
 /** Version of every line that `--json` prints. */
 export const EVENT_VERSION = 1;
@@ -56,8 +57,8 @@ export interface LayerCoverage {
   readonly layer: number;
   readonly experts: number;
   /** Of the expert with the fewest, and of the one in the middle. */
-  readonly leastTokens: number;
-  readonly medianTokens: number;
+  readonly least: number;
+  readonly median: number;
   /** How many experts have fewer than the floor, and the first of them by number. */
   readonly belowFloor: number;
   readonly below: readonly number[];
@@ -154,6 +155,8 @@ export type RunEvent =
       readonly chunks: number;
       readonly bytes: number;
     }
+  /** How the importance of each tensor is spread, where that was asked for. */
+  | ({ readonly type: 'statistics' } & ImportanceStatistics)
   | ({ readonly type: 'output'; readonly sha256: string; readonly path: string } & OutputSummary)
   | {
       readonly type: 'done';
