@@ -8,12 +8,12 @@ import { encodeDat, encodeGguf } from '../../daemon/core/importance/encode-imatr
 import { writeFixed } from '../../daemon/core/importance/fixed-point.ts';
 import { importanceKeys } from '../../daemon/core/importance/importance-keys.ts';
 import type { ImportanceMatrix } from '../../daemon/core/importance/importance-matrix.ts';
-import { measuredEntries, measuredImportance } from '../../daemon/core/importance/measured.ts';
+import { measuredEntries } from '../../daemon/core/importance/measured.ts';
 import { mergeMatrices } from '../../daemon/core/importance/merge-files.ts';
 import { countsOffset, sumsBytes } from '../../daemon/core/importance/statistics.ts';
 import type { Statistic } from '../../daemon/core/models/forward.ts';
 import { categoryOf } from '../../daemon/core/recipe/categories.ts';
-import { openImatrix } from '../../daemon/roles/open-imatrix.ts';
+import { openImatrix, useMatrix } from '../../daemon/roles/open-imatrix.ts';
 import { type OpenFile, readMatrix } from '../../daemon/roles/read-imatrix.ts';
 import { writeCheckpoint } from '../checkpoints/generate.ts';
 import { type Random, seededRandom } from '../checkpoints/random.ts';
@@ -114,18 +114,16 @@ test('a measurement and its file are the same importance', async () => {
   await fc.assert(
     fc.asyncProperty(fc.nat(), anyFilters, async (seed, filters) => {
       const matrix = drawMatrix(seed);
-      const ours = measuredImportance(
-        matrix,
-        { file: 'imatrix.gguf', given: 'd/imatrix.gguf', filters, tensors },
-        sha256,
-      );
+      const kernels = { sha256: async (bytes: Uint8Array) => sha256(bytes) };
+      const at = { file: 'imatrix.gguf', given: 'd/imatrix.gguf', filters };
+      const ours = await useMatrix(matrix, at, tensors, { kernels });
       const theirs = await openImatrix(
         { path: 'd/imatrix.gguf', given: 'd/imatrix.gguf', filters },
         tensors,
         {
           openFile: openBytes(encodeGguf(matrix)),
           splitPath: (path) => ({ file: basename(path) }),
-          kernels: { sha256: async (bytes) => sha256(bytes) },
+          kernels,
         },
       );
       expect(ours).toEqual(theirs);

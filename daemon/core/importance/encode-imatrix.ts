@@ -1,10 +1,11 @@
 /**
  * Encode imatrix: an importance matrix as the bytes of a file, in either form.
  *
- *   ImportanceMatrix ──▶ encodeGguf, encodeDat ──▶ bytes  (read back by gguf-entries.ts, dat-entries.ts)
+ *   ImportanceMatrix ──▶ ggufPieces, datPieces ──▶ bytes  (read by gguf-entries.ts, dat-entries.ts)
  *
  * Keys, names and order are those of llama-imatrix; docs/imatrix.md tells the formats. No folder of
- * a machine stands in a file: of the texts' paths the last part is kept.
+ * a machine stands in a file: of the texts' paths the last part is kept. A file comes in pieces, so
+ * that who writes it can do something else in between.
  */
 
 import { FaultError } from '../../../proto/fault.ts';
@@ -17,26 +18,35 @@ import {
   type MatrixEntry,
   sortedByName,
 } from './importance-matrix.ts';
+import { numberBytes } from './weights.ts';
 
-/** The newer form: sums and counts as they are. */
-export function encodeGguf(matrix: ImportanceMatrix): Uint8Array {
+/**
+ * The newer form, sums and counts as they are: the header, then each tensor with its padding. The
+ * pieces one after the other are the file.
+ */
+export function* ggufPieces(matrix: ImportanceMatrix): Generator<Uint8Array> {
   const numbers = sortedByName(matrix.entries).flatMap(
     ({ name, columns, matrices, sums, counts }) => [
       { name: `${name}.in_sum2`, shape: [columns, matrices], values: sums },
       { name: `${name}.counts`, shape: [1, matrices], values: Float32Array.from(counts) },
     ],
   );
-  const layout = layoutGguf({
+  const { header, tensors, fileBytes } = layoutGguf({
     metadata: metadataOf(matrix),
     tensors: numbers.map(({ name, shape }) => ({ name, shape, type: 'F32' })),
   });
-  const file = new Uint8Array(layout.fileBytes);
-  file.set(layout.header);
-  const view = new DataView(file.buffer);
-  for (const [index, { offset }] of layout.tensors.entries()) {
-    writeNumbers(view, offset, numbers[index]?.values ?? new Float32Array());
+  yield header;
+  for (const [index, { values }] of numbers.entries()) {
+    const start = tensors[index]?.offset ?? fileBytes;
+    const piece = new Uint8Array((tensors[index + 1]?.offset ?? fileBytes) - start);
+    piece.set(numberBytes(values));
+    yield piece;
   }
-  return file;
+}
+
+/** The whole file of the newer form. */
+export function encodeGguf(matrix: ImportanceMatrix): Uint8Array {
+  return joined([...ggufPieces(matrix)]);
 }
 
 function metadataOf({ datasets, chunkCount, chunkSize }: ImportanceMatrix): KeyValue[] {
@@ -49,35 +59,39 @@ function metadataOf({ datasets, chunkCount, chunkSize }: ImportanceMatrix): KeyV
   ];
 }
 
-function writeNumbers(view: DataView, offset: number, numbers: Float32Array): void {
-  for (let i = 0; i < numbers.length; i++) view.setFloat32(offset + 4 * i, numbers[i] ?? 0, true);
-}
-
 // The largest number of the older form.
 const INT_MAX = 2 ** 31 - 1;
 
 /**
- * The older form: means, multiplied with a number of calls that stands beside them. Entries that no
- * row has reached are left out, and so are all texts but the first.
+ * The older form, in pieces: means, multiplied with a number of calls that stands beside them.
+ * Entries that no row has reached are left out, and so are all texts but the first.
  * @throws FaultError datTooLarge
  */
-export function encodeDat(matrix: ImportanceMatrix): Uint8Array {
+export function* datPieces(matrix: ImportanceMatrix): Generator<Uint8Array> {
   const { entries, datasets, chunkCount, chunkSize } = matrix;
   const reached = sortedByName(entries).filter(({ counts }) => counts.some((count) => count > 0));
   const encoder = new TextEncoder();
-  const parts = [ints(reached.length)];
+  yield ints(reached.length);
   for (const entry of reached) {
     const name = encoder.encode(entry.name);
     const calls = Math.ceil(
       entry.counts.reduce((most, count) => Math.max(most, count)) / chunkSize,
     );
     if (calls > INT_MAX) throw tooLarge(entry.name, `${calls} chunks`);
-    parts.push(ints(name.length), name, ints(calls, entry.sums.length), datValues(entry, calls));
+    yield joined([ints(name.length), name, ints(calls, entry.sums.length)]);
+    yield datValues(entry, calls);
   }
   if (chunkCount > INT_MAX) throw tooLarge(undefined, `${chunkCount} chunks`);
   const text = encoder.encode(baseNameOf(datasets[0] ?? ''));
-  parts.push(ints(chunkCount, text.length), text);
-  return joined(parts);
+  yield joined([ints(chunkCount, text.length), text]);
+}
+
+/**
+ * The whole file of the older form.
+ * @throws FaultError datTooLarge
+ */
+export function encodeDat(matrix: ImportanceMatrix): Uint8Array {
+  return joined([...datPieces(matrix)]);
 }
 
 function tooLarge(tensor: string | undefined, why: string): FaultError {

@@ -57,15 +57,7 @@ export interface EntryFilters {
  * The entries that `--include-weights` or `--exclude-weights` leave.
  * @throws FaultError bothFilters, nothingLeft
  */
-export function chooseEntries(index: ImportanceIndex, filters: EntryFilters): ImportanceIndex {
-  return { ...index, entries: chooseNamed(index.entries, filters) };
-}
-
-/**
- * The same, of anything that has an entry's name.
- * @throws FaultError bothFilters, nothingLeft
- */
-export function chooseNamed<E extends { readonly name: string }>(
+export function chooseEntries<E extends { readonly name: string }>(
   all: readonly E[],
   { include, exclude }: EntryFilters,
 ): E[] {

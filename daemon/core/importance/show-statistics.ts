@@ -52,11 +52,17 @@ interface MeanSquares {
 }
 
 function meanSquares({ columns, sums, counts }: MatrixEntry): MeanSquares {
-  const isReached = (index: number): boolean => (counts[Math.floor(index / columns)] ?? 0) > 0;
-  const all = Float64Array.from(sums, (sum, index) =>
-    isReached(index) ? sum / (counts[Math.floor(index / columns)] ?? 1) : 0,
-  );
-  return { all, reached: all.filter((_, index) => isReached(index)) };
+  const all = new Float64Array(sums.length);
+  const reached = new Float64Array(columns * counts.filter((count) => count > 0).length);
+  let next = 0;
+  for (const [matrix, count] of counts.entries()) {
+    if (count === 0) continue;
+    const start = matrix * columns;
+    for (let i = start; i < start + columns; i++) all[i] = (sums[i] ?? 0) / count;
+    reached.set(all.subarray(start, start + columns), next);
+    next += columns;
+  }
+  return { all, reached };
 }
 
 // Nine digits stay below 2^31; a longer number is no layer.
@@ -85,32 +91,50 @@ function spread(values: Float64Array): Omit<TensorStatistics, 'tensor' | 'layer'
     const nothing = { sum: 0, least: 0, most: 0, mean: 0, deviation: 0 };
     return { columns, ...nothing, active: 0, entropy: 0, evenness: 0, outliers: 0 };
   }
-  const sum = total(values, (value) => value);
+  const range = { least: Infinity, most: -Infinity };
+  let sum = 0;
+  let active = 0;
+  for (const value of values) {
+    sum += value;
+    if (value < range.least) range.least = value;
+    if (value > range.most) range.most = value;
+    if (value > ACTIVE_LEAST) active++;
+  }
   const mean = sum / columns;
-  const deviation = Math.sqrt(total(values, (value) => (value - mean) ** 2) / columns);
-  const share = (counts: (value: number) => boolean): number =>
-    (100 * total(values, (value) => (counts(value) ? 1 : 0))) / columns;
-  const entropy = total(values, (value) =>
-    value > 0 && sum > 0 ? -(value / sum) * Math.log2(value / sum) : 0,
-  );
+  const deviation = Math.sqrt(squaresAround(values, mean) / columns);
+  const entropy = entropyOf(values, sum);
   return {
     columns,
     sum,
-    least: values.reduce((least, value) => Math.min(least, value)),
-    most: values.reduce((most, value) => Math.max(most, value)),
+    ...range,
     mean,
     deviation,
-    active: share((value) => value > ACTIVE_LEAST),
+    active: (100 * active) / columns,
     entropy,
     evenness: columns > 1 ? (100 * entropy) / Math.log2(columns) : 0,
-    outliers: deviation > 0 ? share((value) => (value - mean) / deviation > 1) : 0,
+    outliers: (100 * countOutliers(values, mean, deviation)) / columns,
   };
 }
 
-function total(values: Float64Array, of: (value: number) => number): number {
+function squaresAround(values: Float64Array, middle: number): number {
   let sum = 0;
-  for (const value of values) sum += of(value);
+  for (const value of values) sum += (value - middle) * (value - middle);
   return sum;
+}
+
+function entropyOf(values: Float64Array, sum: number): number {
+  let entropy = 0;
+  for (const value of values) {
+    const share = value / sum;
+    if (share > 0) entropy -= share * Math.log2(share);
+  }
+  return entropy;
+}
+
+function countOutliers(values: Float64Array, mean: number, deviation: number): number {
+  let count = 0;
+  for (const value of values) if ((value - mean) / deviation > 1) count++;
+  return count;
 }
 
 /** Undefined where sizes differ or one has no direction. */
@@ -118,8 +142,7 @@ function cosine(a: Float64Array, b: Float64Array): number | undefined {
   if (a.length !== b.length) return undefined;
   let dot = 0;
   for (let i = 0; i < a.length; i++) dot += (a[i] ?? 0) * (b[i] ?? 0);
-  const sizes =
-    Math.sqrt(total(a, (value) => value ** 2)) * Math.sqrt(total(b, (value) => value ** 2));
+  const sizes = Math.sqrt(squaresAround(a, 0)) * Math.sqrt(squaresAround(b, 0));
   return sizes > 0 ? dot / sizes : undefined;
 }
 
