@@ -93,8 +93,10 @@ const anyStageLease: fc.Arbitrary<PeerMessage> = fc.record({
   to: fc.integer({ min: 101, max: 200 }),
   group: anyTask,
   chunks: anySet(1000, 16),
+  leftOut: anySet(1000, 16),
   collect: anySet(200, 100),
   inputs: fc.array(anyPeer, { maxLength: 8 }),
+  leavesState: fc.boolean(),
   description: anyDigest,
   descriptionBytes: fc.integer({ min: 1, max: 2 ** 26 }),
 });
@@ -126,8 +128,7 @@ const anyStageMessage: fc.Arbitrary<PeerMessage> = fc.oneof<fc.Arbitrary<PeerMes
   fc.record({
     kind: fc.constant('state-release' as const),
     run: anyRun,
-    boundary: fc.nat(1000),
-    chunks: anySet(1000, 16),
+    leases: fc.array(anyTask, { maxLength: 50 }),
   }),
   fc.record({
     kind: fc.constant('sums-held' as const),

@@ -143,10 +143,13 @@ export interface StageLease {
   readonly group: number;
   /** Numbers of the chunks, ascending: those of the group that are not left out. */
   readonly chunks: readonly number[];
+  readonly leftOut: readonly number[];
   /** Layers whose sums are wanted; the others are only passed. */
   readonly collect: readonly number[];
-  /** Peers that have, or will have, the state in front of `from`. */
+  /** Peers that have, or will have, the state in front of `from`; a repetition may name others. */
   readonly inputs: readonly PeerId[];
+  /** Whether the state in front of `to` is to be kept until it is released. */
+  readonly leavesState: boolean;
   /** SHA-256 and length of the model's description, which is pulled where it is not known. */
   readonly description: Uint8Array;
   readonly descriptionBytes: number;
@@ -179,12 +182,11 @@ export interface StageKept {
   readonly leases: readonly number[];
 }
 
-/** Nobody will ask for the state in front of layer `boundary` of these chunks again. */
+/** Nobody will ask again for the states that these leases left. */
 export interface StateRelease {
   readonly kind: 'state-release';
   readonly run: RunId;
-  readonly boundary: number;
-  readonly chunks: readonly number[];
+  readonly leases: readonly number[];
 }
 
 /** Sums of one layer over whole groups. */

@@ -43,6 +43,7 @@ export function encodeStageMessage(message: StageMessage): Envelope {
           ...message,
           run,
           chunks: [...message.chunks],
+          leftOut: [...message.leftOut],
           collect: [...message.collect],
           inputs: [...message.inputs],
         },
@@ -53,10 +54,8 @@ export function encodeStageMessage(message: StageMessage): Envelope {
       return { stageAnswer: encodeAnswer(message, run) };
     case 'stage-kept':
       return { stageKept: { run, leases: [...message.leases] } };
-    case 'state-release': {
-      const { boundary, chunks } = message;
-      return { stateRelease: { run, boundary, chunks: [...chunks] } };
-    }
+    case 'state-release':
+      return { stateRelease: { run, leases: [...message.leases] } };
     case 'sums-held':
       return { sumsHeld: { run, sums: message.sums.map(encodeHeld) } };
     case 'sums-kept':
@@ -90,12 +89,8 @@ function decodeStateOrSums({
   sumsKept,
 }: Envelope): StageMessage | undefined {
   if (stateRelease) {
-    return {
-      kind: 'state-release',
-      run: runId(stateRelease.run),
-      boundary: integer(stateRelease.boundary, 'boundary', 0, LAYERS_MAX),
-      chunks: ascending(stateRelease.chunks, 'chunks', GROUP_CHUNKS_MAX),
-    };
+    const leases = numbers(stateRelease.leases, 'leases', STAGE_LEASES_MAX);
+    return { kind: 'state-release', run: runId(stateRelease.run), leases };
   }
   if (sumsHeld) {
     const sums = list(sumsHeld.sums, 'sums', HELD_SUMS_MAX).map(decodeHeld);
@@ -118,6 +113,7 @@ function decodeLease(lease: quantd.StageLease.$Properties): StageLease {
     to: integer(lease.to, 'to', from + 1, LAYERS_MAX),
     group: integer(lease.group, 'group'),
     chunks: ascending(lease.chunks, 'chunks', GROUP_CHUNKS_MAX),
+    leftOut: ascending(lease.leftOut, 'left_out', GROUP_CHUNKS_MAX),
     collect: ascending(lease.collect, 'collect', LAYERS_MAX),
     inputs: list(lease.inputs, 'inputs', SOURCES_MAX).map((peer) => peerId(peer, 'inputs')),
     description: digest(lease.description, 'description'),
@@ -127,6 +123,7 @@ function decodeLease(lease: quantd.StageLease.$Properties): StageLease {
       1,
       DESCRIPTION_BYTES_MAX,
     ),
+    leavesState: lease.leavesState === true,
   };
 }
 

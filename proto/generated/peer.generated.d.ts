@@ -422,6 +422,8 @@ export namespace quantd {
         inputs: string[];
         description: Uint8Array;
         descriptionBytes: number;
+        leavesState: boolean;
+        leftOut: number[];
         static encode(message: quantd.StageLease.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
         static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.StageLease & quantd.StageLease.$Shape;
     }
@@ -438,6 +440,8 @@ export namespace quantd {
             inputs?: (string[]|null);
             description?: (Uint8Array|null);
             descriptionBytes?: (number|null);
+            leavesState?: (boolean|null);
+            leftOut?: (number[]|null);
             $unknowns?: Uint8Array[];
         }
         type $Shape = quantd.StageLease.$Properties;
@@ -521,8 +525,7 @@ export namespace quantd {
         constructor(properties?: quantd.StateRelease.$Properties);
         $unknowns?: Uint8Array[];
         run: Uint8Array;
-        boundary: number;
-        chunks: number[];
+        leases: number[];
         static encode(message: quantd.StateRelease.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
         static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.StateRelease & quantd.StateRelease.$Shape;
     }
@@ -530,8 +533,7 @@ export namespace quantd {
     namespace StateRelease {
         interface $Properties {
             run?: (Uint8Array|null);
-            boundary?: (number|null);
-            chunks?: (number[]|null);
+            leases?: (number[]|null);
             $unknowns?: Uint8Array[];
         }
         type $Shape = quantd.StateRelease.$Properties;

@@ -1874,6 +1874,7 @@ export const quantd = $root.quantd = (() => {
             this.chunks = [];
             this.collect = [];
             this.inputs = [];
+            this.leftOut = [];
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -1890,6 +1891,8 @@ export const quantd = $root.quantd = (() => {
         StageLease.prototype.inputs = $util.emptyArray;
         StageLease.prototype.description = $util.newBuffer([]);
         StageLease.prototype.descriptionBytes = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+        StageLease.prototype.leavesState = false;
+        StageLease.prototype.leftOut = $util.emptyArray;
 
         StageLease.encode = function (message, writer, _depth) {
             if (!writer)
@@ -1919,6 +1922,10 @@ export const quantd = $root.quantd = (() => {
                 writer.uint32(74).bytes(message.description);
             if (message.descriptionBytes != null && $Object.hasOwnProperty.call(message, "descriptionBytes") && (typeof message.descriptionBytes === "object" ? message.descriptionBytes.low || message.descriptionBytes.high : message.descriptionBytes !== 0))
                 writer.uint32(80).uint64(message.descriptionBytes);
+            if (message.leavesState != null && $Object.hasOwnProperty.call(message, "leavesState") && message.leavesState !== false)
+                writer.uint32(88).bool(message.leavesState);
+            if (message.leftOut != null && message.leftOut.length)
+                writer.uint32(98).uint32s(message.leftOut);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -2049,6 +2056,29 @@ export const quantd = $root.quantd = (() => {
                             message.descriptionBytes = value;
                         else
                             delete message.descriptionBytes;
+                        continue;
+                    }
+                case 11: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.bool())
+                            message.leavesState = value;
+                        else
+                            delete message.leavesState;
+                        continue;
+                    }
+                case 12: {
+                        if (wireType === 2) {
+                            if (!(message.leftOut && message.leftOut.length))
+                                message.leftOut = [];
+                            reader.uint32s(message.leftOut);
+                            continue;
+                        }
+                        if (wireType !== 0)
+                            break;
+                        if (!(message.leftOut && message.leftOut.length))
+                            message.leftOut = [];
+                        message.leftOut.push(reader.uint32());
                         continue;
                     }
                 }
@@ -2425,7 +2455,7 @@ export const quantd = $root.quantd = (() => {
     quantd.StateRelease = (function() {
 
         const StateRelease = function (properties) {
-            this.chunks = [];
+            this.leases = [];
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -2433,8 +2463,7 @@ export const quantd = $root.quantd = (() => {
         };
 
         StateRelease.prototype.run = $util.newBuffer([]);
-        StateRelease.prototype.boundary = 0;
-        StateRelease.prototype.chunks = $util.emptyArray;
+        StateRelease.prototype.leases = $util.emptyArray;
 
         StateRelease.encode = function (message, writer, _depth) {
             if (!writer)
@@ -2445,10 +2474,8 @@ export const quantd = $root.quantd = (() => {
                 throw $Error("max depth exceeded");
             if (message.run != null && $Object.hasOwnProperty.call(message, "run") && message.run.length)
                 writer.uint32(10).bytes(message.run);
-            if (message.boundary != null && $Object.hasOwnProperty.call(message, "boundary") && message.boundary !== 0)
-                writer.uint32(16).uint32(message.boundary);
-            if (message.chunks != null && message.chunks.length)
-                writer.uint32(26).uint32s(message.chunks);
+            if (message.leases != null && message.leases.length)
+                writer.uint32(18).uint32s(message.leases);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -2492,26 +2519,17 @@ export const quantd = $root.quantd = (() => {
                         continue;
                     }
                 case 2: {
-                        if (wireType !== 0)
-                            break;
-                        if (value = reader.uint32())
-                            message.boundary = value;
-                        else
-                            delete message.boundary;
-                        continue;
-                    }
-                case 3: {
                         if (wireType === 2) {
-                            if (!(message.chunks && message.chunks.length))
-                                message.chunks = [];
-                            reader.uint32s(message.chunks);
+                            if (!(message.leases && message.leases.length))
+                                message.leases = [];
+                            reader.uint32s(message.leases);
                             continue;
                         }
                         if (wireType !== 0)
                             break;
-                        if (!(message.chunks && message.chunks.length))
-                            message.chunks = [];
-                        message.chunks.push(reader.uint32());
+                        if (!(message.leases && message.leases.length))
+                            message.leases = [];
+                        message.leases.push(reader.uint32());
                         continue;
                     }
                 }

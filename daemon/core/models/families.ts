@@ -8,7 +8,7 @@
 
 import { FaultError } from '../../../proto/fault.ts';
 import type { Checkpoint } from '../checkpoint/checkpoint.ts';
-import type { Model, ModelFamily } from './family.ts';
+import type { Model, ModelFamily, ModelTensor } from './family.ts';
 import { modelFaults } from './faults.ts';
 import type { Forward } from './forward.ts';
 import { gemma4 } from './gemma4.ts';
@@ -33,6 +33,15 @@ export function describeModel(checkpoint: Checkpoint, name: string): Model {
  */
 export function forwardOf(checkpoint: Checkpoint): Forward {
   return familyOf(checkpoint).forward(checkpoint);
+}
+
+/**
+ * The tensors that `describeModel` lists, where the vocabulary is not at hand.
+ *
+ * @throws FaultError QD-2301 when no family knows the architecture, else what the family finds
+ */
+export function tensorsOf(checkpoint: Checkpoint): readonly ModelTensor[] {
+  return familyOf(checkpoint).tensors(checkpoint);
 }
 
 function familyOf({ config }: Checkpoint): ModelFamily {

@@ -91,4 +91,9 @@ export interface ModelFamily {
    * @throws FaultError as `describe` does
    */
   forward(checkpoint: Checkpoint): Forward;
+  /**
+   * The tensors alone, of a checkpoint whose vocabulary is not at hand.
+   * @throws FaultError as `describe` does
+   */
+  tensors(checkpoint: Checkpoint): readonly ModelTensor[];
 }

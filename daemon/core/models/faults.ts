@@ -47,6 +47,12 @@ export const modelFaults = {
     what: 'the experts of one tensor are stored in different element types',
     hint: 'Save the checkpoint again in one element type.',
   },
+  badDescription: {
+    code: 'QD-2308',
+    exit: exitCodes.network,
+    what: 'another machine describes a model in a way that means nothing',
+    hint: 'all machines of a cluster run one version of quantd: quantd peers',
+  },
   unsupportedConfig: {
     code: 'QD-2307',
     exit: exitCodes.input,

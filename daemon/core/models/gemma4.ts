@@ -36,6 +36,7 @@ export const gemma4: ModelFamily = {
   classes: ['Gemma4ForConditionalGeneration', 'Gemma4ForCausalLM', UNIFIED_CLASS],
   describe,
   forward,
+  tensors: (checkpoint) => tensorsOf(readGemma4Config(checkpoint.config), checkpoint).tensors,
 };
 
 /** What divides the angle of a pair that full attention does not rotate: it leaves an angle of 0. */

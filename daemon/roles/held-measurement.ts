@@ -1,0 +1,321 @@
+/**
+ * Held measurement: this machine's part in one measurement of another machine.
+ *
+ *   stage lease ──▶ description ──▶ weights ──▶ states, wave by wave ──▶ sums, told until kept
+ *
+ * Everything here can be lost: what is missing is leased again. Read next: stage-runner.ts (the
+ * work), kept-states.ts and kept-sums.ts (what is made), stage-holder.ts (the messages).
+ */
+
+import { assert } from '../../proto/assert.ts';
+import { FaultError } from '../../proto/fault.ts';
+import type {
+  HeldSums,
+  PeerId,
+  RunId,
+  StageAnswer,
+  StageLease,
+} from '../../proto/peer-messages.ts';
+import { decodeDescription } from '../core/models/description.ts';
+import { forwardOf, tensorsOf } from '../core/models/families.ts';
+import type { MeasuredModel } from '../core/models/measured-model.ts';
+import { measuredModel } from '../core/models/measured-model.ts';
+import { rotationsOf } from '../core/models/rotation.ts';
+import { sourceBytesOf, weightSources } from '../core/plan/layer-source.ts';
+import { hex, type Sha256 } from '../core/plan/unit-id.ts';
+import type { Clock, ForwardKernels, Kernels, LeafStore, Network } from '../ports.ts';
+import { KeptStates } from './kept-states.ts';
+import { KeptSums } from './kept-sums.ts';
+import { measureFaults } from './measure-faults.ts';
+import { PulledWeights } from './pulled-weights.ts';
+import { bytesOfNumbers, gather, scatter, stateBytes } from './stage-io.ts';
+import { type StageIo, StageRunner } from './stage-runner.ts';
+import { StageWeights } from './stage-weights.ts';
+
+export interface MeasurePorts {
+  readonly network: Network;
+  readonly kernels: Pick<Kernels, 'sha256'>;
+  readonly forward: () => ForwardKernels;
+  readonly store: LeafStore;
+  readonly clock: Clock;
+  readonly sha256: Sha256;
+  /** For waves, scratch memory and sums. */
+  readonly memoryBytes: number;
+  /** Source bytes of weights that memory holds beside that. */
+  readonly cacheBytes: number;
+}
+
+interface HeldStage {
+  lease: StageLease;
+  readonly stop: AbortController;
+  answer: StageAnswer | undefined;
+  saidMs: number;
+}
+
+interface OpenModel {
+  readonly model: MeasuredModel;
+  readonly weights: StageWeights;
+  readonly runner: StageRunner;
+}
+
+// A stage before this one that is long at a chunk, or has just died.
+const ASK_AGAIN_MS = 200;
+const SAY_AGAIN_MS = 5000;
+const SUMS_IN_A_MESSAGE = 64;
+
+export class HeldMeasurement {
+  readonly run: RunId;
+  readonly coordinator: PeerId;
+  readonly #ports: MeasurePorts;
+  readonly #leases = new Map<number, HeldStage>();
+  readonly #states: KeptStates;
+  readonly #sums: KeptSums;
+  #model: Promise<OpenModel> | undefined;
+  #passed = 0;
+  /** When the coordinator last spoke of the run. */
+  heardMs: number;
+
+  constructor(run: RunId, coordinator: PeerId, ports: MeasurePorts) {
+    this.run = run;
+    this.coordinator = coordinator;
+    this.#ports = ports;
+    this.#states = new KeptStates(run, ports);
+    this.#sums = new KeptSums(run, ports);
+    this.heardMs = ports.clock.now();
+  }
+
+  get leases(): number {
+    return this.#leases.size;
+  }
+
+  /** A lease that came again may name other peers for its input. */
+  take(lease: StageLease): void {
+    const known = this.#leases.get(lease.lease);
+    if (known !== undefined) {
+      known.lease = lease;
+      this.#sayAnswer(known);
+      return;
+    }
+    const held = { lease, stop: new AbortController(), answer: undefined, saidMs: 0 };
+    this.#leases.set(lease.lease, held);
+    void this.#runLease(held);
+  }
+
+  /** Answers that have been heard, and leases that are wanted no more. */
+  forget(leases: readonly number[]): void {
+    for (const lease of leases) {
+      this.#leases.get(lease)?.stop.abort();
+      this.#leases.delete(lease);
+    }
+  }
+
+  release(leases: readonly number[]): void {
+    for (const lease of leases) this.#states.release(lease).catch(() => undefined);
+  }
+
+  keptSums(digests: readonly Uint8Array[]): void {
+    this.#sums.release(digests).catch(() => undefined);
+  }
+
+  /** Says what is alive, and again what has not been taken. */
+  say(): void {
+    const { network, clock } = this.#ports;
+    const leases = [...this.#leases.values()];
+    const alive = leases.flatMap(({ answer, lease }) => (answer ? [] : [lease.lease]));
+    if (alive.length > 0) {
+      const working = { kind: 'stage-working', run: this.run, leases: alive } as const;
+      network.send(this.coordinator, { ...working, passed: this.#passed });
+    }
+    for (const held of leases) {
+      if (clock.now() - held.saidMs >= SAY_AGAIN_MS) this.#sayAnswer(held);
+    }
+    const sums = this.#sums.held;
+    for (let at = 0; at < sums.length; at += SUMS_IN_A_MESSAGE) {
+      const some = sums.slice(at, at + SUMS_IN_A_MESSAGE);
+      network.send(this.coordinator, { kind: 'sums-held', run: this.run, sums: some });
+    }
+  }
+
+  /** Says at once what a new connection may have missed. */
+  sayAgain(): void {
+    for (const held of this.#leases.values()) held.saidMs = 0;
+    this.say();
+  }
+
+  readState(
+    boundary: number,
+    chunk: number,
+    place: { readonly total: number; readonly offset: number; readonly bytes: number },
+  ): Promise<Uint8Array | undefined> {
+    return this.#states.read(boundary, chunk, place);
+  }
+
+  readSums(
+    digest: Uint8Array,
+    place: { readonly total: number; readonly offset: number; readonly bytes: number },
+  ): Promise<Uint8Array | undefined> {
+    return this.#sums.read(digest, place);
+  }
+
+  /** Ends what is under way; source bytes stay in the store. */
+  async end(): Promise<void> {
+    this.forget([...this.#leases.keys()]);
+    await this.#model?.then(({ weights }) => weights.close()).catch(() => undefined);
+    await this.#states.releaseAll().catch(() => undefined);
+    await this.#sums.release(this.#sums.held.map(({ digest }) => digest)).catch(() => undefined);
+  }
+
+  async #runLease(held: HeldStage): Promise<void> {
+    const { lease, stop } = held;
+    const answer = { kind: 'stage-answer', run: this.run, lease: lease.lease } as const;
+    try {
+      const { model, runner } = await this.#open(lease, stop.signal);
+      checkLease(lease, model);
+      const task = { ...lease, collect: new Set(lease.collect) };
+      const bad = await runner.run(task, this.#io(held, model), stop.signal);
+      held.answer = { ...answer, bad };
+    } catch (error) {
+      if (stop.signal.aborted) return;
+      held.answer = { ...answer, bad: [], ...refusalOf(error) };
+    }
+    if (this.#leases.get(lease.lease) === held) this.#sayAnswer(held);
+  }
+
+  #sayAnswer(held: HeldStage): void {
+    if (held.answer === undefined) return;
+    held.saidMs = this.#ports.clock.now();
+    this.#ports.network.send(this.coordinator, held.answer);
+  }
+
+  #open(lease: StageLease, signal: AbortSignal): Promise<OpenModel> {
+    if (this.#model === undefined) {
+      const opening = this.#openModel(lease, signal);
+      this.#model = opening;
+      opening.catch(() => {
+        this.#model = undefined;
+      });
+    }
+    return this.#model;
+  }
+
+  async #openModel(lease: StageLease, signal: AbortSignal): Promise<OpenModel> {
+    const { network, kernels, forward, memoryBytes, cacheBytes } = this.#ports;
+    const { run, description: digest, descriptionBytes: bytes } = lease;
+    const described = new Uint8Array(bytes);
+    const blob = { kind: 'description', run, digest, bytes } as const;
+    await network.pull([this.coordinator], blob, described, { signal });
+    if (hex(await kernels.sha256(described)) !== hex(digest)) {
+      throw new Error('the description is not that of its digest');
+    }
+    const { checkpoint, fileDigests, positions, head } = decodeDescription(described);
+    const pass = forwardOf(checkpoint);
+    const model = measuredModel(pass, positions, head);
+    const tensors = new Map(tensorsOf(checkpoint).map((tensor) => [tensor.name, tensor]));
+    const pulled = new PulledWeights({ ...this.#ports, run, sources: [this.coordinator] });
+    const weights = new StageWeights({
+      layers: model.layers,
+      tensors,
+      fileDigests,
+      angles: pass.tables.map((table) => rotationsOf(table, positions)),
+      kernels: forward(),
+      locate: (layer, sources, stop) => pulled.locate(layer, sources, stop),
+    });
+    const sizes = model.layers.map((layer) =>
+      sourceBytesOf(weightSources(layer.weights, tensors, fileDigests)),
+    );
+    const runner = new StageRunner({
+      model,
+      layer: (index, stop) => weights.layer(index, stop),
+      memoryBytes,
+      cacheBytes,
+      waveChunksMax: Number.MAX_SAFE_INTEGER,
+      sourceBytes: (layer) => sizes[layer] ?? 0,
+    });
+    return { model, weights, runner };
+  }
+
+  #io(held: HeldStage, model: MeasuredModel): StageIo {
+    const { run, coordinator } = this;
+    const { positions } = model;
+    return {
+      readState: async (boundary, chunk, into, signal) => {
+        const bytes = stateBytes(model.cuts[boundary] ?? [], positions);
+        const blob = { kind: 'state', run, boundary, chunk, bytes } as const;
+        await this.#fill(blob, into, () => held.lease.inputs, signal);
+      },
+      readInputs: async (layer, chunk, into, signal) => {
+        const bytes = stateBytes(model.layers[layer]?.inputs ?? [], positions);
+        const blob = { kind: 'layer-inputs', run, layer, chunk, bytes } as const;
+        await this.#fill(blob, into, () => [coordinator], signal);
+      },
+      keepState: async (boundary, chunk, from) => {
+        if (!held.lease.leavesState) return;
+        await this.#states.keep(held.lease.lease, boundary, chunk, gather(from).slice());
+      },
+      passed: (chunks) => {
+        this.#passed += chunks;
+      },
+      keepSums: async (layer, bytes) => {
+        const { group, leftOut } = held.lease;
+        this.#announce(await this.#sums.keep(layer, group, leftOut, bytes));
+      },
+    };
+  }
+
+  /** A hint, which may be lost: `say` says it again. */
+  #announce(sums: HeldSums): void {
+    this.#ports.network.hint({ kind: 'sums-held', run: this.run, sums: [sums] });
+  }
+
+  /** Pulls from whoever has it by now; others may be named while it waits. */
+  async #fill(
+    blob: Parameters<Network['pull']>[1],
+    into: readonly Float32Array[],
+    sources: () => readonly PeerId[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const [only] = into;
+    const bytes =
+      into.length === 1 && only !== undefined ? bytesOfNumbers(only) : new Uint8Array(blob.bytes);
+    assert(bytes.length === blob.bytes, 'a blob has the size of its registers');
+    for (;;) {
+      signal.throwIfAborted();
+      try {
+        const asked = sources();
+        if (asked.includes(this.#ports.network.self)) await this.#copyOwn(blob, bytes);
+        else await this.#ports.network.pull(asked, blob, bytes, { signal });
+        break;
+      } catch {
+        // It is not made yet, or its maker is gone and the coordinator will name another.
+        await new Promise<void>((resolve) => this.#ports.clock.after(ASK_AGAIN_MS, resolve));
+      }
+    }
+    if (into.length > 1) scatter(bytes, into);
+  }
+
+  async #copyOwn(blob: Parameters<Network['pull']>[1], into: Uint8Array): Promise<void> {
+    assert(blob.kind === 'state', 'only states are left by a stage of this machine');
+    const place = { total: blob.bytes, offset: 0, bytes: blob.bytes };
+    const own = await this.#states.read(blob.boundary, blob.chunk, place);
+    if (own === undefined) throw new Error('not here yet');
+    into.set(own);
+  }
+}
+
+/** What arrives is a claim: layers that the model has, cuts that it allows. */
+function checkLease({ from, to, chunks, collect }: StageLease, model: MeasuredModel): void {
+  const isStage = to <= model.layers.length && model.cuts[from] !== undefined;
+  const isInside = collect.every((layer) => layer >= from && layer < to);
+  if (!isStage || model.cuts[to] === undefined || !isInside || chunks.length === 0) {
+    throw new Error('the lease is for no stage of the model');
+  }
+}
+
+/** The source's fault is everyone's; whatever else went wrong, another machine may do better. */
+function refusalOf(error: unknown): Pick<StageAnswer, 'fault' | 'declined'> {
+  if (error instanceof FaultError && error.toMessage().code.startsWith('QD-52')) {
+    return { fault: error.toMessage() };
+  }
+  const why = error instanceof Error ? error.message : String(error);
+  return { declined: why === '' ? measureFaults.weightsMissing.what : why };
+}

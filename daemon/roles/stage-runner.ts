@@ -1,0 +1,302 @@
+/**
+ * Stage runner: carries the chunks of one lease through the layers of a stage, wave by wave.
+ *
+ *   states in front of `from` ──▶ layer after layer ──▶ states in front of `to`, sums of each layer
+ *
+ * The next wave is fetched while one is computed. How chunks are cut into waves and slices changes
+ * nothing but the time. Read next: wave-plan.ts; what a layer computes is kernels/DET-1.md.
+ */
+
+import { assert } from '../../proto/assert.ts';
+import { sumsBytes } from '../core/importance/statistics.ts';
+import type { Layer, Register, StateRegister, Statistic } from '../core/models/forward.ts';
+import type { MeasuredModel } from '../core/models/measured-model.ts';
+import type { LayerJob, PreparedLayer } from '../ports.ts';
+import { Credit } from './credit.ts';
+import { LossSums } from './loss-sums.ts';
+import { planWaves, WAVES_IN_MEMORY, type WavePlan } from './wave-plan.ts';
+
+export interface StageTask {
+  /** Layers [from, to). */
+  readonly from: number;
+  readonly to: number;
+  /** Numbers of the chunks, ascending. */
+  readonly chunks: readonly number[];
+  /** Layers whose sums are wanted. */
+  readonly collect: ReadonlySet<number>;
+}
+
+/** Where states come from and go to. Registers are those of the cut, in its order. */
+export interface StageIo {
+  readState(
+    boundary: number,
+    chunk: number,
+    into: readonly Float32Array[],
+    signal: AbortSignal,
+  ): Promise<void>;
+  /** What a layer takes of the tokens themselves. */
+  readInputs(
+    layer: number,
+    chunk: number,
+    into: readonly Float32Array[],
+    signal: AbortSignal,
+  ): Promise<void>;
+  /** The numbers are gone when it has resolved. */
+  keepState(boundary: number, chunk: number, from: readonly Float32Array[]): Promise<void>;
+  /** So many chunks have passed one more layer. */
+  passed(chunks: number): void;
+  /** A layer's sums over all chunks of the task. */
+  keepSums(layer: number, sums: Uint8Array): Promise<void>;
+}
+
+export interface StageRunnerParts {
+  readonly model: MeasuredModel;
+  readonly layer: (index: number, signal: AbortSignal) => Promise<PreparedLayer>;
+  /** For waves, scratch memory and sums. */
+  readonly memoryBytes: number;
+  /** Source bytes of weights that memory holds beside that. */
+  readonly cacheBytes: number;
+  readonly waveChunksMax: number;
+  readonly sourceBytes: (layer: number) => number;
+}
+
+interface Stage extends StageTask {
+  readonly prepared: readonly PreparedLayer[];
+  readonly registers: readonly StateRegister[];
+  readonly plan: WavePlan;
+  readonly io: StageIo;
+  readonly signal: AbortSignal;
+  readonly sums: Map<number, LayerAccount>;
+  readonly bad: Set<number>;
+}
+
+/** What is summed of one layer so far. */
+interface LayerAccount {
+  /** Of the layer's own statistics. */
+  readonly own: Uint8Array;
+  readonly statistics: readonly Statistic[];
+  readonly losses: LossSums | undefined;
+}
+
+interface Wave {
+  readonly chunks: readonly number[];
+  /** (chunks × positions × width) of each register. */
+  readonly state: ReadonlyMap<Register, Float32Array>;
+}
+
+export class StageRunner {
+  readonly #parts: StageRunnerParts;
+  /** Leases fetch in the order they came, one at a time. */
+  readonly #fetching = new Credit(1);
+  readonly #waves = new Credit(WAVES_IN_MEMORY);
+  readonly #computing = new Credit(1);
+  #scratch = new Uint8Array(0);
+
+  constructor(parts: StageRunnerParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * @returns the chunks, ascending, that left a number that is not finite, as far as it went: where
+   * there is one, no sums are kept that contain it
+   */
+  async run(task: StageTask, io: StageIo, signal: AbortSignal): Promise<readonly number[]> {
+    const failed = new AbortController();
+    const both = AbortSignal.any([signal, failed.signal]);
+    const stopFetching = await this.#fetching.take(1);
+    let computed: Promise<void> = Promise.resolve();
+    let stage: Stage;
+    try {
+      both.throwIfAborted();
+      stage = await this.#prepare(task, io, both);
+      for (let at = 0; at < task.chunks.length; at += stage.plan.waveChunks) {
+        const chunks = task.chunks.slice(at, at + stage.plan.waveChunks);
+        const giveBack = await this.#waves.take(1);
+        const fetched = this.#fetch(stage, chunks);
+        computed = Promise.all([computed, fetched])
+          .then(([, wave]) => this.#compute(stage, wave))
+          .finally(giveBack);
+        computed.catch((error: unknown) => failed.abort(error));
+        await fetched;
+        if (stage.bad.size > 0) break;
+      }
+    } catch (error) {
+      failed.abort(error);
+      throw error;
+    } finally {
+      stopFetching();
+      await computed.catch(() => undefined);
+    }
+    await computed;
+    if (stage.bad.size === 0) await keepAll(stage);
+    return [...stage.bad].sort((a, b) => a - b);
+  }
+
+  async #prepare(task: StageTask, io: StageIo, signal: AbortSignal): Promise<Stage> {
+    const { model, layer } = this.#parts;
+    const indexes = Array.from({ length: task.to - task.from }, (_, at) => task.from + at);
+    const prepared: PreparedLayer[] = [];
+    for (const index of indexes) prepared.push(await layer(index, signal));
+    const registers = stageRegisters(indexes.map((index) => model.layers[index]));
+    const plan = this.#plan(task, prepared, registers);
+    if (this.#scratch.length < plan.scratchBytes) this.#scratch = new Uint8Array(plan.scratchBytes);
+    return { ...task, prepared, registers, plan, io, signal, sums: new Map(), bad: new Set() };
+  }
+
+  #plan(
+    task: StageTask,
+    prepared: readonly PreparedLayer[],
+    registers: readonly StateRegister[],
+  ): WavePlan {
+    const { model, memoryBytes, cacheBytes, waveChunksMax, sourceBytes } = this.#parts;
+    const { positions } = model;
+    const inputs = model.layers.slice(task.from, task.to).flatMap((each) => each.inputs);
+    const widths = [...registers, ...inputs].reduce((sum, { width }) => sum + width, 0);
+    const sums = [...task.collect].map((index) => sumsBytes(model.statistics[index] ?? []));
+    let weights = 0;
+    for (let index = task.from; index < task.to; index++) weights += sourceBytes(index);
+    return planWaves({
+      chunks: task.chunks.length,
+      positions,
+      stateBytes: positions * widths * Float32Array.BYTES_PER_ELEMENT,
+      scratchBytes: (chunks) =>
+        Math.max(...prepared.map((each) => each.scratchBytes(chunks, positions))),
+      sumsBytesLargest: Math.max(0, ...sums),
+      sumsBytes: sums.reduce((sum, bytes) => sum + bytes, 0),
+      memoryBytes,
+      isStreamed: weights > cacheBytes,
+      waveChunksMax,
+    });
+  }
+
+  async #fetch(stage: Stage, chunks: readonly number[]): Promise<Wave> {
+    const { model } = this.#parts;
+    const { io, from, to, signal } = stage;
+    const state = new Map(
+      stage.registers.map(({ register, width }) => [
+        register,
+        new Float32Array(chunks.length * model.positions * width),
+      ]),
+    );
+    const wave = { chunks, state };
+    const cut = model.cuts[from] ?? [];
+    for (const [at, chunk] of chunks.entries()) {
+      await io.readState(from, chunk, this.#views(wave, cut, at), signal);
+      for (let index = from; index < to; index++) {
+        const inputs = model.layers[index]?.inputs ?? [];
+        if (inputs.length === 0) continue;
+        const named = inputs.map(({ register, width }) => ({
+          register: inputName(index, register),
+          width,
+        }));
+        await io.readInputs(index, chunk, this.#views(wave, named, at), signal);
+      }
+    }
+    return wave;
+  }
+
+  /** The numbers of one chunk of a wave (by its place in it), register by register. */
+  #views(wave: Wave, registers: readonly StateRegister[], at: number, count = 1): Float32Array[] {
+    const { positions } = this.#parts.model;
+    return registers.map(({ register, width }) => {
+      const whole = wave.state.get(register);
+      assert(whole !== undefined, `the wave has a register ${register}`);
+      const numbers = positions * width;
+      return whole.subarray(at * numbers, (at + count) * numbers);
+    });
+  }
+
+  async #compute(stage: Stage, wave: Wave): Promise<void> {
+    const { from, to, signal, io } = stage;
+    const stopComputing = await this.#computing.take(1);
+    try {
+      for (let index = from; index < to && stage.bad.size === 0; index++) {
+        signal.throwIfAborted();
+        await this.#runLayer(stage, wave, index);
+        // All chunks have passed it: its sums need no memory any more.
+        if (stage.bad.size === 0 && wave.chunks.length === stage.chunks.length) {
+          await keepLayer(stage, index);
+        }
+      }
+    } finally {
+      stopComputing();
+    }
+    if (stage.bad.size > 0) return;
+    const cut = this.#parts.model.cuts[to];
+    if (cut === undefined || cut.length === 0) return;
+    for (const [at, chunk] of wave.chunks.entries()) {
+      await io.keepState(to, chunk, this.#views(wave, cut, at));
+    }
+  }
+
+  async #runLayer(stage: Stage, wave: Wave, index: number): Promise<void> {
+    const { model } = this.#parts;
+    const layer = model.layers[index];
+    const prepared = stage.prepared[index - stage.from];
+    assert(layer !== undefined && prepared !== undefined, `layer ${index} is prepared`);
+    const account = stage.collect.has(index) ? this.#account(stage, layer, index) : undefined;
+    const { sliceChunks } = stage.plan;
+    for (let at = 0; at < wave.chunks.length; at += sliceChunks) {
+      const chunks = Math.min(sliceChunks, wave.chunks.length - at);
+      const job = this.#job(layer, index, wave, at, chunks);
+      const sums = account === undefined ? {} : { sums: account.own };
+      const { bad } = await prepared.run({ ...job, ...sums }, stage.signal);
+      for (const slot of bad) stage.bad.add(wave.chunks[at + slot] ?? 0);
+      if (bad.length > 0) return;
+      account?.losses?.add(job.state.get(model.loss?.register ?? ''));
+      stage.io.passed(chunks);
+    }
+  }
+
+  #account(stage: Stage, layer: Layer, index: number): LayerAccount {
+    const known = stage.sums.get(index);
+    if (known !== undefined) return known;
+    const { model } = this.#parts;
+    const own = new Uint8Array(sumsBytes(layer.statistics));
+    const losses = model.loss?.layer === index ? new LossSums(model.positions) : undefined;
+    const account = { own, statistics: layer.statistics, losses };
+    stage.sums.set(index, account);
+    return account;
+  }
+
+  #job(layer: Layer, index: number, wave: Wave, at: number, chunks: number): LayerJob {
+    const state = new Map<Register, Float32Array>();
+    for (const register of [...layer.reads, ...layer.leaves]) {
+      const [view] = this.#views(wave, [register], at, chunks);
+      if (view !== undefined) state.set(register.register, view);
+    }
+    for (const { register, width } of layer.inputs) {
+      const named = { register: inputName(index, register), width };
+      const [view] = this.#views(wave, [named], at, chunks);
+      if (view !== undefined) state.set(register, view);
+    }
+    return { chunks, positions: this.#parts.model.positions, state, scratch: this.#scratch };
+  }
+}
+
+async function keepLayer(stage: Stage, index: number): Promise<void> {
+  const account = stage.sums.get(index);
+  if (account === undefined) return;
+  stage.sums.delete(index);
+  const { own, statistics, losses } = account;
+  await stage.io.keepSums(index, losses === undefined ? own : losses.join(statistics, own));
+}
+
+async function keepAll(stage: Stage): Promise<void> {
+  for (const index of [...stage.sums.keys()].sort((a, b) => a - b)) await keepLayer(stage, index);
+}
+
+/** Each layer has numbers of its own under the same name. */
+function inputName(layer: number, register: Register): Register {
+  return `${layer}/${register}`;
+}
+
+function stageRegisters(layers: readonly (Layer | undefined)[]): StateRegister[] {
+  const widths = new Map<Register, number>();
+  for (const layer of layers) {
+    for (const { register, width } of [...(layer?.reads ?? []), ...(layer?.leaves ?? [])]) {
+      widths.set(register, width);
+    }
+  }
+  return [...widths].map(([register, width]) => ({ register, width }));
+}
