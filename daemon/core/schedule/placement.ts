@@ -28,6 +28,12 @@ export function layerOf(tensor: string): number | undefined {
   return number === undefined ? undefined : Number(number);
 }
 
+/** Speeds above 0, of which those that are as good as the highest are made equal to it. */
+export function levelSpeeds(speeds: readonly number[]): number[] {
+  const fastest = Math.max(...speeds);
+  return speeds.map((speed) => (fastest / speed < SPEED_NOISE ? fastest : speed));
+}
+
 interface Share {
   readonly peer: string;
   readonly targetBytes: number;
@@ -74,8 +80,7 @@ export function placeTasks(
 
 function sharesOf(peers: readonly PlacedPeer[], totalBytes: number): Share[] {
   const working = peers.filter(({ speed }) => speed > 0);
-  const fastest = Math.max(...working.map(({ speed }) => speed));
-  const weights = working.map(({ speed }) => (fastest / speed < SPEED_NOISE ? fastest : speed));
+  const weights = levelSpeeds(working.map(({ speed }) => speed));
   const total = weights.reduce((sum, weight) => sum + weight, 0);
   return working.map(({ peer, roomBytes }, index) => ({
     peer,
