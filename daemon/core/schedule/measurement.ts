@@ -1,0 +1,462 @@
+/**
+ * Measurement: decides which peer runs which layers over which group of chunks, without IO.
+ *
+ *   event + time ──▶ step ──▶ effects
+ *
+ * A lease is a run of layers of one stage over one group. It is given as soon as the state that it
+ * begins with exists or is being made: a group's chunks pass from peer to peer one by one. What is
+ * run is derived anew after every event from the sums that are stored and the states that exist, so
+ * that any order of losses ends in the same sums. Read next: group-progress.ts (what is still to be
+ * run), stages.ts (at whom), measurement-events.ts.
+ */
+
+import { assert } from '../../../proto/assert.ts';
+import { GroupProgress, type Lease, type Run } from './group-progress.ts';
+import type {
+  MeasurementEffect,
+  MeasurementEvent,
+  MeasuringPeer,
+  PeerId,
+  StateInput,
+} from './measurement-events.ts';
+import { placeStages, type Stage, type StageRequest, type UnplacedLayers } from './stages.ts';
+
+export interface MeasurementPlan extends Pick<StageRequest, 'layers' | 'mayCut' | 'replicas'> {
+  /** Chunks of each group. */
+  readonly groups: readonly number[];
+}
+
+interface Peer extends MeasuringPeer {
+  readonly leasesMax: number;
+  readonly running: Set<Lease>;
+  /** It could not run a lease: nothing more for it until then; 0 while it is open. */
+  closedUntilMs: number;
+  /** Leases that it has declined since the last that it ran. */
+  declines: number;
+}
+
+// One lease is computed while the input of the next comes.
+const LEASES_MAX = 2;
+// A group whose sums are on their way to the coordinator keeps nobody from beginning another.
+const GROUPS_BEYOND_LEASES = 1;
+// What a peer declines for, such as a broken link to the stage before it, may have passed by then.
+const CLOSED_MS = 10_000;
+// Declining so often in a row costs a peer its stage: moving weights is dearer than waiting once.
+const DECLINES_MAX = 2;
+// With fewer groups to go for each peer, other stages would cost more weights than they save time.
+const GROUPS_WORTH_MOVING = 2;
+
+export class Measurement {
+  readonly #plan: MeasurementPlan;
+  readonly #groups: GroupProgress[] = [];
+  /** Groups that lack a layer's sums, by layer. */
+  readonly #lacking: number[];
+  readonly #complete: boolean[];
+  readonly #peers = new Map<PeerId, Peer>();
+  /** Layers that each peer was leased, and so has the weights of, whether it is here or not. */
+  readonly #held = new Map<PeerId, Set<number>>();
+  /** Every lease that was ever given, by number: answers may come late. */
+  readonly #leases: Lease[] = [];
+  readonly #touched = new Set<number>();
+  #stages: readonly Stage[] = [];
+  #unplaced: UnplacedLayers | undefined;
+  #effects: MeasurementEffect[] = [];
+  #nowMs = 0;
+  #hasBegun = false;
+  #isFinished = false;
+  #isDraining = false;
+  #isDrained = false;
+
+  constructor(plan: MeasurementPlan) {
+    this.#plan = plan;
+    this.#lacking = plan.layers.map(() => 0);
+    this.#complete = plan.layers.map(() => false);
+    this.#addGroups(plan.groups);
+  }
+
+  /** @param nowMs milliseconds of a clock that never jumps */
+  step(event: MeasurementEvent, nowMs: number): MeasurementEffect[] {
+    this.#nowMs = nowMs;
+    this.#effects = [];
+    this.#take(event);
+    for (const group of this.#touched) this.#tidy(this.#group(group));
+    if (this.#isDraining) this.#cancelStarved();
+    else this.#assign();
+    for (const group of this.#touched) this.#tellInputs(this.#group(group));
+    this.#touched.clear();
+    this.#end();
+    return this.#effects;
+  }
+
+  /** Who runs which layers, as it is placed now. */
+  get stages(): readonly Stage[] {
+    return this.#stages;
+  }
+
+  /** The layers that each peer has the weights of, also of peers that have left. */
+  get holds(): ReadonlyMap<PeerId, ReadonlySet<number>> {
+    return this.#held;
+  }
+
+  /** Chunks that are taken out of a group, by index in it, ascending. */
+  excluded(group: number): readonly number[] {
+    return this.#group(group).excluded;
+  }
+
+  /** Pairs of layer and group whose sums are not stored. */
+  get missing(): number {
+    return this.#lacking.reduce((sum, groups) => sum + groups, 0);
+  }
+
+  #take(event: MeasurementEvent): void {
+    switch (event.kind) {
+      case 'peers-joined':
+        for (const peer of event.peers) this.#addPeer(peer);
+        this.#placeIfWorth();
+        break;
+      case 'peer-left':
+        if (this.#peers.has(event.peer)) this.#dropPeer(event.peer);
+        this.#placeIfWorth();
+        break;
+      case 'sums-stored':
+        this.#store(event.layer, event.group, event.excluded);
+        break;
+      case 'stage-done':
+        this.#done(event.peer, event.lease);
+        break;
+      case 'declined':
+        this.#declined(event.peer, event.lease);
+        break;
+      case 'bad-chunks':
+        this.#exclude(event.group, event.chunks);
+        break;
+      case 'more-groups':
+        this.#addGroups(event.groups);
+        this.#placeIfWorth();
+        break;
+      case 'tick':
+        this.#openAgain();
+        break;
+      case 'drain':
+        this.#isDraining = true;
+    }
+  }
+
+  #addGroups(groups: readonly number[]): void {
+    for (const chunks of groups) {
+      assert(chunks > 0, 'a group has no chunks');
+      this.#groups.push(new GroupProgress(chunks, this.#lacking.length));
+      this.#lacking.forEach((_, layer) => {
+        this.#reopen(layer);
+      });
+    }
+  }
+
+  #addPeer(offer: MeasuringPeer): void {
+    // A peer that comes again without having left has forgotten what it was doing.
+    this.#dropPeer(offer.peer);
+    this.#peers.set(offer.peer, {
+      ...offer,
+      leasesMax: Math.max(1, offer.leasesMax ?? LEASES_MAX),
+      running: new Set(),
+      closedUntilMs: 0,
+      declines: 0,
+    });
+    const held = this.#held.get(offer.peer) ?? new Set();
+    for (const layer of offer.holds ?? []) held.add(layer);
+    this.#held.set(offer.peer, held);
+  }
+
+  #dropPeer(id: PeerId): void {
+    for (const lease of this.#leases) {
+      if (lease.peer === id && lease.phase !== 'lost') this.#close(lease, 'lost');
+    }
+    this.#peers.delete(id);
+    this.#setStages(
+      this.#stages.map((stage) =>
+        stage.peers.includes(id)
+          ? { ...stage, peers: stage.peers.filter((peer) => peer !== id) }
+          : stage,
+      ),
+    );
+  }
+
+  /** Ends a lease; with a loss goes what it had made. */
+  #close(lease: Lease, phase: 'done' | 'over' | 'lost'): void {
+    const group = this.#group(lease.group);
+    this.#peers.get(lease.peer)?.running.delete(lease);
+    lease.phase = phase;
+    lease.hasState = phase === 'done' && lease.leavesState;
+    if (phase !== 'done') group.leases = group.leases.filter((other) => other !== lease);
+    this.#touched.add(lease.group);
+  }
+
+  #store(layer: number, index: number, excluded: readonly number[]): void {
+    const group = this.#group(index);
+    assert(layer >= 0 && layer < this.#lacking.length, `there is no layer ${layer}`);
+    const isCurrent =
+      excluded.length === group.excluded.length &&
+      excluded.every((chunk, place) => chunk === group.excluded[place]);
+    if (!isCurrent || !group.store(layer)) return;
+    this.#lacking[layer] = (this.#lacking[layer] ?? 0) - 1;
+    this.#touched.add(index);
+  }
+
+  #done(id: PeerId, number: number): void {
+    const lease = this.#leases[number];
+    if (lease?.peer !== id || lease.phase === 'done') return;
+    const group = this.#group(lease.group);
+    // Of other chunks, or of a peer that has been away since and may have lost it.
+    if (lease.phase === 'lost' || lease.excluded !== group.excluded.length) {
+      this.#release(lease);
+      return;
+    }
+    if (lease.phase === 'over') group.leases.push(lease);
+    this.#close(lease, 'done');
+    this.#hasBegun = true;
+    const peer = this.#peers.get(id);
+    if (peer !== undefined) peer.declines = 0;
+  }
+
+  #declined(id: PeerId, number: number): void {
+    const lease = this.#leases[number];
+    const peer = this.#peers.get(id);
+    if (lease?.peer !== id || peer === undefined || lease.phase !== 'running') return;
+    this.#close(lease, 'over');
+    peer.closedUntilMs = this.#nowMs + CLOSED_MS;
+    peer.declines++;
+    if (!isUsable(peer)) this.#placeIfWorth();
+  }
+
+  #openAgain(): void {
+    let hasReturned = false;
+    for (const peer of this.#peers.values()) {
+      if (peer.closedUntilMs === 0 || this.#nowMs < peer.closedUntilMs) continue;
+      hasReturned ||= !isUsable(peer);
+      peer.closedUntilMs = 0;
+    }
+    if (hasReturned) this.#placeIfWorth();
+  }
+
+  #exclude(index: number, chunks: readonly number[]): void {
+    const group = this.#group(index);
+    const stored = this.#lacking.flatMap((_, layer) => (group.hasStored(layer) ? [layer] : []));
+    if (!group.exclude(chunks)) return;
+    for (const layer of stored) this.#reopen(layer);
+    for (const lease of group.leases) {
+      if (lease.phase === 'running') this.#cancel(lease);
+      else if (lease.hasState) this.#release(lease);
+    }
+    group.leases = [];
+    if (group.isEmpty) {
+      this.#lacking.forEach((_, layer) => {
+        this.#store(layer, index, group.excluded);
+      });
+    }
+    this.#placeIfWorth();
+  }
+
+  /** A layer lacks the sums of one more group. */
+  #reopen(layer: number): void {
+    this.#lacking[layer] = (this.#lacking[layer] ?? 0) + 1;
+    this.#isFinished = false;
+    if (this.#complete[layer] !== true) return;
+    this.#complete[layer] = false;
+    this.#effects.push({ kind: 'layer-reopened', layer });
+  }
+
+  /** Where somebody lacks, or enough is still to be done, the stages are placed anew. */
+  #placeIfWorth(): void {
+    const open = this.#groups.filter(({ isComplete }) => !isComplete).length;
+    if (open === 0) return;
+    const usable = [...this.#peers.values()].filter(isUsable);
+    const ids = new Set(usable.map(({ peer }) => peer));
+    const isServed =
+      this.#stages.at(-1)?.to === this.#lacking.length &&
+      this.#stages.every(({ peers }) => peers.some((peer) => ids.has(peer)));
+    if (isServed && this.#hasBegun && open < GROUPS_WORTH_MOVING * usable.length) return;
+    const { stages, unplaced } = placeStages({
+      ...this.#plan,
+      peers: usable.map((peer) => ({
+        ...peer,
+        holds: (layer) => this.#held.get(peer.peer)?.has(layer) === true,
+      })),
+    });
+    this.#setStages(stages);
+    if (unplaced?.from !== this.#unplaced?.from && unplaced !== undefined) {
+      this.#effects.push({ kind: 'stuck', ...unplaced });
+    }
+    this.#unplaced = unplaced;
+  }
+
+  #setStages(stages: readonly Stage[]): void {
+    const isSame =
+      stages.length === this.#stages.length &&
+      stages.every((stage, index) => isSameStage(stage, this.#stages[index]));
+    if (isSame) return;
+    this.#stages = stages;
+    this.#effects.push({ kind: 'placed', stages });
+  }
+
+  /** Ends what nothing needs any more, and lets go of its state. */
+  #tidy(group: GroupProgress): void {
+    for (let lease = group.useless(); lease !== undefined; lease = group.useless()) {
+      this.#cancel(lease);
+    }
+    for (const lease of group.unneeded()) this.#release(lease);
+    group.prune();
+  }
+
+  #cancel(lease: Lease): void {
+    this.#effects.push({ kind: 'cancel', peer: lease.peer, lease: lease.lease });
+    this.#close(lease, 'over');
+  }
+
+  #release(lease: Lease): void {
+    lease.hasState = false;
+    if (!lease.leavesState || !this.#peers.has(lease.peer)) return;
+    const { peer, lease: number, group, to: boundary } = lease;
+    this.#effects.push({ kind: 'release', peer, lease: number, group, boundary });
+  }
+
+  /** In ascending order of the groups, so that the first leave the pipe before the last enter. */
+  #assign(): void {
+    const staged = new Set(this.#stages.flatMap(({ peers }) => peers));
+    let begun = this.#groups.filter(({ leases }) => leases.length > 0).length;
+    let begunMax = 0;
+    for (const id of staged) {
+      begunMax += (this.#peers.get(id)?.leasesMax ?? 0) + GROUPS_BEYOND_LEASES;
+    }
+    let isFull = false;
+    this.#groups.forEach((group, index) => {
+      const isFresh = group.leases.length === 0;
+      if (group.isComplete || (isFresh && (isFull || begun >= begunMax))) return;
+      for (const run of group.runs(this.#stages)) this.#give(index, group, run);
+      if (!isFresh) return;
+      // All that are fresh begin at the same stage: where one finds no peer, none does.
+      if (group.leases.length > 0) begun++;
+      else isFull = true;
+    });
+  }
+
+  #give(index: number, group: GroupProgress, run: Run): void {
+    if (!group.isLive(run.from)) return;
+    const inputs = run.from === 0 ? [] : group.sources(run.from);
+    const peer = this.#choose(index, run, inputs);
+    if (peer === undefined) return;
+    const { from, to } = run;
+    const lease: Lease = {
+      lease: this.#leases.length,
+      peer: peer.peer,
+      group: index,
+      from,
+      to,
+      collect: group.uncollected(from, to),
+      leavesState: to < this.#lacking.length && this.#plan.mayCut(to),
+      excluded: group.excluded.length,
+      phase: 'running',
+      hasState: false,
+      inputs,
+    };
+    this.#leases.push(lease);
+    group.leases.push(lease);
+    peer.running.add(lease);
+    this.#touched.add(index);
+    const held = this.#held.get(peer.peer);
+    for (let layer = from; layer < to; layer++) held?.add(layer);
+    const { lease: number, collect, leavesState } = lease;
+    this.#effects.push({
+      kind: 'lease',
+      peer: peer.peer,
+      lease: number,
+      group: index,
+      from,
+      to,
+      excluded: group.excluded,
+      collect,
+      leavesState,
+      inputs: told(inputs),
+    });
+  }
+
+  /** Of the stage's peers the one with the fewest leases, then one that has the input itself. */
+  #choose(group: number, { from, stage }: Run, inputs: readonly Lease[]): Peer | undefined {
+    const open = stage.peers.flatMap((id) => {
+      const peer = this.#peers.get(id);
+      return peer === undefined || peer.closedUntilMs > 0 ? [] : [peer];
+    });
+    const free = open.filter(({ running, leasesMax }) => running.size < leasesMax);
+    const hasInput = ({ peer }: Peer): boolean => inputs.some((input) => input.peer === peer);
+    const [best] = free.sort(
+      (a, b) => a.running.size - b.running.size || Number(hasInput(b)) - Number(hasInput(a)),
+    );
+    if (best !== undefined) return best;
+    // A lease that waits for what nobody makes gives its place to one before it, or neither comes.
+    const starved = open
+      .flatMap(({ running }) => [...running])
+      .filter((lease) => lease.group > group || (lease.group === group && lease.from > from))
+      .filter((lease) => this.#group(lease.group).isStarved(lease))
+      .sort((a, b) => b.group - a.group || b.from - a.from)[0];
+    if (starved === undefined) return undefined;
+    this.#cancel(starved);
+    return this.#peers.get(starved.peer);
+  }
+
+  #cancelStarved(): void {
+    for (const { running } of this.#peers.values()) {
+      for (const lease of running) {
+        if (this.#group(lease.group).isStarved(lease)) this.#cancel(lease);
+      }
+    }
+  }
+
+  #tellInputs(group: GroupProgress): void {
+    for (const lease of group.leases) {
+      if (lease.phase !== 'running' || lease.from === 0) continue;
+      const inputs = group.sources(lease.from);
+      const isSame =
+        inputs.length === lease.inputs.length &&
+        inputs.every((input) => lease.inputs.includes(input));
+      if (isSame) continue;
+      lease.inputs = inputs;
+      const { peer, lease: number } = lease;
+      this.#effects.push({ kind: 'inputs', peer, lease: number, inputs: told(inputs) });
+    }
+  }
+
+  #end(): void {
+    this.#lacking.forEach((groups, layer) => {
+      if (groups > 0 || this.#complete[layer] === true) return;
+      this.#complete[layer] = true;
+      this.#effects.push({ kind: 'layer-complete', layer });
+    });
+    if (!this.#isFinished && this.#lacking.every((groups) => groups === 0)) {
+      this.#isFinished = true;
+      this.#effects.push({ kind: 'finished' });
+    }
+    if (!this.#isDraining || this.#isDrained) return;
+    const isIdle = [...this.#peers.values()].every(({ running }) => running.size === 0);
+    const isOwed = this.#groups.some((group) => group.isOwed);
+    if (!isIdle || isOwed) return;
+    this.#isDrained = true;
+    this.#effects.push({ kind: 'drained' });
+  }
+
+  #group(index: number): GroupProgress {
+    const group = this.#groups[index];
+    assert(group !== undefined, `there is no group ${index}`);
+    return group;
+  }
+}
+
+function told(inputs: readonly Lease[]): StateInput[] {
+  return inputs.map(({ peer, lease }) => ({ peer, lease }));
+}
+
+function isUsable({ speed, closedUntilMs, declines }: Peer): boolean {
+  return speed > 0 && (closedUntilMs === 0 || declines < DECLINES_MAX);
+}
+
+function isSameStage(a: Stage, b: Stage | undefined): boolean {
+  return a.from === b?.from && a.to === b.to && a.peers.join('\n') === b.peers.join('\n');
+}
