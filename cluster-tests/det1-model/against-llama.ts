@@ -26,12 +26,12 @@ import {
 } from '../measure/llama-forward.ts';
 import {
   type ChunkRun,
+  cutSlices,
   type LayerRun,
   type Registers,
   runChunk,
   runFront,
   runLayer,
-  withInputs,
 } from './interpreter.ts';
 import type { Model } from './weights.ts';
 
@@ -62,13 +62,16 @@ export interface LayerFigures {
 export function compareFront(model: Model, ids: Int32Array, theirs: ForwardResult): LayerFigures {
   const front = runFront(model, ids);
   const hidden = relativeRms(must(front.registers.get('hidden')), must(theirs.embedding[0]));
-  const slices = model.forward.layers.map((_, n) => {
-    const { slices: cut } = model.forward.front;
-    if (cut === undefined) return 0;
-    const ours = must(withInputs(model, n, front, new Map()).get(cut.into));
-    return relativeRms(ours, perLayerInputs(theirs, n, ours.length));
+  const { layers, front: described } = model.forward;
+  const { slices } = described;
+  const inputs = layers.map((_, first) => {
+    if (slices === undefined) return 0;
+    const numbers = must(front.registers.get(slices.from));
+    const held = { first: 0, end: layers.length };
+    const ours = cutSlices({ ...slices, numbers, held }, { first, end: first + 1 });
+    return relativeRms(ours, perLayerInputs(theirs, first, ours.length));
   });
-  return { hidden, inputs: Math.max(...slices), router: 0, meanSquares: 0, flips: [] };
+  return { hidden, inputs: Math.max(...inputs), router: 0, meanSquares: 0, flips: [] };
 }
 
 /** Each layer by itself. */

@@ -13,6 +13,7 @@ import type {
   Layer,
   Operation,
   Register,
+  StateRegister,
   TensorName,
   Weight,
 } from '../../daemon/core/models/forward.ts';
@@ -70,40 +71,70 @@ export interface ChunkRun {
 export function runChunk(model: Model, ids: Int32Array): ChunkRun {
   const { layers, head } = model.forward;
   const front = runFront(model, ids);
-  let state: Registers = front.registers;
-  const runs = layers.map((layer, n) => {
-    const run = runLayer(model, layer, withInputs(model, n, front, state));
-    // What layers leave stays, so that later ones find what they share.
-    state = new Map([...state, ...pick(run.registers, layer)]);
-    return run;
-  });
+  const { runs, leaves } = runStage(model, { first: 0, end: layers.length }, front.registers);
   const targets = Float32Array.from(ids, (_, token) => ids[token + 1] ?? 0);
-  const last = runLayer(model, head, new Map([...state, ['targets', targets]]));
+  const last = runLayer(model, head, new Map([...leaves, ['targets', targets]]));
   return { front, layers: runs, head: last };
 }
 
-function pick(registers: Registers, { leaves }: Layer): [Register, Float32Array][] {
-  return leaves.map(({ register }) => [register, must(registers, register)]);
+/** The layers from `first` to before `end`. */
+export interface Range {
+  readonly first: number;
+  readonly end: number;
 }
 
-/** The state with what layer n gets of the tokens beside it. */
-export function withInputs(
-  { forward }: Model,
-  n: number,
-  front: Pick<LayerRun, 'registers'>,
-  state: Registers,
-): Registers {
-  const { slices } = forward.front;
-  if (slices === undefined) return state;
-  const { from, into, width } = slices;
-  const all = must(front.registers, from);
-  const stride = width * forward.layers.length;
-  const slice = new Float32Array(all.length / forward.layers.length);
-  for (let token = 0; token < all.length / stride; token++) {
-    const start = token * stride + n * width;
-    slice.set(all.subarray(start, start + width), token * width);
+/**
+ * @param given what crosses the cut in front of the stage; more is not looked at
+ * @returns beside the runs, what crosses the cut behind it
+ */
+export function runStage(
+  model: Model,
+  stage: Range,
+  given: Registers,
+): { readonly runs: readonly LayerRun[]; readonly leaves: Registers } {
+  const { cuts, layers, front } = model.forward;
+  const state = new Map(pick(given, must(cuts, stage.first)));
+  const slices = front.slices && {
+    ...front.slices,
+    numbers: must(state, front.slices.from),
+    held: { first: stage.first, end: layers.length },
+  };
+  const runs = layers.slice(stage.first, stage.end).map((layer, index) => {
+    const first = stage.first + index;
+    if (slices) state.set(slices.into, cutSlices(slices, { first, end: first + 1 }));
+    const run = runLayer(model, layer, state);
+    for (const [register, numbers] of pick(run.registers, layer.leaves)) {
+      state.set(register, numbers);
+    }
+    return run;
+  });
+  const rest = { first: stage.end, end: layers.length };
+  if (slices) state.set(slices.from, cutSlices(slices, rest));
+  return { runs, leaves: new Map(pick(state, must(cuts, stage.end))) };
+}
+
+function pick(from: Registers, wanted: readonly StateRegister[] | undefined) {
+  return (wanted ?? []).map(({ register }) => [register, must(from, register)] as const);
+}
+
+interface Slices {
+  /** (tokens, layers of `held`, width) */
+  readonly numbers: Float32Array;
+  readonly held: Range;
+  readonly width: number;
+}
+
+/** Per-layer inputs of some of the layers. */
+export function cutSlices({ numbers, held, width }: Slices, { first, end }: Range): Float32Array {
+  const stride = (held.end - held.first) * width;
+  const count = (end - first) * width;
+  const start = (first - held.first) * width;
+  const cut = new Float32Array((numbers.length / stride) * count);
+  for (let token = 0; token < numbers.length / stride; token++) {
+    const row = numbers.subarray(token * stride + start, token * stride + start + count);
+    cut.set(row, token * count);
   }
-  return new Map([...state, [into, slice]]);
+  return cut;
 }
 
 /** Embeddings, and what is made of them before the first layer. */

@@ -200,7 +200,9 @@ export interface Forward {
   readonly tables: readonly RotationTable[];
   /**
    * What crosses the cut in front of layer n (from 0; behind the last is `layers.length`): the hidden
-   * state first, then what a later layer still reads. Undefined where no cut is allowed.
+   * state first, then what a later layer still reads, last of it `slices.from` with the slices of
+   * layers from n on alone, so that layer m finds its own at (m − n) · width. In front of layer 0 this
+   * is what the front leaves. Undefined where no cut is allowed.
    */
   readonly cuts: readonly (readonly StateRegister[] | undefined)[];
 }

@@ -214,12 +214,14 @@ describe('E2B', () => {
     const hidden = { register: 'hidden', width: 1536 };
     const sliding = ['keys.13', 'values.13'].map((register) => ({ register, width: 256 }));
     const full = ['keys.14', 'values.14'].map((register) => ({ register, width: 512 }));
+    const inputs = (layers: number) => ({ register: 'all_inputs', width: layers * 256 });
     expect(forward.cuts.length).toBe(36);
-    expect(forward.cuts[13]).toEqual([hidden]);
-    expect(forward.cuts[14]).toEqual([hidden, ...sliding]);
-    expect(forward.cuts[15]).toEqual([hidden, ...sliding, ...full]);
-    expect(forward.cuts[33]).toEqual([hidden, ...sliding, ...full]);
-    expect(forward.cuts[34]).toEqual([hidden, ...full]);
+    expect(forward.cuts[0]).toEqual(forward.front.layer.leaves);
+    expect(forward.cuts[13]).toEqual([hidden, inputs(22)]);
+    expect(forward.cuts[14]).toEqual([hidden, ...sliding, inputs(21)]);
+    expect(forward.cuts[15]).toEqual([hidden, ...sliding, ...full, inputs(20)]);
+    expect(forward.cuts[33]).toEqual([hidden, ...sliding, ...full, inputs(2)]);
+    expect(forward.cuts[34]).toEqual([hidden, ...full, inputs(1)]);
     expect(forward.cuts[35]).toEqual([hidden]);
     // Whoever takes over at a cut has what its layers read.
     for (const [n, layer] of forward.layers.entries()) {

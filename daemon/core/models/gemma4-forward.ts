@@ -34,6 +34,8 @@ const NORMED: Register = 'normed';
 /** What is added to the hidden state. */
 const BRANCH: Register = 'branch';
 const PER_LAYER: Register = 'per_layer_inputs';
+/** Those of all layers, one after the other. */
+const ALL_INPUTS: Register = 'all_inputs';
 
 const SLIDING_TABLE = 0;
 const FULL_TABLE = 1;
@@ -78,21 +80,21 @@ function frontOf(c: Gemma4Config, weights: Weights): Front {
   }
   const width = c.perLayerWidth;
   const ofToken = lookUp('token_inputs', 'per_layer_token_embd.weight', width);
-  front.product('all_inputs', HIDDEN, 'per_layer_model_proj.weight');
-  front.scale('all_inputs', 1 / Math.fround(Math.sqrt(c.hidden)));
-  front.norm('all_inputs', 'all_inputs', {
+  front.product(ALL_INPUTS, HIDDEN, 'per_layer_model_proj.weight');
+  front.scale(ALL_INPUTS, 1 / Math.fround(Math.sqrt(c.hidden)));
+  front.norm(ALL_INPUTS, ALL_INPUTS, {
     width,
     weight: 'per_layer_proj_norm.weight',
     epsilon: c.epsilon,
   });
-  front.add('all_inputs', 'all_inputs', 'token_inputs');
-  front.scale('all_inputs', Math.SQRT1_2);
+  front.add(ALL_INPUTS, ALL_INPUTS, 'token_inputs');
+  front.scale(ALL_INPUTS, Math.SQRT1_2);
   front.leave(HIDDEN);
-  front.leave('all_inputs');
+  front.leave(ALL_INPUTS);
   return {
     lookups: [hidden, ofToken],
     layer: front.finish(),
-    slices: { from: 'all_inputs', into: PER_LAYER, width },
+    slices: { from: ALL_INPUTS, into: PER_LAYER, width },
   };
 }
 
@@ -272,5 +274,7 @@ function crossing(c: Sizes, n: number): StateRegister[] {
     const width = keyWidth(c, source);
     state.push({ register: keysOf(c, source), width }, { register: valuesOf(c, source), width });
   }
+  const width = (c.layers - n) * c.perLayerWidth;
+  if (width > 0) state.push({ register: ALL_INPUTS, width });
   return state;
 }
