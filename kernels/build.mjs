@@ -261,10 +261,12 @@ async function main() {
   // Programs first: `check --hashes` makes what the addon's self-test compares with.
   if (options.check || sanitize) {
     await buildProgram('check', plan);
+    await buildProgram('check-forward', plan);
   }
   if (fuzz) await buildProgram('fuzz', plan);
   if (options.bench && !sanitize) {
     await buildProgram('bench', plan);
+    await buildProgram('bench-forward', plan);
   }
   if (!cross && !sanitize) await buildAddon(plan);
 }

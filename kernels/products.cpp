@@ -1,99 +1,163 @@
 #include "products.h"
 
-#include <string.h>
+#include <type_traits>
 
 #include "numbers.h"
+#include "products-words.h"
 
 namespace quantd::QUANTD_ISA {
 namespace {
 
-// 2^-55 as a float's magnitude and as the upper half of one.
-constexpr float kFlushBelow = 0x1p-55f;
-constexpr uint16_t kFlushBelowHalf = 0x2400;
+constexpr int W = kWidth;
+using Shape = TileShape<W>;
+constexpr size_t kPanel = static_cast<size_t>(W) * Shape::kVectors;
+// Tokens at a time: the words of one depth of them stay in the second-level cache.
+constexpr size_t kTokensAtATime = 512;
+static_assert(kTokensAtATime % kPanel == 0);
+// Of many rows, so that tokens come from farther away but seldom; and of whole groups.
+constexpr size_t kRowsAtATime = 192;
+static_assert(kRowsAtATime % Shape::kGroup == 0);
 
-float WidenBfloat16(const uint8_t* from) {
-  return FloatOf(static_cast<uint32_t>(LoadU16(from)) << 16);
+// What pack makes of `tokens`: full panels, and one more for the rest: of one vector if that will
+// do.
+size_t LanesFor(size_t tokens) {
+  const size_t rest = tokens % kPanel;
+  return tokens - rest + (rest == 0 ? 0 : rest <= W ? W : kPanel);
 }
 
-size_t RoundUp(size_t bytes) { return (bytes + 63) / 64 * 64; }
+template <typename Tokens>
+size_t PackedBytes(size_t tokens, size_t columns) {
+  const size_t bytes = LanesFor(tokens) * WordsIn(columns, Tokens::kColumns) * sizeof(float);
+  return (bytes + 63) / 64 * 64;
+}
 
-template <typename Widen>
-void MultiplyA(const uint8_t* packed, size_t tokens, size_t columns, const uint8_t* weights,
-               size_t row_bytes, size_t count, float* into, size_t stride, Widen widen) {
-  const float* x = reinterpret_cast<const float*>(packed);
-  for (size_t t = 0; t < tokens; ++t) {
-    for (size_t n = 0; n < count; ++n) {
-      float a = 0.0f;
-      for (size_t k = 0; k < columns; ++k) {
-        a = __builtin_fmaf(widen(weights + n * row_bytes, k), x[t * columns + k], a);
-      }
-      into[t * stride + n] = a;
+template <typename Tokens>
+void Pack(const float* const* rows, size_t tokens, size_t columns, uint8_t* into) {
+  const size_t words = WordsIn(columns, Tokens::kColumns);
+  float* panel = reinterpret_cast<float*>(into);
+  for (size_t t = 0; t < tokens; t += kPanel) {
+    const size_t left = tokens - t;
+    const size_t lanes = left <= W ? W : kPanel;
+    for (size_t first = 0; first < lanes; first += W) {
+      const size_t here = left <= first ? 0 : left - first < W ? left - first : W;
+      PackVector<Tokens, W>(rows + t + first, here, columns, lanes, panel + first);
+    }
+    panel += lanes * words;
+  }
+}
+
+// One product, as it was asked for.
+struct Request {
+  const float* panels;
+  size_t tokens;
+  size_t words;  // In the whole of a chain.
+  const uint8_t* weights;
+  size_t row_bytes;
+  float* into;
+  size_t stride;
+};
+
+// The words [first, first + count) of all chains.
+struct Cut {
+  size_t first;
+  size_t count;
+};
+
+// `group` rows from `row` on, whose words are laid out, by the tokens [begin, end).
+template <typename Step>
+void MultiplyGroup(const Request& request, Cut cut, const float* words, size_t row, size_t group,
+                   size_t begin, size_t end) {
+  using Set = Tiles<Step, W>;
+  for (size_t t = begin; t < end; t += kPanel) {
+    const size_t left = end - t;
+    const size_t lanes = left <= W ? W : kPanel;
+    const float* const panel = request.panels + t * request.words + cut.first * lanes;
+    Place place = {request.into + t * request.stride + row, request.stride,
+                   left < lanes ? left : lanes, cut.first == 0};
+    if (lanes == W && Shape::kVectors > 1) {
+      Set::kNarrow[group - 1](words, panel, cut.count, place);
+      continue;
+    }
+    for (size_t r = 0; r < group; r += Shape::kRows, place.into += Shape::kRows) {
+      const size_t rows = group - r < Shape::kRows ? group - r : Shape::kRows;
+      Set::kWide[rows - 1](words + r * kDepth, panel, cut.count, place);
     }
   }
 }
+
+// Cuts of equal length, so that none is too short to be worth its loads and stores.
+size_t CutLength(size_t words) {
+  const size_t cuts = (words + kDepth - 1) / kDepth;
+  constexpr size_t kStep = 16;
+  return ((words + cuts - 1) / cuts + kStep - 1) / kStep * kStep;
+}
+
+template <typename Step, typename Tokens, typename Weights>
+void Multiply(const uint8_t* packed, size_t tokens, size_t columns, const uint8_t* weights,
+              size_t row_bytes, size_t count, float* into, size_t stride) {
+  alignas(64) float words[Shape::kGroup * kDepth];
+  const size_t all = WordsIn(columns, Tokens::kColumns);
+  const Request request = {reinterpret_cast<const float*>(packed), tokens, all, weights, row_bytes,
+                           into, stride};
+  const size_t length = CutLength(all);
+  for (size_t t = 0; t < tokens; t += kTokensAtATime) {
+    const size_t end = tokens - t < kTokensAtATime ? tokens : t + kTokensAtATime;
+    for (size_t first = 0; first < all; first += length) {
+      const Cut cut = {first, all - first < length ? all - first : length};
+      const size_t column = first * Tokens::kColumns;
+      const size_t left = columns - column;
+      const size_t wide = cut.count * Tokens::kColumns;
+      for (size_t n = 0; n < count; n += Shape::kGroup) {
+        const size_t group = count - n < Shape::kGroup ? count - n : Shape::kGroup;
+        for (size_t r = 0; r < group; ++r) {
+          Weights::Fill(weights + (n + r) * row_bytes + column * Weights::kBytes,
+                        left < wide ? left : wide, words + r * kDepth);
+        }
+        MultiplyGroup<Step>(request, cut, words, n, group, t, end);
+      }
+    }
+  }
+}
+
+#if defined(__AVX512BF16__)
+using ModeBTokens = PairTokens;
+using ModeBWeights = PairWeights;
+using ModeBStep = PairStep;
+#else
+using ModeBTokens = RoundedTokens;
+using ModeBWeights = Bf16Weights;
+using ModeBStep = std::conditional_t<W == 1, ExactStep, FusedStep>;
+#endif
+
+// 2^-55 as the upper half of a float.
+constexpr uint16_t kFlushBelowHalf = 0x2400;
 
 }  // namespace
 
-size_t PackedBytesA(size_t tokens, size_t columns) { return RoundUp(tokens * columns * 4); }
-size_t PackedBytesB(size_t tokens, size_t columns) { return RoundUp(tokens * columns * 4); }
-
-void PackA(const float* const* rows, size_t tokens, size_t columns, uint8_t* into) {
-  for (size_t t = 0; t < tokens; ++t) memcpy(into + t * columns * 4, rows[t], columns * 4);
-}
-
-void PackB(const float* const* rows, size_t tokens, size_t columns, uint8_t* into) {
-  float* packed = reinterpret_cast<float*>(into);
-  for (size_t t = 0; t < tokens; ++t) {
-    for (size_t k = 0; k < columns; ++k) {
-      const float x = rows[t][k];
-      const float kept = Magnitude(x) < kFlushBelow ? 0.0f : x;
-      packed[t * columns + k] = FloatOf(static_cast<uint32_t>(Bfloat16FromFloat(kept)) << 16);
-    }
-  }
-}
-
-void MultiplyF32(const uint8_t* packed, size_t tokens, size_t columns, const uint8_t* weights,
-                 size_t row_bytes, size_t count, float* into, size_t stride) {
-  MultiplyA(packed, tokens, columns, weights, row_bytes, count, into, stride,
-            [](const uint8_t* row, size_t k) {
-              float w;
-              memcpy(&w, row + 4 * k, 4);
-              return w;
-            });
-}
-
-void MultiplyF16(const uint8_t* packed, size_t tokens, size_t columns, const uint8_t* weights,
-                 size_t row_bytes, size_t count, float* into, size_t stride) {
-  MultiplyA(packed, tokens, columns, weights, row_bytes, count, into, stride,
-            [](const uint8_t* row, size_t k) { return FloatFromHalf(LoadU16(row + 2 * k)); });
-}
-
-void MultiplyBF16(const uint8_t* packed, size_t tokens, size_t columns, const uint8_t* weights,
-                  size_t row_bytes, size_t count, float* into, size_t stride) {
-  const float* x = reinterpret_cast<const float*>(packed);
-  for (size_t t = 0; t < tokens; ++t) {
-    for (size_t n = 0; n < count; ++n) {
-      const uint8_t* const w = weights + n * row_bytes;
-      const float* const token = x + t * columns;
-      float a = 0.0f;
-      size_t k = 0;
-      for (; k + 1 < columns; k += 2) {
-        a = a + WidenBfloat16(w + 2 * k + 2) * token[k + 1];
-        a = a + WidenBfloat16(w + 2 * k) * token[k];
-      }
-      if (k < columns) a = a + WidenBfloat16(w + 2 * k) * token[k];
-      into[t * stride + n] = a;
-    }
-  }
-}
+// Constant, so that no code of this instruction set runs before it is asked for.
+constinit const Products kProducts[kWeightTypes] = {
+    {kPanel, kRowsAtATime, PackedBytes<PlainTokens>, Pack<PlainTokens>,
+     Multiply<FusedStep, PlainTokens, F32Weights>},
+    {kPanel, kRowsAtATime, PackedBytes<PlainTokens>, Pack<PlainTokens>,
+     Multiply<FusedStep, PlainTokens, F16Weights>},
+    {kPanel, kRowsAtATime, PackedBytes<ModeBTokens>, Pack<ModeBTokens>,
+     Multiply<ModeBStep, ModeBTokens, ModeBWeights>},
+};
 
 bool NeedsFlush(const uint8_t* weights, size_t count) {
-  bool found = false;
-  for (size_t i = 0; i < count; ++i) {
-    const uint16_t magnitude = LoadU16(weights + 2 * i) & 0x7FFF;
-    found |= magnitude != 0 && magnitude < kFlushBelowHalf;
+  // In pieces, so that the first find ends it and the loop over each stays one of vectors.
+  constexpr size_t kPiece = 4096;
+  for (size_t begin = 0; begin < count; begin += kPiece) {
+    const size_t end = count - begin < kPiece ? count : begin + kPiece;
+    uint16_t found = 0;
+    for (size_t i = begin; i < end; ++i) {
+      const uint16_t magnitude = LoadU16(weights + 2 * i) & 0x7FFF;
+      // 0 becomes the largest number.
+      found |= static_cast<uint16_t>(magnitude - 1) < kFlushBelowHalf - 1 ? 1 : 0;
+    }
+    if (found != 0) return true;
   }
-  return found;
+  return false;
 }
 
 void Flush(const uint8_t* weights, size_t count, uint8_t* into) {

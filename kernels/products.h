@@ -12,29 +12,11 @@
 
 namespace quantd::QUANTD_ISA {
 
-size_t PackedBytesA(size_t tokens, size_t columns);
-size_t PackedBytesB(size_t tokens, size_t columns);
-void PackA(const float* const* rows, size_t tokens, size_t columns, uint8_t* into);
-void PackB(const float* const* rows, size_t tokens, size_t columns, uint8_t* into);
-void MultiplyF32(const uint8_t* packed, size_t tokens, size_t columns, const uint8_t* weights,
-                 size_t row_bytes, size_t count, float* into, size_t stride);
-void MultiplyF16(const uint8_t* packed, size_t tokens, size_t columns, const uint8_t* weights,
-                 size_t row_bytes, size_t count, float* into, size_t stride);
-void MultiplyBF16(const uint8_t* packed, size_t tokens, size_t columns, const uint8_t* weights,
-                  size_t row_bytes, size_t count, float* into, size_t stride);
+// By WeightType.
+extern const Products kProducts[kWeightTypes];
 
 bool NeedsFlush(const uint8_t* weights, size_t count);
 void Flush(const uint8_t* weights, size_t count, uint8_t* into);
-
-constexpr size_t kPanelTokens = 1;
-constexpr size_t kRowsAtATime = 192;
-
-// By WeightType. Constant, so that no code of this instruction set runs before it is asked for.
-constexpr Products kProducts[kWeightTypes] = {
-    {kPanelTokens, kRowsAtATime, PackedBytesA, PackA, MultiplyF32},
-    {kPanelTokens, kRowsAtATime, PackedBytesA, PackA, MultiplyF16},
-    {kPanelTokens, kRowsAtATime, PackedBytesB, PackB, MultiplyBF16},
-};
 
 }  // namespace quantd::QUANTD_ISA
 

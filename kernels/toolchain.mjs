@@ -37,7 +37,7 @@ const forwardSources = [
 /** Compiled once, for every CPU of the architecture. */
 const commonSources = [
   ...['codebooks', 'sha256', 'dispatch', 'samples', 'self-test', 'job'],
-  'forward-dispatch',
+  ...['forward-dispatch', 'products-self-test'],
 ];
 const addonSources = ['pool', 'read-ahead', 'file-hash', 'addon'];
 export const programs = {
