@@ -102,6 +102,9 @@ class World {
   react(effect: MeasurementEffect): void {
     switch (effect.kind) {
       case 'lease':
+        expect(effect.from === 0 || this.plan.mayCut(effect.from)).toBe(true);
+        expect(!effect.leavesState || this.plan.mayCut(effect.to)).toBe(true);
+        expect(effect.inputs.length > 0).toBe(effect.from > 0);
         this.out.set(effect.lease, effect);
         this.inputsOf.set(effect.lease, effect.inputs);
         this.peers.get(effect.peer)?.running.set(effect.lease, effect);

@@ -175,3 +175,38 @@ test('a drained measurement ends when what is out is through and its sums are st
     { kind: 'drained' },
   ]);
 });
+
+test('a fast first stage does not run ahead of a slow one without end', () => {
+  const measurement = new Measurement(rowOf(2, 99));
+  let effects = measurement.step({ kind: 'peers-joined', peers: [peer('a'), peer('b')] }, 0);
+  let given = 0;
+  for (let step = 0; step < 99 && effects.length > 0; step++) {
+    const leases = effects.flatMap((effect) =>
+      effect.kind === 'lease' && effect.peer === 'a' ? [effect.lease] : [],
+    );
+    given += leases.length;
+    effects = leases.flatMap((lease) =>
+      measurement.step({ kind: 'stage-done', peer: 'a', lease }, 0),
+    );
+  }
+  // Two leases each, and one group each whose sums are on their way.
+  expect(given).toBe(6);
+});
+
+test('what was through before it was cancelled counts, what was lost with its peer does not', () => {
+  const measurement = new Measurement(rowOf(4, 9));
+  measurement.step({ kind: 'peers-joined', peers: [peer('a'), peer('b')] }, 0);
+  const effects = measurement.step({ kind: 'peer-left', peer: 'a' }, 1);
+  const cancelled = effects.find(({ kind }) => kind === 'cancel');
+  expect(cancelled).toEqual({ kind: 'cancel', peer: 'b', lease: 3 });
+  // Group 1 was through at b, only its sums are not stored: it is not run again.
+  measurement.step({ kind: 'stage-done', peer: 'b', lease: 3 }, 2);
+  for (const layer of [0, 1]) {
+    measurement.step({ kind: 'sums-stored', layer, group: 1, excluded: [] }, 3);
+  }
+  const back = measurement.step({ kind: 'peers-joined', peers: [peer('a')] }, 4);
+  expect(leasesOf(back).filter((text) => text.startsWith('1:'))).toEqual([]);
+  expect(measurement.step({ kind: 'stage-done', peer: 'a', lease: 0 }, 5)).toEqual([
+    { kind: 'release', peer: 'a', lease: 0, group: 0, boundary: 2 },
+  ]);
+});

@@ -337,3 +337,23 @@ test('only the machine that reads the source makes what has none', () => {
   expect(effects).toEqual([]);
   expect(schedule.waiting).toBe(3);
 });
+
+test('layers that a peer has measured are quantized there, those of replicas by turns', () => {
+  const schedule = new Schedule(samplePlan(8));
+  schedule.step({ kind: 'layers-held', peer: 'b', layers: [0, 1, 2, 3, 4] }, 0);
+  schedule.step({ kind: 'layers-held', peer: 'a', layers: [5, 6, 7] }, 0);
+  schedule.step(joined({ peer: 'a' }, { peer: 'b' }, { peer: 'c' }), 0);
+  expect([...schedule.shares()]).toEqual([
+    ['a', [5, 6, 7]],
+    ['b', [0, 1, 2, 3, 4]],
+    ['c', []],
+  ]);
+  const replicas = new Schedule(samplePlan(8));
+  for (const peer of ['b', 'c']) {
+    replicas.step({ kind: 'layers-held', peer, layers: [0, 1, 2, 3, 4, 5, 6, 7] }, 0);
+  }
+  replicas.step(joined({ peer: 'a' }, { peer: 'b' }, { peer: 'c', speed: 3 }), 0);
+  expect(replicas.shares().get('a')).toEqual([]);
+  expect(replicas.shares().get('b')).toHaveLength(2);
+  expect(replicas.shares().get('c')).toHaveLength(6);
+});

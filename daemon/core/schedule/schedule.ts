@@ -10,7 +10,7 @@
 
 import { assert } from '../../../proto/assert.ts';
 import type { Plan, Task } from '../plan/plan.ts';
-import { placeTasks } from './placement.ts';
+import { layerOf, placeTasks } from './placement.ts';
 
 export type PeerId = string;
 
@@ -41,6 +41,8 @@ export type ScheduleEvent =
     }
   /** The peer cannot make the task; it gets no other for a while, or until it joins again. */
   | { readonly kind: 'task-declined'; readonly peer: PeerId; readonly task: number }
+  /** The peer has the source of these layers, from measuring them; told at any time. */
+  | { readonly kind: 'layers-held'; readonly peer: PeerId; readonly layers: readonly number[] }
   /** Runs of an output are durable. Also told at the start for what an earlier run left. */
   | { readonly kind: 'runs-stored'; readonly output: number; readonly runs: readonly number[] }
   /** Runs of an output turned out not to be what their digests say. */
@@ -166,6 +168,9 @@ export class Schedule {
       case 'task-declined':
         this.#declined(event.peer, event.task);
         return [];
+      case 'layers-held':
+        this.#hold(event.peer, new Set(event.layers));
+        return [];
       case 'runs-stored':
         for (const run of event.runs) this.#mark(event.output, run, 1);
         return [];
@@ -254,6 +259,16 @@ export class Schedule {
     if (isOpened) this.#place();
   }
 
+  #hold(peer: PeerId, layers: ReadonlySet<number>): void {
+    const given = this.#given.get(peer) ?? new Set();
+    this.#given.set(peer, given);
+    this.#plan.tasks.forEach(({ tensor }, task) => {
+      const layer = layerOf(tensor.name);
+      if (layer !== undefined && layers.has(layer)) given.add(task);
+    });
+    this.#place();
+  }
+
   #mark(output: number, run: number, value: 0 | 1): void {
     const stored = this.#stored[output];
     assert(stored !== undefined && run < stored.length, `output ${output} has no run ${run}`);
@@ -282,10 +297,11 @@ export class Schedule {
     for (const peer of this.#peers.values()) peer.queue = [];
     this.#homeless = [];
     const homes = new Map<number, Peer>();
+    const loads = new Map<Peer, number>();
     const free: number[] = [];
     const waiting = this.#plan.tasks.flatMap((_, task) => (this.#waits(task) ? [task] : []));
     for (const task of waiting) {
-      const home = this.#naturalHome(task, open);
+      const home = this.#naturalHome(task, open, loads);
       if (home !== undefined) homes.set(task, home);
       else if (this.#task(task).group.ranges.length > 0) free.push(task);
     }
@@ -304,13 +320,22 @@ export class Schedule {
     return this.#holders[task] === 0 && this.#wanted(task).length > 0;
   }
 
-  /** Of a task without a source a peer that reads SOURCE; else one that was given its bytes. */
-  #naturalHome(task: number, open: readonly Peer[]): Peer | undefined {
-    if (this.#task(task).group.ranges.length === 0) return open.find(({ isLocal }) => isLocal);
-    return open.find(
-      ({ peer, isLocal, speed }) =>
-        !isLocal && speed > 0 && this.#given.get(peer)?.has(task) === true,
-    );
+  /**
+   * Of a task without a source a peer that reads SOURCE; else one that was given its bytes, of
+   * several that which comes first to its end with what `loads` has of it already.
+   */
+  #naturalHome(task: number, open: readonly Peer[], loads: Map<Peer, number>): Peer | undefined {
+    const { ranges, sourceBytes } = this.#task(task).group;
+    if (ranges.length === 0) return open.find(({ isLocal }) => isLocal);
+    const timeWith = (peer: Peer): number => ((loads.get(peer) ?? 0) + sourceBytes) / peer.speed;
+    const [home] = open
+      .filter(
+        ({ peer, isLocal, speed }) =>
+          !isLocal && speed > 0 && this.#given.get(peer)?.has(task) === true,
+      )
+      .sort((a, b) => timeWith(a) - timeWith(b));
+    if (home !== undefined) loads.set(home, (loads.get(home) ?? 0) + sourceBytes);
+    return home;
   }
 
   /** Source bytes that the peer may still be given. */

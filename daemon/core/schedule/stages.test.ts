@@ -202,3 +202,9 @@ test('more peers than can be tried in every order still get even parts', () => {
   });
   expect(stages.map(({ from, to }) => to - from)).toEqual(Array.from({ length: 10 }, () => 3));
 });
+
+test('what is held already never makes a stage more than a quarter slower', () => {
+  const peers = peersOf({ holds: heldIn(0, 12) }, {});
+  const { stages } = placeStages({ layers: equalLayers(12), mayCut: everywhere, peers });
+  expect(told(stages)).toEqual(['0-5 b', '5-12 a']);
+});
