@@ -52,6 +52,8 @@ class World {
   groups: number;
   underWay: Fate[] = [];
   isFinished = false;
+  isDraining = false;
+  isDrained = false;
   nowMs = 0;
   deaths: number;
   joins: number;
@@ -105,6 +107,7 @@ class World {
         expect(effect.from === 0 || this.plan.mayCut(effect.from)).toBe(true);
         expect(!effect.leavesState || this.plan.mayCut(effect.to)).toBe(true);
         expect(effect.inputs.length > 0).toBe(effect.from > 0);
+        expect(this.isDraining).toBe(false);
         this.out.set(effect.lease, effect);
         this.inputsOf.set(effect.lease, effect.inputs);
         this.peers.get(effect.peer)?.running.set(effect.lease, effect);
@@ -134,6 +137,9 @@ class World {
         return;
       case 'finished':
         this.isFinished = true;
+        return;
+      case 'drained':
+        this.isDrained = true;
         return;
       default:
         return;
@@ -258,6 +264,7 @@ class World {
   }
 
   isOver(): boolean {
+    if (this.isDraining) return this.isDrained;
     if (!this.isFinished) return false;
     if (this.moreGroups.length === 0) return true;
     const groups = this.moreGroups;
@@ -432,4 +439,20 @@ test('the loss of a peer costs what it had run and nothing that another had', ()
     { numRuns: 300 },
   );
   expect(replays).toBeGreaterThan(100);
+});
+
+test('a drained measurement gives no lease, and ends when nothing is out', () => {
+  fc.assert(
+    fc.property(anyPlan, fc.nat({ max: 80 }), fc.integer(), (plan, before, seed) => {
+      const world = new World(plan, { ...calm, deaths: 3, joins: 3, choose: diceOf(seed) });
+      world.join(peer('p0'), peer('p1'), peer('p2'));
+      world.play(before);
+      world.isDraining = true;
+      world.feed({ kind: 'drain' });
+      world.play(1000);
+      expect(world.isDrained).toBe(true);
+      expect(world.out.size).toBe(0);
+    }),
+    { numRuns: 200 },
+  );
 });

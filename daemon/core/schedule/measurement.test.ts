@@ -210,3 +210,15 @@ test('what was through before it was cancelled counts, what was lost with its pe
     { kind: 'release', peer: 'a', lease: 0, group: 0, boundary: 2 },
   ]);
 });
+
+test('a peer that comes late gets a stage while there is much to do, and none for the last groups', () => {
+  const stagesAfter = (groups: number): string[] => {
+    const measurement = new Measurement(rowOf(4, groups));
+    measurement.step({ kind: 'peers-joined', peers: [peer('a')] }, 0);
+    measurement.step({ kind: 'stage-done', peer: 'a', lease: 0 }, 1);
+    measurement.step({ kind: 'peers-joined', peers: [peer('b')] }, 2);
+    return measurement.stages.map(({ from, to, peers }) => `${from}-${to} ${peers.join()}`);
+  };
+  expect(stagesAfter(4)).toEqual(['0-2 a', '2-4 b']);
+  expect(stagesAfter(3)).toEqual(['0-4 a']);
+});

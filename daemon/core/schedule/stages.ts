@@ -61,8 +61,8 @@ export interface UnplacedLayers {
 // A placement this much slower than the best is as good when it moves fewer weights: the speeds it
 // is computed from are no better known, and what is moved is not computed with meanwhile.
 const MOVE_SLACK = 1.25;
-// Up to so many teams every order is tried, which takes 2^teams × teams × layers² steps at most.
-const ORDERED_TEAMS_MIN = 7;
+// With fewer teams every order is tried, in 2^teams × teams × layers² steps at most: some 10 ms.
+const ORDERED_TEAMS_MIN = 6;
 
 interface Member extends StagePeer {
   /** Weights of the layers before n that others hold and it does not. */
@@ -82,6 +82,8 @@ interface Cut {
 interface Way {
   readonly movedBytes: number;
   readonly slowest: number;
+  /** Pairs of teams that stand in another order than they came in: the last thing to decide by. */
+  readonly swaps: number;
   readonly last?: Cut;
   readonly before?: Way;
 }
@@ -151,12 +153,12 @@ function movedBytes(team: Team, from: number, to: number): number {
   );
 }
 
-/** The working peers: those that hold low layers first, one that holds none where a gap is. */
+/** The working peers: those that hold low layers first, one that holds none where a gap is, or last. */
 function membersOf({ peers, layers }: StageRequest, model: LayerSums): Member[] {
   const working = peers.filter(({ speed }) => speed > 0);
   const speeds = levelSpeeds(working.map(({ speed }) => speed));
   const isHeld = layers.map((_, layer) => working.some(({ holds }) => holds(layer)));
-  const gap = isHeld.indexOf(false);
+  const gap = isHeld.includes(false) ? isHeld.indexOf(false) : layers.length;
   const members = working.map((peer, index) => {
     const moved = isHeld.map((held, layer) =>
       held && !peer.isLocal && !peer.holds(layer) ? model.bytes(layer, layer + 1) : 0,
@@ -182,13 +184,12 @@ function teamsOf(members: readonly Member[], size: number, model: LayerSums): Te
 
 /** As many layers as fit; of the ways to do that one that is near the fastest and moves little. */
 function cutLayers(model: LayerSums, teams: readonly Team[]): Cut[] {
-  const fastest = bestWay(model, teams, Number.POSITIVE_INFINITY, (a, b) => a.slowest < b.slowest);
+  const fastest = bestWay(model, teams, Number.POSITIVE_INFINITY, (a, b) => a.slowest - b.slowest);
   const near = bestWay(
     model,
     teams,
     fastest.slowest * MOVE_SLACK,
-    (a, b) =>
-      a.movedBytes < b.movedBytes || (a.movedBytes === b.movedBytes && a.slowest < b.slowest),
+    (a, b) => a.movedBytes - b.movedBytes || a.slowest - b.slowest || a.swaps - b.swaps,
   );
   const cuts: Cut[] = [];
   for (let way: Way | undefined = near; way?.last !== undefined; way = way.before) {
@@ -197,18 +198,18 @@ function cutLayers(model: LayerSums, teams: readonly Team[]): Cut[] {
   return cuts;
 }
 
-/** The best of the ways that reach furthest, with no stage above `timeMax`. */
+/** The least by `order` of the ways that reach furthest, with no stage above `timeMax`. */
 function bestWay(
   model: LayerSums,
   teams: readonly Team[],
   timeMax: number,
-  isBetter: (a: Way, b: Way) => boolean,
+  order: (a: Way, b: Way) => number,
 ): Way {
   const { boundaries } = model;
   // For each boundary, by the teams that are used up on the way there.
   const ways = boundaries.map(() => new Map<number, Way>());
-  ways[0]?.set(0, { movedBytes: 0, slowest: 0 });
-  const extend = (before: Way, start: number, team: Team, used: number): void => {
+  ways[0]?.set(0, { movedBytes: 0, slowest: 0, swaps: 0 });
+  const extend = (before: Way, start: number, { team, used, swaps }: Next): void => {
     const from = boundaries[start] ?? 0;
     for (let end = start + 1; end < boundaries.length; end++) {
       const to = boundaries[end] ?? 0;
@@ -217,29 +218,40 @@ function bestWay(
       const way: Way = {
         movedBytes: before.movedBytes + movedBytes(team, from, to),
         slowest: Math.max(before.slowest, time),
+        swaps: before.swaps + swaps,
         last: { team, from, to },
         before,
       };
       const known = ways[end]?.get(used);
-      if (known === undefined || isBetter(way, known)) ways[end]?.set(used, way);
+      if (known === undefined || order(way, known) < 0) ways[end]?.set(used, way);
     }
   };
   ways.forEach((known, start) => {
     for (const [used, way] of known) {
-      for (const [team, usedThen] of freeTeams(teams, used)) extend(way, start, team, usedThen);
+      for (const next of nextTeams(teams, used)) extend(way, start, next);
     }
   });
   const furthest = ways.findLast(({ size }) => size > 0)?.values() ?? [];
-  return [...furthest].reduce((best, way) => (isBetter(way, best) ? way : best));
+  return [...furthest].reduce((best, way) => (order(way, best) < 0 ? way : best));
 }
 
-/** The teams that may follow, each with what is used up then: a set of bits, or how many first. */
-function freeTeams(teams: readonly Team[], used: number): [Team, number][] {
+/** A team that may follow, and what is used up then: a set of bits, or how many of the first. */
+interface Next {
+  readonly team: Team;
+  readonly used: number;
+  /** Teams behind it in the order in which they came that have been used before it. */
+  readonly swaps: number;
+}
+
+function nextTeams(teams: readonly Team[], used: number): Next[] {
   if (teams.length >= ORDERED_TEAMS_MIN) {
-    return teams.slice(used).map((team, index) => [team, used + index + 1]);
+    return teams.slice(used).map((team, index) => ({ team, used: used + index + 1, swaps: 0 }));
   }
-  return teams.flatMap((team, index): [Team, number][] =>
-    (used >> index) % 2 === 0 ? [[team, used | (1 << index)]] : [],
+  const isUsed = teams.map((_, index) => (used >> index) % 2 === 1);
+  return teams.flatMap((team, index) =>
+    isUsed[index] === true
+      ? []
+      : [{ team, used: used | (1 << index), swaps: isUsed.slice(index).filter(Boolean).length }],
   );
 }
 
