@@ -78,7 +78,11 @@ export class Measurement {
   step(event: MeasurementEvent, nowMs: number): MeasurementEffect[] {
     this.#nowMs = nowMs;
     this.#effects = [];
+    const before = this.#stages;
     this.#take(event);
+    if (!isSamePlacement(before, this.#stages)) {
+      this.#effects.push({ kind: 'placed', stages: this.#stages });
+    }
     for (const group of this.#touched) this.#tidy(this.#group(group));
     if (this.#isDraining) this.#cancelStarved();
     else this.#assign();
@@ -172,13 +176,11 @@ export class Measurement {
       if (lease.peer === id && lease.phase !== 'lost') this.#close(lease, 'lost');
     }
     this.#peers.delete(id);
-    this.#setStages(
-      this.#stages.map((stage) =>
-        stage.peers.includes(id)
-          ? { ...stage, peers: stage.peers.filter((peer) => peer !== id) }
-          : stage,
-      ),
-    );
+    this.#stages = this.#stages.map(({ from, to, peers }) => ({
+      from,
+      to,
+      peers: peers.filter((peer) => peer !== id),
+    }));
   }
 
   /** Ends a lease; with a loss goes what it had made. */
@@ -282,20 +284,11 @@ export class Measurement {
         holds: (layer) => this.#held.get(peer.peer)?.has(layer) === true,
       })),
     });
-    this.#setStages(stages);
+    this.#stages = stages;
     if (unplaced?.from !== this.#unplaced?.from && unplaced !== undefined) {
       this.#effects.push({ kind: 'stuck', ...unplaced });
     }
     this.#unplaced = unplaced;
-  }
-
-  #setStages(stages: readonly Stage[]): void {
-    const isSame =
-      stages.length === this.#stages.length &&
-      stages.every((stage, index) => isSameStage(stage, this.#stages[index]));
-    if (isSame) return;
-    this.#stages = stages;
-    this.#effects.push({ kind: 'placed', stages });
   }
 
   /** Ends what nothing needs any more, and lets go of its state. */
@@ -457,6 +450,8 @@ function isUsable({ speed, closedUntilMs, declines }: Peer): boolean {
   return speed > 0 && (closedUntilMs === 0 || declines < DECLINES_MAX);
 }
 
-function isSameStage(a: Stage, b: Stage | undefined): boolean {
-  return a.from === b?.from && a.to === b.to && a.peers.join('\n') === b.peers.join('\n');
+function isSamePlacement(a: readonly Stage[], b: readonly Stage[]): boolean {
+  const text = (stages: readonly Stage[]): string =>
+    stages.map(({ from, to, peers }) => [from, to, ...peers].join(' ')).join('\n');
+  return text(a) === text(b);
 }
