@@ -262,6 +262,7 @@ async function main() {
   if (options.check || sanitize) {
     await buildProgram('check', plan);
     await buildProgram('check-forward', plan);
+    await buildProgram('check-forward-ops', plan);
   }
   if (fuzz) await buildProgram('fuzz', plan);
   if (options.bench && !sanitize) {

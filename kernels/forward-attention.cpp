@@ -19,7 +19,7 @@ constexpr size_t kQueries = 64;
 // Both leave a CPU of as many registers as each set has enough for the operands.
 constexpr int kScoreVectors = W == 16 || W == 8 ? 2 : 4;
 constexpr int kScoreKeys = W == 16 ? 12 : W == 1 ? 2 : 6;
-constexpr int kValueQueries = W == 16 ? 12 : W == 1 ? 2 : 4;
+constexpr int kValueQueries = W == 16 ? 8 : W == 1 ? 2 : 4;
 constexpr int kValueVectors = W == 4 ? 4 : 2;
 constexpr size_t kGroup = static_cast<size_t>(kScoreVectors) * W;
 constexpr size_t kTileColumns = static_cast<size_t>(kValueVectors) * W;
@@ -28,8 +28,11 @@ constexpr size_t kColumns = 128;
 // A line of a cache in numbers, and how many of them kColumns are.
 constexpr size_t kLine = 16;
 constexpr size_t kLines = kColumns / kLine;
+// Keys whose values are added at a time, for the same reason.
+constexpr size_t kValueKeys = 128;
 // A tile of values may end behind the block; what it makes there is not stored.
 constexpr size_t kScoreStride = kQueries + 16;
+constexpr size_t kOutputFloats = kScoreStride * kTileColumns;
 
 struct Range {
   size_t start;
@@ -44,7 +47,8 @@ struct Block {
   float* panels;  // kQueries / kGroup panels (width, kGroup).
   float* scores;  // (keys, kScoreStride), beginning with the first key that the block sees.
   float* tile;    // Columns of some keys (kScoreKeys, kColumns).
-  float* values;  // A tile's columns of all keys that the block sees (keys, kTileColumns).
+  float* values;   // Columns of the values of some keys (kValueKeys, kTileColumns).
+  float* outputs;  // The same columns of the chains of the block (kScoreStride, kTileColumns).
   Range keys;
 };
 
@@ -59,16 +63,11 @@ QUANTD_LANE size_t Smaller(size_t a, size_t b) { return a < b ? a : b; }
 // Lanes without a query of their own repeat the last: they cost the same, and are finite.
 QUANTD_LANE void PackQueries(const Block& block) {
   const AttentionHead& head = block.head;
-  for (size_t start = 0; start < block.count; start += W) {
-    int32_t offsets[W];
-    const float* const base = head.queries + (block.first + start) * head.query_stride;
-    for (int l = 0; l < W; ++l) {
-      const size_t query = Smaller(static_cast<size_t>(l), block.count - start - 1);
-      offsets[l] = static_cast<int32_t>(query * head.query_stride);
-    }
-    const Int<W> index = Int<W>::Load(offsets);
-    float* const panel = block.panels + start / kGroup * kGroup * head.width + start % kGroup;
-    for (size_t c = 0; c < head.width; ++c) Gather(base + c, index).Store(panel + c * kGroup);
+  for (size_t q = 0; q < kQueries; ++q) {
+    const float* const from =
+        head.queries + (block.first + Smaller(q, block.count - 1)) * head.query_stride;
+    float* const panel = block.panels + q / kGroup * kGroup * head.width + q % kGroup;
+    for (size_t c = 0; c < head.width; ++c) panel[c * kGroup] = from[c];
   }
 }
 
@@ -197,28 +196,29 @@ QUANTD_LANE void SoftmaxLanes(const Block& block, size_t start, float* sums) {
   lanes[0].Store(sums + start);
 }
 
-// The columns [column, column + count) of the values that the block sees, zeros behind them.
-QUANTD_LANE void PackValues(const Block& block, size_t column, size_t count) {
+// The columns [column, column + count) of the values of some keys; what is behind them is not read.
+QUANTD_LANE void PackValues(const Block& block, Range keys, size_t column, size_t count) {
   float* into = block.values;
-  const Float<W> zero = Float<W>::Set(0.0f);
-  for (size_t key = block.keys.start; key < block.keys.end; ++key, into += kTileColumns) {
+  for (size_t key = keys.start; key < keys.end; ++key, into += kTileColumns) {
     const float* const from = block.head.values + key * block.head.key_stride + column;
-    size_t c = 0;
-    for (; c + W <= count; c += W) Float<W>::Load(from + c).Store(into + c);
-    if (c < kTileColumns) zero.Store(into + c);
-    for (; c < count; ++c) into[c] = from[c];
+    ForColumns(count, [=]<int V>(Width<V>, size_t i) { Float<V>::Load(from + i).Store(into + i); });
   }
 }
 
-// sums (kValueQueries, kTileColumns) of `count` keys.
-QUANTD_LANE void ValueTile(const float* e, const float* values, size_t count, float* into) {
+// Goes on with the chains of kValueQueries queries and kTileColumns columns by `count` keys.
+// Meanwhile the rows at `ahead` come nearer.
+QUANTD_LANE void ValueTile(const float* e, const float* values, size_t count, const float* ahead,
+                           size_t stride, float* outputs) {
   Float<W> sums[kValueQueries][kValueVectors];
 #pragma GCC unroll 16
   for (int q = 0; q < kValueQueries; ++q) {
 #pragma GCC unroll 4
-    for (int v = 0; v < kValueVectors; ++v) sums[q][v] = Float<W>::Set(0.0f);
+    for (int v = 0; v < kValueVectors; ++v) {
+      sums[q][v] = Float<W>::Load(outputs + q * kTileColumns + v * W);
+    }
   }
   for (size_t key = 0; key < count; ++key) {
+    __builtin_prefetch(ahead + key * kValueQueries / kQueries * stride + key % 2 * kLine, 0, 2);
     Float<W> columns[kValueVectors];
 #pragma GCC unroll 4
     for (int v = 0; v < kValueVectors; ++v) {
@@ -234,19 +234,33 @@ QUANTD_LANE void ValueTile(const float* e, const float* values, size_t count, fl
 #pragma GCC unroll 16
   for (int q = 0; q < kValueQueries; ++q) {
 #pragma GCC unroll 4
-    for (int v = 0; v < kValueVectors; ++v) sums[q][v].Store(into + q * kTileColumns + v * W);
+    for (int v = 0; v < kValueVectors; ++v) sums[q][v].Store(outputs + q * kTileColumns + v * W);
   }
 }
 
-// The columns [column, column + count) of the output of a tile of queries.
-QUANTD_LANE void StoreTile(const Block& block, size_t start, size_t column, size_t count,
-                           const float* tile, const float* sums) {
+// Adds the values of some keys to the outputs of all queries.
+QUANTD_LANE void AddKeys(const Block& block, Range packed, const float* ahead) {
   const AttentionHead& head = block.head;
-  const size_t end = Smaller(start + kValueQueries, block.count);
-  for (size_t q = start; q < end; ++q, tile += kTileColumns) {
-    float* const into = head.into + (block.first + q) * head.into_stride + column;
+  for (size_t start = 0; start < block.count; start += kValueQueries) {
+    const size_t last = block.first + Smaller(start + kValueQueries, block.count) - 1;
+    const Range seen = KeysOf(head, block.first + start, last);
+    const size_t from = seen.start > packed.start ? seen.start : packed.start;
+    const size_t end = Smaller(seen.end, packed.end);
+    if (from >= end) continue;
+    ValueTile(block.scores + (from - block.keys.start) * kScoreStride + start,
+              block.values + (from - packed.start) * kTileColumns, end - from,
+              ahead + start * kValueKeys / kQueries * head.key_stride, head.key_stride,
+              block.outputs + start * kTileColumns);
+  }
+}
+
+// The columns [column, column + count) of what the block puts out.
+QUANTD_LANE void StoreOutputs(const Block& block, const float* sums, size_t column, size_t count) {
+  for (size_t q = 0; q < block.count; ++q) {
+    const float* const from = block.outputs + q * kTileColumns;
+    float* const into = block.head.into + (block.first + q) * block.head.into_stride + column;
     ForColumns(count, [=]<int V>(Width<V>, size_t i) {
-      const Float<V> sum = Float<V>::Load(tile + i) + Float<V>::Set(0.0f);
+      const Float<V> sum = Float<V>::Load(from + i) + Float<V>::Set(0.0f);
       (sum / Float<V>::Set(sums[q])).Store(into + i);
     });
   }
@@ -256,19 +270,20 @@ QUANTD_LANE void AddValues(const Block& block, const float* sums) {
   const AttentionHead& head = block.head;
   for (size_t column = 0; column < head.width; column += kTileColumns) {
     const size_t count = Smaller(kTileColumns, head.width - column);
-    PackValues(block, column, count);
-    for (size_t start = 0; start < block.count; start += kValueQueries) {
-      const size_t last = block.first + Smaller(start + kValueQueries, block.count) - 1;
-      const Range keys = KeysOf(head, block.first + start, last);
-      const size_t skipped = keys.start - block.keys.start;
-      alignas(64) float tile[kValueQueries * kTileColumns];
-      ValueTile(block.scores + skipped * kScoreStride + start,
-                block.values + skipped * kTileColumns, keys.end - keys.start, tile);
-      StoreTile(block, start, column, count, tile, sums);
+    for (size_t i = 0; i < kOutputFloats; ++i) block.outputs[i] = 0.0f;
+    for (size_t key = block.keys.start; key < block.keys.end; key += kValueKeys) {
+      const Range packed = {key, Smaller(key + kValueKeys, block.keys.end)};
+      PackValues(block, packed, column, count);
+      const bool is_last = packed.end == block.keys.end;
+      const size_t next = is_last ? block.keys.start : packed.end;
+      AddKeys(block, packed,
+              head.values + next * head.key_stride + column + (is_last ? kTileColumns : 0));
     }
+    StoreOutputs(block, sums, column, count);
   }
 }
 
+constexpr size_t kValueFloats = kValueKeys * kTileColumns;
 constexpr size_t kTileFloats = kScoreKeys * kColumns;
 size_t PanelFloats(size_t width) { return kQueries * width; }
 size_t ScoreFloats(size_t positions) { return (positions + kScoreKeys) * kScoreStride; }
@@ -276,7 +291,8 @@ size_t ScoreFloats(size_t positions) { return (positions + kScoreKeys) * kScoreS
 }  // namespace
 
 size_t AttentionScratch(size_t positions, size_t width) {
-  return PanelFloats(width) + ScoreFloats(positions) + kTileFloats + positions * kTileColumns;
+  return PanelFloats(width) + ScoreFloats(positions) + kTileFloats + kValueFloats +
+         kOutputFloats;
 }
 
 void Attention(const AttentionHead& head, size_t first, size_t count, float* scratch) {
@@ -286,8 +302,9 @@ void Attention(const AttentionHead& head, size_t first, size_t count, float* scr
     float* const scores = scratch + PanelFloats(head.width);
     float* const tile = scores + ScoreFloats(head.positions);
     float* const values = tile + kTileFloats;
+    float* const outputs = values + kValueFloats;
     const Range keys = KeysOf(head, start, start + queries - 1);
-    const Block block = {head, start, queries, scratch, scores, tile, values, keys};
+    const Block block = {head, start, queries, scratch, scores, tile, values, outputs, keys};
     PackQueries(block);
     alignas(64) float sums[kQueries];
     ScoreBlock(block);

@@ -37,7 +37,7 @@ const forwardSources = [
 /** Compiled once, for every CPU of the architecture. */
 const commonSources = [
   ...['codebooks', 'sha256', 'dispatch', 'samples', 'self-test', 'job'],
-  ...['forward-dispatch', 'products-self-test'],
+  ...['forward-dispatch', 'products-self-test', 'fixed-point', 'forward-self-test'],
 ];
 const addonSources = ['pool', 'read-ahead', 'file-hash', 'addon'];
 export const programs = {
@@ -45,6 +45,7 @@ export const programs = {
   bench: ['bench'],
   fuzz: ['fuzz'],
   'check-forward': ['check-forward'],
+  'check-forward-ops': ['check-forward-ops'],
   'bench-forward': ['bench-forward'],
 };
 
