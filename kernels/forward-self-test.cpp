@@ -57,6 +57,10 @@ constexpr size_t kCounts[] = {1, 7, 16, 37, 70};
 
 constexpr Spread kAroundOne = {120, 14};
 constexpr Spread kSubnormal = {0, 3};
+// So near each other that the order of a sum shows.
+constexpr Spread kEven = {126, 2};
+// The squares of these reach below the last bit of a fixed point.
+constexpr Spread kSmall = {90, 20};
 // Squares of these are infinite.
 constexpr Spread kHuge = {200, 40};
 // Below and above the 2^-55 of mode B.
@@ -97,9 +101,9 @@ void HashSilu(const ForwardKernels& kernels, ForwardSamples& samples, Digest& di
 }
 
 void HashNorm(const ForwardKernels& kernels, ForwardSamples& samples, Digest& digest) {
-  constexpr size_t kRows = 3;
+  constexpr size_t kRows = 5;
   constexpr size_t kGap = 2;
-  for (const Spread& spread : {kUsual, kSubnormal, kHuge}) {
+  for (const Spread& spread : {kUsual, kEven, kSubnormal, kHuge}) {
     for (const size_t width : kCounts) {
       Floats rows = samples.Numbers(kRows * (width + kGap), spread);
       const Floats weight = samples.Numbers(width, kUsual);
@@ -125,15 +129,27 @@ void HashRotate(const ForwardKernels& kernels, ForwardSamples& samples, Digest& 
   }
 }
 
+struct Shape {
+  size_t positions;
+  size_t width;
+  size_t window;
+  float scale;
+};
+
+// Of queries and keys: scores of about the same size, of which many count; or one counts alone.
+constexpr Spread kBlunt = {122, 6};
+constexpr Spread kSharp = {126, 6};
+
 void HashHead(const ForwardKernels& kernels, ForwardSamples& samples, Digest& digest,
-              size_t positions, size_t width, size_t window, float scale) {
+              const Shape& shape, const Spread& spread, const Spread& of_values) {
   // Jobs of attention begin at multiples of this.
   constexpr size_t kQueries = 64;
+  const auto [positions, width, window, scale] = shape;
   const size_t stride = width + 3;
   // The output takes the place of the queries.
-  Floats queries = samples.Numbers(positions * stride, kAroundOne);
-  const Floats keys = samples.Numbers(positions * stride, {116, 10});
-  const Floats values = samples.Numbers(positions * stride, kUsual);
+  Floats queries = samples.Numbers(positions * stride, spread);
+  const Floats keys = samples.Numbers(positions * stride, spread);
+  const Floats values = samples.Numbers(positions * stride, of_values);
   Floats scratch(kernels.attention_scratch(positions, width));
   const AttentionHead head = {queries.data(), stride, keys.data(), values.data(), stride,
                               queries.data(), stride, positions,   width,         window,
@@ -146,16 +162,21 @@ void HashHead(const ForwardKernels& kernels, ForwardSamples& samples, Digest& di
 }
 
 void HashAttention(const ForwardKernels& kernels, ForwardSamples& samples, Digest& digest) {
+  const auto hash = [&](const Shape& shape, const Spread& spread, const Spread& of_values) {
+    HashHead(kernels, samples, digest, shape, spread, of_values);
+  };
   for (const size_t positions : {1, 5, 17, 64, 70}) {
     for (const size_t window : {0, 1, 3, 20, 69}) {
-      HashHead(kernels, samples, digest, positions, window == 0 ? 33 : 6, window, 1.0f);
+      hash({positions, window == 0 ? size_t{33} : size_t{6}, window, 1.0f}, kBlunt, kUsual);
     }
-    HashHead(kernels, samples, digest, positions, 16, 0, 0.25f);
+    hash({positions, 16, 0, 0.25f}, kSharp, kUsual);
+    // What all is below the smallest number must not leave the sign of its zero.
+    hash({positions, 33, 0, 1.0f}, kSharp, {0, 1});
   }
-  // Longer than what is done of a key at a time, and more keys than that of values.
-  HashHead(kernels, samples, digest, 67, 141, 0, 0.125f);
-  HashHead(kernels, samples, digest, 150, 8, 0, 0.5f);
-  HashHead(kernels, samples, digest, 150, 8, 75, 0.5f);
+  // Longer than what is done of a key at a time; more keys than values are added at a time.
+  hash({67, 141, 0, 0.125f}, kBlunt, kUsual);
+  hash({150, 8, 0, 0.5f}, kBlunt, kUsual);
+  hash({150, 8, 75, 0.5f}, kBlunt, kUsual);
 }
 
 void HashRoute(const ForwardKernels& kernels, ForwardSamples& samples, Digest& digest) {
@@ -196,7 +217,7 @@ void HashElements(const ForwardKernels& kernels, ForwardSamples& samples, Digest
 
 void HashSquares(const ForwardKernels& kernels, ForwardSamples& samples, Digest& digest) {
   constexpr size_t kTokens[] = {1, 4, 9};
-  for (const Spread& spread : {kUsual, kFinite}) {
+  for (const Spread& spread : {kUsual, kSmall, kFinite}) {
     for (const size_t tokens : kTokens) {
       for (const size_t columns : {1, 37, 515}) {
         const Floats numbers = samples.Numbers(tokens * columns, spread);

@@ -5,6 +5,8 @@
 #include <initializer_list>
 
 #include "float-state.h"
+#include "forward-dispatch.h"
+#include "forward-self-test.h"
 #include "job.h"
 #include "numbers.h"
 #include "samples.h"
@@ -167,7 +169,8 @@ const char* RunSelfTest(const Kernels& kernels) {
     HashDequantizer(kernels.dequantize[format], format, hash);
     if (!AreStoredFloats(kFormats[format].name, hash)) return kFormats[format].name;
   }
-  return nullptr;
+  const ForwardKernels* const forward = PickForward(kernels.isa);
+  return forward == nullptr ? nullptr : RunForwardSelfTest(*forward);
 }
 
 }  // namespace quantd

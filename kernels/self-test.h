@@ -17,7 +17,8 @@ void HashKernel(const Kernels& kernels, uint32_t format, bool weighted,
 void HashDequantizer(DequantizeBlocks dequantize, uint32_t format,
                      char hash[2 * kSha256Bytes + 1]);
 
-// Null when every kernel of the table, and every SHA-256 code, gives what is stored; otherwise
+// Null when every kernel of the table, those of the forward pass that go with it, and every SHA-256
+// code give what is stored; otherwise
 // the name of the first that does not.
 const char* RunSelfTest(const Kernels& kernels);
 

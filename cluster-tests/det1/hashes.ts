@@ -17,6 +17,10 @@ const usual: Spread = { lowest: 118, count: 12 };
 const finite: Spread = { lowest: 0, count: 255 };
 const aroundOne: Spread = { lowest: 120, count: 14 };
 const subnormal: Spread = { lowest: 0, count: 3 };
+const even: Spread = { lowest: 126, count: 2 };
+const small: Spread = { lowest: 90, count: 20 };
+const blunt: Spread = { lowest: 122, count: 6 };
+const sharp: Spread = { lowest: 126, count: 6 };
 const huge: Spread = { lowest: 200, count: 40 };
 const tiny: Spread = { lowest: 62, count: 20 };
 
@@ -49,9 +53,9 @@ const hashGate =
 
 const hashNorm: Operation = (samples, hash) => {
   const gap = 2;
-  for (const spread of [usual, subnormal, huge]) {
+  for (const spread of [usual, even, subnormal, huge]) {
     for (const width of counts) {
-      const numbers = samples.numbers(3 * (width + gap), spread);
+      const numbers = samples.numbers(5 * (width + gap), spread);
       const weight = samples.numbers(width, usual);
       const rows = rowsOf(numbers, width + gap, width);
       for (const row of rows) hash(det1.norm(row, weight, 1e-6));
@@ -71,39 +75,44 @@ const hashRotate: Operation = (samples, hash) => {
   }
 };
 
-interface HeadShape {
+interface Shape {
   readonly positions: number;
   readonly width: number;
   readonly window: number;
   readonly scale: number;
 }
 
-function hashHead(samples: SampleSource, hash: Add, shape: HeadShape): void {
-  const { positions, width, window, scale } = shape;
-  const stride = width + 3;
-  const numbers = samples.numbers(positions * stride, aroundOne);
-  const queries = rowsOf(numbers, stride, width);
-  const keys = rowsOf(
-    samples.numbers(positions * stride, { lowest: 116, count: 10 }),
-    stride,
-    width,
-  );
-  const values = rowsOf(samples.numbers(positions * stride, usual), stride, width);
-  const head = { queries, keys, values, window, scale };
-  for (const [position, row] of queries.entries()) row.set(det1.attention(head, position));
-  hash(numbers);
+/** `spread`: of queries and keys. */
+function headOf(
+  samples: SampleSource,
+  hash: Add,
+): (shape: Shape, spread: Spread, ofValues: Spread) => void {
+  return (shape: Shape, spread: Spread, ofValues: Spread): void => {
+    const { positions, width, window, scale } = shape;
+    const stride = width + 3;
+    const numbers = samples.numbers(positions * stride, spread);
+    const queries = rowsOf(numbers, stride, width);
+    const keys = rowsOf(samples.numbers(positions * stride, spread), stride, width);
+    const values = rowsOf(samples.numbers(positions * stride, ofValues), stride, width);
+    const head = { queries, keys, values, window, scale };
+    for (const [position, row] of queries.entries()) row.set(det1.attention(head, position));
+    hash(numbers);
+  };
 }
 
 const hashAttention: Operation = (samples, hash) => {
+  const hashHead = headOf(samples, hash);
   for (const positions of [1, 5, 17, 64, 70]) {
     for (const window of [0, 1, 3, 20, 69]) {
-      hashHead(samples, hash, { positions, width: window === 0 ? 33 : 6, window, scale: 1 });
+      const width = window === 0 ? 33 : 6;
+      hashHead({ positions, width, window, scale: 1 }, blunt, usual);
     }
-    hashHead(samples, hash, { positions, width: 16, window: 0, scale: 0.25 });
+    hashHead({ positions, width: 16, window: 0, scale: 0.25 }, sharp, usual);
+    hashHead({ positions, width: 33, window: 0, scale: 1 }, sharp, { lowest: 0, count: 1 });
   }
-  hashHead(samples, hash, { positions: 67, width: 141, window: 0, scale: 0.125 });
-  hashHead(samples, hash, { positions: 150, width: 8, window: 0, scale: 0.5 });
-  hashHead(samples, hash, { positions: 150, width: 8, window: 75, scale: 0.5 });
+  hashHead({ positions: 67, width: 141, window: 0, scale: 0.125 }, blunt, usual);
+  hashHead({ positions: 150, width: 8, window: 0, scale: 0.5 }, blunt, usual);
+  hashHead({ positions: 150, width: 8, window: 75, scale: 0.5 }, blunt, usual);
 };
 
 const hashRoute: Operation = (samples, hash) => {
@@ -153,7 +162,7 @@ function hashFixedPoint(hash: Add, sums: Float64Array): void {
 }
 
 const hashSquares: Operation = (samples, hash) => {
-  for (const spread of [usual, finite]) {
+  for (const spread of [usual, small, finite]) {
     for (const tokens of [1, 4, 9]) {
       for (const columns of [1, 37, 515]) {
         const rows = rowsOf(samples.numbers(tokens * columns, spread), columns, columns);
