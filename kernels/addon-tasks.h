@@ -1,4 +1,4 @@
-// Addon tasks: what JavaScript asks for, checked, and the promise it is owed.
+// Addon tasks: blocks and digests that JavaScript asks for.
 //
 //   call argument ──▶ Read (main thread) ──▶ Run (pool thread) ──▶ Settle (main thread)
 //
@@ -12,9 +12,9 @@
 #include <string>
 #include <vector>
 
+#include "addon-promises.h"
 #include "file-hash.h"
 #include "job.h"
-#include "pool.h"
 #include "stopwatch.h"
 
 namespace quantd {
@@ -24,101 +24,12 @@ namespace {
 constexpr uint32_t kTargetsMax = 64;
 // Row groups have a few MiB; this only keeps every product of sizes far from 2^64.
 constexpr double kElementsMax = 1099511627776.0;  // 2^40.
-constexpr char kClosed[] = "the kernels are closed";
-
-struct Bytes {
-  uint8_t* data;
-  size_t size;
-};
-
-// A task and what it needs of JavaScript: the promise it owes and the values it keeps alive.
-class Promised : public Task {
- public:
-  explicit Promised(Napi::Env env) : deferred(Napi::Promise::Deferred::New(env)) {}
-  // On the main thread, after Run.
-  virtual void Settle(Napi::Env env) = 0;
-  void Keep(const Napi::Value& array, const Bytes& bytes) {
-    kept_.push_back({Napi::Persistent(array.As<Napi::Object>()), bytes});
-  }
-  // Whether every kept array still is where it was: a getter that ran later may have detached one.
-  bool StillThere() const {
-    for (const Kept& kept : kept_) {
-      size_t length = 0;
-      napi_typedarray_type type = napi_uint8_array;
-      void* data = nullptr;
-      const napi_value array = kept.array.Value();
-      if (napi_get_typedarray_info(kept.array.Env(), array, &type, &length, &data, nullptr,
-                                   nullptr) != napi_ok) {
-        return false;
-      }
-      const size_t size = length * (type == napi_float32_array ? sizeof(float) : 1);
-      if (size != kept.bytes.size || (size > 0 && data != kept.bytes.data)) return false;
-    }
-    return true;
-  }
-  // The environment is going and takes its references along.
-  void Abandon() {
-    for (Kept& kept : kept_) kept.array.SuppressDestruct();
-  }
-
-  const Napi::Promise::Deferred deferred;
-  // Its number among those in flight; what the thread-safe function carries.
-  uintptr_t ticket = 0;
-
- private:
-  struct Kept {
-    Napi::ObjectReference array;
-    Bytes bytes;
-  };
-  std::vector<Kept> kept_;
-};
-
-// The memory of a Uint8Array or Float32Array; an empty string, or what is wrong with it.
-std::string ReadMemory(const Napi::Value& value, napi_typedarray_type type, Bytes& bytes) {
-  const char* no = type == napi_float32_array ? "is no Float32Array" : "is no Uint8Array";
-  if (!value.IsTypedArray()) return no;
-  const auto array = value.As<Napi::TypedArray>();
-  if (array.TypedArrayType() != type) return no;
-  napi_value buffer = nullptr;
-  void* data = nullptr;
-  size_t length = 0;
-  if (napi_get_typedarray_info(value.Env(), value, nullptr, &length, &data, &buffer, nullptr) !=
-      napi_ok) {
-    return "cannot be read";
-  }
-  bool plain = false;
-  if (napi_is_arraybuffer(value.Env(), buffer, &plain) != napi_ok || !plain) {
-    return "lies in shared memory";
-  }
-  bool detached = true;
-  if (napi_is_detached_arraybuffer(value.Env(), buffer, &detached) != napi_ok || detached) {
-    return "is detached";
-  }
-  // A buffer that can shrink could take its pages away under a running task.
-  if (Napi::Object(value.Env(), buffer).Get("resizable").ToBoolean()) return "is resizable";
-  bytes = {static_cast<uint8_t*>(data), length * (type == napi_float32_array ? sizeof(float) : 1)};
-  return "";
-}
-
-std::string ReadBytes(const Napi::Value& value, Bytes& bytes) {
-  return ReadMemory(value, napi_uint8_array, bytes);
-}
-
 // Mean squares are neither negative nor infinite, and a kernel may take that for granted.
 bool AreImportance(const float* values, size_t count) {
   for (size_t i = 0; i < count; ++i) {
     if (!(values[i] >= 0.0f && values[i] <= FLT_MAX)) return false;
   }
   return true;
-}
-
-// A whole number in [low, high].
-bool ReadWhole(const Napi::Value& value, double low, double high, size_t& whole) {
-  if (!value.IsNumber()) return false;
-  const double number = value.As<Napi::Number>().DoubleValue();
-  if (!(number >= low && number <= high)) return false;
-  whole = static_cast<size_t>(number);
-  return static_cast<double>(whole) == number;
 }
 
 // The format that a source has, by name.
@@ -136,10 +47,6 @@ bool FindFormat(size_t id, uint32_t& format) {
     if (kFormats[format].id == id) return true;
   }
   return false;
-}
-
-bool Overlap(const Bytes& a, const Bytes& b) {
-  return a.size > 0 && b.size > 0 && a.data < b.data + b.size && b.data < a.data + a.size;
 }
 
 Napi::Value ToUint8Array(Napi::Env env, const Digest& digest) {

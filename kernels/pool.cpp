@@ -1,29 +1,9 @@
 #include "pool.h"
 
 #include "float-state.h"
-
-#if defined(__linux__)
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-#endif
+#include "priority.h"
 
 namespace quantd {
-namespace {
-
-// Below the event loop and everything interactive, above what calls itself idle.
-[[maybe_unused]] constexpr int kNiceness = 10;
-
-void LowerPriority() {
-#if defined(__linux__)
-  // On Linux niceness belongs to a thread. Failing to be polite is no reason to fail.
-  const auto thread = static_cast<id_t>(syscall(SYS_gettid));
-  [[maybe_unused]] const int ignored = setpriority(PRIO_PROCESS, thread, kNiceness);
-#endif
-}
-
-}  // namespace
-
 Pool::Pool(uint32_t threads, Finished finished, void* context)
     : finished_(finished), context_(context) {
   threads_.reserve(threads);

@@ -39,7 +39,12 @@ const commonSources = [
   ...['codebooks', 'sha256', 'dispatch', 'samples', 'self-test', 'job'],
   ...['forward-dispatch', 'products-self-test', 'fixed-point', 'forward-self-test'],
 ];
-const addonSources = ['pool', 'read-ahead', 'file-hash', 'addon'];
+/** The forward pass over a layer, for the addon and whatever measures it. */
+const executorSources = [
+  ...['team', 'mapped-file', 'layer', 'weights'],
+  ...['executor', 'executor-products', 'executor-experts'],
+];
+const addonSources = ['pool', 'read-ahead', 'file-hash', ...executorSources, 'addon'];
 export const programs = {
   check: ['check'],
   bench: ['bench'],

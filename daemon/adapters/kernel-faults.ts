@@ -27,4 +27,16 @@ export const kernelFaults = {
     what: 'a native kernel gives wrong bytes on this machine',
     hint: 'try QUANTD_ISA=scalar; if that helps, please report the CPU and the compiler',
   },
+  weightNotFinite: {
+    code: 'QD-5105',
+    exit: exitCodes.input,
+    what: 'a weight of the checkpoint is infinite or not a number',
+    hint: 'download that file again, or report it to the author of the model',
+  },
+  weightUnreadable: {
+    code: 'QD-5106',
+    exit: exitCodes.input,
+    what: 'the weights of a layer cannot be read',
+    hint: 'check that the file is complete and can be read, then run the command again',
+  },
 } as const satisfies Record<string, FaultKind>;

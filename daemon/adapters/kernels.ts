@@ -52,7 +52,7 @@ export interface Addon extends Kernels, FileHasher {
 }
 
 /** Work that can be given up by its ticket. */
-interface Ticketed<Result> {
+export interface Ticketed<Result> {
   readonly promise: Promise<Result>;
   readonly ticket: number;
 }
@@ -70,7 +70,7 @@ interface NativeKernels {
   selfTest(): string | undefined;
   close(): void;
 }
-type NativeConstructor = new (options: { threads: number; isa?: string }) => NativeKernels;
+type NativeConstructor<Native> = new (options: { threads: number; isa?: string }) => Native;
 
 /**
  * Loads the addon and starts its threads; they do not keep the process alive. Throws the
@@ -78,7 +78,7 @@ type NativeConstructor = new (options: { threads: number; isa?: string }) => Nat
  * rejects.
  */
 export function loadKernels(options: KernelOptions): Addon {
-  const native = construct(requireAddon(options.addonPath), options);
+  const native = construct<NativeKernels>('Kernels', options);
   const wrong = native.selfTest();
   if (wrong !== undefined) {
     native.close();
@@ -88,15 +88,37 @@ export function loadKernels(options: KernelOptions): Addon {
     info: native.info,
     quantize: (job) => native.quantize(job),
     sha256: (bytes) => native.sha256(bytes),
-    sha256File: (path, signal) => cancellable(native, path, signal, () => native.sha256File(path)),
+    sha256File: (path, signal) =>
+      cancellable(native, signal, () => native.sha256File(path)).catch(asSystemError(path)),
     sha256Pieces: (pieces, signal) =>
-      cancellable(native, pieces.path, signal, () => native.sha256Pieces(pieces)),
+      cancellable(native, signal, () => native.sha256Pieces(pieces)).catch(
+        asSystemError(pieces.path),
+      ),
     spent: () => native.spent,
     close: () => native.close(),
   };
 }
 
-function requireAddon(addonPath: string): NativeConstructor {
+/**
+ * An object of a class that kernels/addon.cpp defines, with threads of its own.
+ * @throws FaultError of kernel-faults.ts
+ */
+export function construct<Native>(
+  name: 'Kernels' | 'ForwardKernels',
+  { addonPath, threads, isa = process.env['QUANTD_ISA'] }: KernelOptions,
+): Native {
+  const Constructor = requireAddon<Native>(addonPath, name);
+  try {
+    return new Constructor({ threads, ...(isa === undefined || isa === '' ? {} : { isa }) });
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ISA_UNAVAILABLE') {
+      throw new FaultError(kernelFaults.isaUnavailable, { why: error.message }, { cause: error });
+    }
+    throw error;
+  }
+}
+
+function requireAddon<Native>(addonPath: string, name: string): NativeConstructor<Native> {
   const file = resolve(addonPath);
   if (!existsSync(file)) throw new FaultError(kernelFaults.addonMissing, { file: addonPath });
   let loaded: unknown;
@@ -106,29 +128,15 @@ function requireAddon(addonPath: string): NativeConstructor {
     const why = error instanceof Error ? error.message : String(error);
     throw new FaultError(kernelFaults.addonBroken, { file: addonPath, why }, { cause: error });
   }
-  const made =
-    typeof loaded === 'object' && loaded !== null && 'Kernels' in loaded ? loaded.Kernels : null;
-  assert(typeof made === 'function', `${addonPath} defines no class Kernels`);
-  return made as NativeConstructor;
+  assert(typeof loaded === 'object' && loaded !== null, `${addonPath} is no addon`);
+  const made = Reflect.get(loaded, name);
+  assert(typeof made === 'function', `${addonPath} defines no class ${name}`);
+  return made as NativeConstructor<Native>;
 }
 
-function construct(
-  Native: NativeConstructor,
-  { threads, isa = process.env['QUANTD_ISA'] }: KernelOptions,
-): NativeKernels {
-  try {
-    return new Native({ threads, ...(isa === undefined || isa === '' ? {} : { isa }) });
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ISA_UNAVAILABLE') {
-      throw new FaultError(kernelFaults.isaUnavailable, { why: error.message }, { cause: error });
-    }
-    throw error;
-  }
-}
-
-async function cancellable<Result>(
-  native: NativeKernels,
-  path: string,
+/** Begins work that ends early when `signal` says so, and then rejects with its reason. */
+export async function cancellable<Result>(
+  native: { cancel(ticket: number): void },
   signal: AbortSignal | undefined,
   begin: () => Ticketed<Result>,
 ): Promise<Result> {
@@ -140,17 +148,24 @@ async function cancellable<Result>(
     return await promise;
   } catch (error) {
     signal?.throwIfAborted();
-    throw asSystemError(error, path);
+    throw error;
   } finally {
     signal?.removeEventListener('abort', cancel);
   }
 }
 
-/** Gives an error with the addon's `errno` and `syscall` the fields that node:fs errors have. */
-function asSystemError(error: unknown, path: string): unknown {
-  if (!(error instanceof Error) || !('errno' in error) || !('syscall' in error)) return error;
+/** Throws an error with the addon's `errno` and `syscall` again, with the fields of node:fs. */
+const asSystemError =
+  (path: string) =>
+  (error: unknown): never => {
+    throw systemError(error, path) ?? error;
+  };
+
+/** What node:fs would say of the addon's `errno` and `syscall`; undefined where it has none. */
+export function systemError(error: unknown, path: string): Error | undefined {
+  if (!(error instanceof Error) || !('errno' in error) || !('syscall' in error)) return undefined;
   const { errno, syscall } = error;
-  if (typeof errno !== 'number' || typeof syscall !== 'string') return error;
+  if (typeof errno !== 'number' || typeof syscall !== 'string') return undefined;
   const code = getSystemErrorName(-errno);
   const message = `${code}: ${error.message}, ${syscall} '${path}'`;
   return Object.assign(new Error(message, { cause: error }), {

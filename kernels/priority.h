@@ -1,0 +1,29 @@
+// Priority: threads that compute stand back behind everything that someone waits for.
+#ifndef QUANTD_PRIORITY_H_
+#define QUANTD_PRIORITY_H_
+
+#if defined(__linux__)
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
+namespace quantd {
+namespace {
+
+// Below the event loop and everything interactive, above what calls itself idle.
+[[maybe_unused]] constexpr int kNiceness = 10;
+
+// Of the calling thread.
+[[maybe_unused]] void LowerPriority() {
+#if defined(__linux__)
+  // On Linux niceness belongs to a thread. Failing to be polite is no reason to fail.
+  const auto thread = static_cast<id_t>(syscall(SYS_gettid));
+  [[maybe_unused]] const int ignored = setpriority(PRIO_PROCESS, thread, kNiceness);
+#endif
+}
+
+}  // namespace
+}  // namespace quantd
+
+#endif
