@@ -244,7 +244,7 @@ test('a wave with a wrong argument is rejected with a TypeError', async () => {
     state('hidden', [1, 2]),
     state('hidden', new Float32Array(new SharedArrayBuffer(6 * 37 * 4))),
     state('hidden', new Float32Array(overlapping.buffer, 0, 6 * 37)),
-    state('keys', hidden.subarray(0, 6 * 12)),
+    { state: new Map([...good().state, ['hidden', hidden], ['keys', hidden.subarray(0, 72)]]) },
     { scratch: good().scratch.subarray(1) },
     { scratch: undefined },
     { scratch: new Uint8Array(0) },
@@ -254,11 +254,7 @@ test('a wave with a wrong argument is rejected with a TypeError', async () => {
   ];
   for (const [index, part] of wrong.entries()) {
     const job = { ...good(), scratch: overlapping, ...part } as LayerJob;
-    const hiddenState = new Map(job.state);
-    if (index === 15) hiddenState.set('hidden', hidden);
-    await expect(prepared.run({ ...job, state: hiddenState }), `${index}`).rejects.toThrow(
-      TypeError,
-    );
+    await expect(prepared.run(job), `${index}`).rejects.toThrow(TypeError);
   }
   for (const [chunks, positions] of [
     [0, 1],
@@ -272,6 +268,31 @@ test('a wave with a wrong argument is rejected with a TypeError', async () => {
   prepared.close();
 });
 
+/** The operations of the small layer with one field changed, and which. */
+function spoiledOperations(): [string, unknown[]][] {
+  const others: Record<string, unknown[]> = {
+    string: ['nothing', 'factor', 'targets', 7, null],
+    number: [1e300, -1, Number.NaN, 'x', undefined],
+    object: [undefined, [0, 0], [1, 9], [2]],
+  };
+  // What can be carried out, whatever it is good for.
+  const fitting = [
+    ...['multiply weight factor', 'multiply into targets', 'scale into targets'],
+    ...['norm epsilon -1', 'scale factor -1', 'attention scale -1', 'loss softcap -1'],
+  ];
+  return smallLayer.operations.flatMap((operation, index) =>
+    Object.entries(operation).flatMap(([field, value]) =>
+      (others[typeof value] ?? [])
+        .filter((other) => other !== value)
+        .map((other): [string, unknown[]] => [
+          `${operation.kind} ${field} ${other}`,
+          [...smallLayer.operations].with(index, { ...operation, [field]: other } as never),
+        ])
+        .filter(([what]) => !fitting.includes(what)),
+    ),
+  );
+}
+
 // Goal: whatever a family writes, nothing outside of the registers is reached. Method: each
 // operation of a good layer with each of its fields replaced by what does not fit.
 test('a layer that does not fit together is rejected with a TypeError', async () => {
@@ -284,28 +305,8 @@ test('a layer that does not fit together is rejected with a TypeError', async ()
     const made = await forward.prepareLayer(changed, placed, model.tables).catch((e: unknown) => e);
     expect(made, what).toBeInstanceOf(TypeError);
   };
-  const others: Record<string, unknown[]> = {
-    string: ['nothing', 'factor', 'targets', 7, null],
-    number: [1e300, -1, Number.NaN, 'x', undefined],
-    object: [undefined, [0, 0], [1, 9], [2]],
-  };
-  // What can be carried out, whatever it is good for.
-  const fitting = [
-    ...['multiply weight factor', 'multiply into targets', 'scale into targets'],
-    ...['norm epsilon -1', 'scale factor -1', 'attention scale -1', 'loss softcap -1'],
-  ];
-  for (const [index, operation] of smallLayer.operations.entries()) {
-    for (const [field, value] of Object.entries(operation)) {
-      for (const other of others[typeof value] ?? []) {
-        if (other === value) continue;
-        if (fitting.includes(`${operation.kind} ${field} ${other}`)) continue;
-        const operations = smallLayer.operations.with(index, {
-          ...operation,
-          [field]: other,
-        });
-        await refuse({ operations }, model.placed, `${operation.kind}.${field} = ${other}`);
-      }
-    }
+  for (const [what, operations] of spoiledOperations()) {
+    await refuse({ operations }, model.placed, what);
   }
   await refuse({ statistics: smallLayer.statistics.map((s) => ({ ...s, columns: 2 ** 40 })) });
   await refuse({ inputs: [] });
