@@ -4,8 +4,8 @@
 //
 // A word is what one step takes of one row or token: a binary32 number, or for vdpbf16ps a pair of
 // bfloat16 numbers; nothing here looks into it. A tile keeps R rows × V vectors of tokens in
-// registers while k ascends. A chain that is cut in k goes on from the number it left in its
-// place, so that a cut changes no bit.
+// registers while k ascends. A chain that is cut in k goes on from the number it left, so that a
+// cut changes no bit.
 #ifndef QUANTD_PRODUCTS_TILE_H_
 #define QUANTD_PRODUCTS_TILE_H_
 
@@ -20,12 +20,10 @@
 namespace quantd {
 namespace {
 
-// Words of k at a time: 64 vectors of tokens in the nearest cache or the next, and the weights of
-// a tile in the nearest.
-constexpr size_t kDepth = 256;
-
 // How many rows and vectors make a tile, so that all chains stay in registers, and enough of them
 // run side by side to hide how long a step takes. `kGroup` rows by one vector serve few tokens.
+// `kDepth` words of k at a time: of a panel and of a group of rows together they stay in the nearest
+// cache.
 template <int W>
 struct TileShape;
 template <>
@@ -33,24 +31,28 @@ struct TileShape<1> {
   static constexpr int kRows = 4;
   static constexpr int kVectors = 4;
   static constexpr int kGroup = 4;
+  static constexpr size_t kDepth = 256;
 };
 template <>
 struct TileShape<4> {
   static constexpr int kRows = 8;
   static constexpr int kVectors = 2;
   static constexpr int kGroup = 16;
+  static constexpr size_t kDepth = 256;
 };
 template <>
 struct TileShape<8> {
   static constexpr int kRows = 6;
   static constexpr int kVectors = 2;
   static constexpr int kGroup = 12;
+  static constexpr size_t kDepth = 256;
 };
 template <>
 struct TileShape<16> {
   static constexpr int kRows = 12;
   static constexpr int kVectors = 2;
   static constexpr int kGroup = 24;
+  static constexpr size_t kDepth = 128;
 };
 
 // ---- one step of a chain ----
@@ -155,18 +157,7 @@ QUANTD_LANE void Transpose(F4x (&r)[4]) {
 }
 #endif
 
-// The first N numbers of a vector, from and into memory that ends there.
-template <int N, int W>
-QUANTD_LANE Float<W> LoadFirst(const float* from) {
-  if constexpr (N == W) return Float<W>::Load(from);
-#if defined(__AVX512F__)
-  if constexpr (W == 16) return {_mm512_maskz_loadu_ps((1u << N) - 1, from)};
-#endif
-  alignas(64) float whole[W] = {};
-  memcpy(whole, from, N * sizeof(float));
-  return Float<W>::Load(whole);
-}
-
+// The first N numbers of a vector into memory that ends there.
 template <int N, int W>
 QUANTD_LANE void StoreFirst(Float<W> vector, float* into) {
   if constexpr (N == W) return vector.Store(into);
@@ -184,35 +175,15 @@ struct Place {
   float* into;  // Of the tile's first token and row.
   size_t stride;
   size_t tokens;  // Of those in the vectors; the others are nobody's.
-  bool begins;    // Chains begin here at +0; otherwise they go on from what is in place.
+  float* chains;  // R × V vectors: what a cut leaves for the next one.
+  bool begins;    // Chains begin here at +0,
+  bool ends;      // and end here: they go to their place, row by row turned to token by token.
 };
 
 // How many of the rows from `first` on a square of W takes.
 template <int R, int W>
 constexpr int SquareRows(int first) {
   return R - first < W ? R - first : W;
-}
-
-template <int W, int R, int V, int kFirst = 0>
-QUANTD_LANE void LoadChains(const Place& place, Float<W> (&a)[R][V]) {
-  if constexpr (kFirst < R) {
-    constexpr int kCount = SquareRows<R, W>(kFirst);
-#pragma GCC unroll 4
-    for (int v = 0; v < V; ++v) {
-      Float<W> square[W];
-      const float* from = place.into + static_cast<size_t>(v) * W * place.stride + kFirst;
-      const size_t here = static_cast<size_t>(v) * W;
-#pragma GCC unroll 16
-      for (size_t l = 0; l < W; ++l) {
-        square[l] = here + l < place.tokens ? LoadFirst<kCount, W>(from + l * place.stride)
-                                            : Float<W>::Set(0.0f);
-      }
-      Transpose(square);
-#pragma GCC unroll 16
-      for (int r = 0; r < kCount; ++r) a[kFirst + r][v] = square[r];
-    }
-    LoadChains<W, R, V, kFirst + W>(place, a);
-  }
 }
 
 template <int W, int R, int V, int kFirst = 0>
@@ -238,7 +209,7 @@ QUANTD_LANE void StoreChains(const Place& place, const Float<W> (&a)[R][V]) {
   }
 }
 
-// weights: R rows of kDepth words, of which `depth` count; tokens: `depth` times V vectors.
+// weights: R rows of TileShape<W>::kDepth words, of which `depth` count; tokens: `depth` times V vectors.
 template <typename Step, int W, int R, int V>
 void RunTile(const float* weights, const float* tokens, size_t depth, const Place& place) {
   Float<W> a[R][V];
@@ -249,7 +220,11 @@ void RunTile(const float* weights, const float* tokens, size_t depth, const Plac
       for (int v = 0; v < V; ++v) a[r][v] = Float<W>::Set(0.0f);
     }
   } else {
-    LoadChains<W, R, V>(place, a);
+#pragma GCC unroll 24
+    for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) a[r][v] = Float<W>::Load(place.chains + (r * V + v) * W);
+    }
   }
   for (size_t k = 0; k < depth; ++k) {
     Float<W> x[V];
@@ -257,12 +232,17 @@ void RunTile(const float* weights, const float* tokens, size_t depth, const Plac
     for (int v = 0; v < V; ++v) x[v] = Float<W>::Load(tokens + (k * V + v) * W);
 #pragma GCC unroll 24
     for (int r = 0; r < R; ++r) {
-      const Float<W> w = Float<W>::Set(weights[r * kDepth + k]);
+      const Float<W> w = Float<W>::Set(weights[r * TileShape<W>::kDepth + k]);
 #pragma GCC unroll 4
       for (int v = 0; v < V; ++v) a[r][v] = Step::Add(w, x[v], a[r][v]);
     }
   }
-  StoreChains<W, R, V>(place, a);
+  if (place.ends) return StoreChains<W, R, V>(place, a);
+#pragma GCC unroll 24
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) a[r][v].Store(place.chains + (r * V + v) * W);
+  }
 }
 
 using Tile = void (*)(const float* weights, const float* tokens, size_t depth, const Place& place);

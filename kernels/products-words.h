@@ -93,19 +93,29 @@ struct Bf16Weights {
   static constexpr size_t kBytes = 2;
   static void Fill(const uint8_t* row, size_t columns, float* words) {
     size_t i = 0;
+    // To the upper half of every word the number from its place in the other order, and 0 below.
 #if defined(__AVX512F__)
-    for (; i + 16 <= columns; i += 16) {
-      const void* const from = row + 2 * i;
-      const __m256i halves = _mm256_loadu_si256(static_cast<const __m256i*>(from));
-      const __m512i wide = _mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16);
-      _mm512_storeu_si512(words + i, _mm512_shuffle_epi32(wide, _MM_PERM_CDAB));
+    alignas(64) static constexpr uint16_t kFrom[32] = {
+        0, 1, 0, 0, 0, 3, 0, 2,  0, 5,  0, 4,  0, 7,  0, 6,
+        0, 9, 0, 8, 0, 11, 0, 10, 0, 13, 0, 12, 0, 15, 0, 14,
+    };
+    const __m512i first = _mm512_load_si512(kFrom);
+    const __m512i second = _mm512_add_epi16(first, _mm512_set1_epi16(16));
+    for (; i + 32 <= columns; i += 32) {
+      const __m512i halves = _mm512_loadu_si512(row + 2 * i);
+      constexpr __mmask32 kUpper = 0xAAAAAAAA;
+      _mm512_storeu_si512(words + i, _mm512_maskz_permutexvar_epi16(kUpper, first, halves));
+      _mm512_storeu_si512(words + i + 16, _mm512_maskz_permutexvar_epi16(kUpper, second, halves));
     }
 #elif defined(__AVX2__)
+    const __m256i from =
+        _mm256_setr_epi8(-1, -1, 2, 3, -1, -1, 0, 1, -1, -1, 6, 7, -1, -1, 4, 5,  //
+                         -1, -1, 10, 11, -1, -1, 8, 9, -1, -1, 14, 15, -1, -1, 12, 13);
     for (; i + 8 <= columns; i += 8) {
-      const void* const from = row + 2 * i;
-      const __m128i halves = _mm_loadu_si128(static_cast<const __m128i*>(from));
-      const __m256i wide = _mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16);
-      _mm256_storeu_ps(words + i, _mm256_castsi256_ps(_mm256_shuffle_epi32(wide, 0xB1)));
+      const void* const at = row + 2 * i;
+      const __m128i halves = _mm_loadu_si128(static_cast<const __m128i*>(at));
+      const __m256i words8 = _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(halves), from);
+      _mm256_storeu_ps(words + i, _mm256_castsi256_ps(words8));
     }
 #elif defined(__aarch64__) && defined(__ARM_NEON)
     for (; i + 8 <= columns; i += 8) {
