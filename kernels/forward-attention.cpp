@@ -8,6 +8,7 @@
 // e is 0, which the page says is the same.
 #include "forward-lanes.h"
 #include "forward-ops.h"
+#include "products-tile.h"
 
 namespace quantd::QUANTD_ISA {
 namespace {
@@ -25,9 +26,6 @@ constexpr size_t kGroup = static_cast<size_t>(kScoreVectors) * W;
 constexpr size_t kTileColumns = static_cast<size_t>(kValueVectors) * W;
 // Columns of keys at a time: a tile of them and a panel stay in the nearest cache.
 constexpr size_t kColumns = 128;
-// A line of a cache in numbers, and how many of them kColumns are.
-constexpr size_t kLine = 16;
-constexpr size_t kLines = kColumns / kLine;
 // Keys whose values are added at a time, for the same reason.
 constexpr size_t kValueKeys = 128;
 // A tile of values may end behind the block; what it makes there is not stored.
@@ -63,11 +61,23 @@ QUANTD_LANE size_t Smaller(size_t a, size_t b) { return a < b ? a : b; }
 // Lanes without a query of their own repeat the last: they cost the same, and are finite.
 QUANTD_LANE void PackQueries(const Block& block) {
   const AttentionHead& head = block.head;
-  for (size_t q = 0; q < kQueries; ++q) {
-    const float* const from =
-        head.queries + (block.first + Smaller(q, block.count - 1)) * head.query_stride;
-    float* const panel = block.panels + q / kGroup * kGroup * head.width + q % kGroup;
-    for (size_t c = 0; c < head.width; ++c) panel[c * kGroup] = from[c];
+  for (size_t start = 0; start < kQueries; start += W) {
+    const float* rows[W];
+    for (int l = 0; l < W; ++l) {
+      const size_t q = Smaller(start + static_cast<size_t>(l), block.count - 1);
+      rows[l] = head.queries + (block.first + q) * head.query_stride;
+    }
+    float* const panel = block.panels + start / kGroup * kGroup * head.width + start % kGroup;
+    size_t c = 0;
+    for (; c + W <= head.width; c += W) {
+      Float<W> square[W];
+      for (int l = 0; l < W; ++l) square[l] = Float<W>::Load(rows[l] + c);
+      Transpose(square);
+      for (size_t i = 0; i < W; ++i) square[i].Store(panel + (c + i) * kGroup);
+    }
+    for (; c < head.width; ++c) {
+      for (int l = 0; l < W; ++l) panel[c * kGroup + static_cast<size_t>(l)] = rows[l][c];
+    }
   }
 }
 
@@ -83,10 +93,9 @@ QUANTD_LANE void PackKeys(const Block& block, size_t key, size_t column, size_t 
   }
 }
 
-// Goes on with the chains of kScoreKeys keys and a group of queries by `count` columns. Meanwhile
-// the rows at `ahead`, kLine numbers after each other, come nearer.
+// Goes on with the chains of kScoreKeys keys and a group of queries by `count` columns.
 QUANTD_LANE void ScoreTile(const float* panel, const float* keys, size_t count, bool begins,
-                           const float* ahead, size_t stride, float* scores) {
+                           float* scores) {
   Float<W> sums[kScoreKeys][kScoreVectors];
 #pragma GCC unroll 16
   for (int k = 0; k < kScoreKeys; ++k) {
@@ -97,7 +106,6 @@ QUANTD_LANE void ScoreTile(const float* panel, const float* keys, size_t count, 
     }
   }
   for (size_t c = 0; c < count; ++c) {
-    __builtin_prefetch(ahead + c / kLines * stride + c % kLines * kLine, 0, 2);
     Float<W> queries[kScoreVectors];
 #pragma GCC unroll 4
     for (int v = 0; v < kScoreVectors; ++v) {
@@ -121,14 +129,13 @@ QUANTD_LANE void ScoreTile(const float* panel, const float* keys, size_t count, 
 QUANTD_LANE void ScoreKeys(const Block& block, size_t key, size_t column, size_t count) {
   const AttentionHead& head = block.head;
   PackKeys(block, key, column, count);
-  const float* const ahead = head.keys + (key + kScoreKeys) * head.key_stride + column;
   float* const scores = block.scores + (key - block.keys.start) * kScoreStride;
   for (size_t start = 0; start < block.count; start += kGroup) {
     const size_t last = block.first + Smaller(start + kGroup, block.count) - 1;
     const Range seen = KeysOf(head, block.first + start, last);
     if (key >= seen.end || key + kScoreKeys <= seen.start) continue;
     ScoreTile(block.panels + start * head.width + column * kGroup, block.tile, count, column == 0,
-              ahead, head.key_stride, scores + start);
+              scores + start);
   }
 }
 
@@ -206,9 +213,7 @@ QUANTD_LANE void PackValues(const Block& block, Range keys, size_t column, size_
 }
 
 // Goes on with the chains of kValueQueries queries and kTileColumns columns by `count` keys.
-// Meanwhile the rows at `ahead` come nearer.
-QUANTD_LANE void ValueTile(const float* e, const float* values, size_t count, const float* ahead,
-                           size_t stride, float* outputs) {
+QUANTD_LANE void ValueTile(const float* e, const float* values, size_t count, float* outputs) {
   Float<W> sums[kValueQueries][kValueVectors];
 #pragma GCC unroll 16
   for (int q = 0; q < kValueQueries; ++q) {
@@ -218,7 +223,6 @@ QUANTD_LANE void ValueTile(const float* e, const float* values, size_t count, co
     }
   }
   for (size_t key = 0; key < count; ++key) {
-    __builtin_prefetch(ahead + key * kValueQueries / kQueries * stride + key % 2 * kLine, 0, 2);
     Float<W> columns[kValueVectors];
 #pragma GCC unroll 4
     for (int v = 0; v < kValueVectors; ++v) {
@@ -239,7 +243,7 @@ QUANTD_LANE void ValueTile(const float* e, const float* values, size_t count, co
 }
 
 // Adds the values of some keys to the outputs of all queries.
-QUANTD_LANE void AddKeys(const Block& block, Range packed, const float* ahead) {
+QUANTD_LANE void AddKeys(const Block& block, Range packed) {
   const AttentionHead& head = block.head;
   for (size_t start = 0; start < block.count; start += kValueQueries) {
     const size_t last = block.first + Smaller(start + kValueQueries, block.count) - 1;
@@ -249,7 +253,6 @@ QUANTD_LANE void AddKeys(const Block& block, Range packed, const float* ahead) {
     if (from >= end) continue;
     ValueTile(block.scores + (from - block.keys.start) * kScoreStride + start,
               block.values + (from - packed.start) * kTileColumns, end - from,
-              ahead + start * kValueKeys / kQueries * head.key_stride, head.key_stride,
               block.outputs + start * kTileColumns);
   }
 }
@@ -274,10 +277,7 @@ QUANTD_LANE void AddValues(const Block& block, const float* sums) {
     for (size_t key = block.keys.start; key < block.keys.end; key += kValueKeys) {
       const Range packed = {key, Smaller(key + kValueKeys, block.keys.end)};
       PackValues(block, packed, column, count);
-      const bool is_last = packed.end == block.keys.end;
-      const size_t next = is_last ? block.keys.start : packed.end;
-      AddKeys(block, packed,
-              head.values + next * head.key_stride + column + (is_last ? kTileColumns : 0));
+      AddKeys(block, packed);
     }
     StoreOutputs(block, sums, column, count);
   }
