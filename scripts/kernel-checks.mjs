@@ -38,6 +38,7 @@ function checkArm() {
   const tools = { CXX: `${prefix}g++`, OBJDUMP: `${prefix}objdump` };
   build(['--check', '--target=aarch64'], tools);
   runOrExit('qemu-aarch64', [join(programs, 'check-aarch64'), soak ? '--quick' : '--self-test']);
+  runOrExit('qemu-aarch64', [join(programs, 'check-forward-ops-aarch64')]);
 }
 
 /** Every set against the scalar one, under sanitizers, made by a second compiler. */
@@ -46,6 +47,7 @@ function checkSanitized() {
   if (!provideCompilers([clang], ['clang-14', 'libclang-rt-14-dev'])) return;
   build(['--fuzz'], { CXX: clang });
   runOrExit(join(programs, 'check-sanitize'), soak ? [] : ['--quick']);
+  runOrExit(join(programs, 'check-forward-ops-sanitize'), []);
   fuzz();
 }
 
@@ -83,6 +85,7 @@ function smokeBench() {
 function checkNative() {
   build(['--check']);
   runOrExit(join(programs, 'check'), []);
+  runOrExit(join(programs, 'check-forward-ops'), []);
 }
 
 /** What the CPU lacks is named, not passed over: every set in turn, as if the CPU had not this. */
