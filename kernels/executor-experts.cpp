@@ -10,8 +10,8 @@ namespace {
 // Rows of a batch: their numbers take some tens of MiB, and even 32 tokens an expert make turns for
 // many threads.
 constexpr size_t kBatchRows = 1024;
-// Experts of a batch whose last span may be a short one.
-constexpr size_t kShortSpans = 32;
+// Experts of a batch whose last panel may be a short one.
+constexpr size_t kShortPanels = 64;
 
 size_t Least(size_t a, size_t b) { return a < b ? a : b; }
 void Raise(size_t& value, size_t other) { value = value < other ? other : value; }
@@ -28,12 +28,26 @@ ExpertSteps::Shape ExpertSteps::ShapeOf(const Wave& wave, const ExpertsStep& ste
   // A chunk's rows of one expert are never cut: their squares are one sum.
   const size_t wanted = kBatchRows < wave.positions ? wave.positions : kBatchRows;
   shape.batch_rows = Least(wanted, wave.tokens * step.used);
-  shape.span = Least(SpanTokens(wave.ProductsOf(up), up.columns), shape.batch_rows);
-  shape.spans = Least(CeilDivide(shape.batch_rows, shape.span) + Least(kShortSpans, shape.experts),
-                      shape.batch_rows);
-  shape.up_bytes = wave.ProductsOf(up).packed_bytes(shape.span, up.columns);
-  shape.down_bytes = wave.ProductsOf(down).packed_bytes(shape.span, down.columns);
+  shape.up = &wave.ProductsOf(up);
+  shape.down = &wave.ProductsOf(down);
+  shape.span = Least(SpanTokens(*shape.up), shape.batch_rows);
+  const size_t spans = CeilDivide(shape.batch_rows, shape.span);
+  const size_t rest = Least(kShortPanels, shape.experts);
+  const auto room = [&](const Products& products, size_t columns) {
+    const size_t panel = Least(products.panel_tokens, shape.span);
+    return spans * products.packed_bytes(shape.span, columns) +
+           rest * products.packed_bytes(panel, columns);
+  };
+  shape.up_bytes = room(*shape.up, shape.hidden);
+  shape.down_bytes = room(*shape.down, shape.inner);
   return shape;
+}
+
+size_t ExpertSteps::PackedBytes(const Products& products, size_t span, size_t rows,
+                                size_t columns) {
+  const size_t rest = rows % span;
+  return rows / span * products.packed_bytes(span, columns) +
+         (rest == 0 ? 0 : products.packed_bytes(rest, columns));
 }
 
 void ExpertSteps::Reserve(const Wave& wave, const ExpertsStep& step) {
@@ -43,13 +57,15 @@ void ExpertSteps::Reserve(const Wave& wave, const ExpertsStep& step) {
   Raise(sizes_.assignments, assignments);
   Raise(sizes_.cells, cells);
   Raise(sizes_.pairs, Least(assignments, cells));
-  Raise(sizes_.segments, Least(shape.batch_rows, shape.experts));
+  const size_t segments = Least(shape.batch_rows, shape.experts);
+  Raise(sizes_.segments, segments);
+  Raise(sizes_.spans, CeilDivide(shape.batch_rows, shape.span) + segments);
   Raise(sizes_.span_tokens, shape.span);
   Raise(sizes_.both_numbers, shape.batch_rows * 2 * shape.inner);
   Raise(sizes_.gated_numbers, shape.batch_rows * shape.inner);
   Raise(sizes_.out_numbers, shape.batch_rows * shape.hidden);
-  Raise(sizes_.up_bytes, shape.spans * shape.up_bytes);
-  Raise(sizes_.down_bytes, shape.spans * shape.down_bytes);
+  Raise(sizes_.up_bytes, shape.up_bytes);
+  Raise(sizes_.down_bytes, shape.down_bytes);
 }
 
 ExpertSteps::ExpertSteps(Arena& arena, const Wave& wave) : collect_(arena, wave) {
@@ -61,6 +77,7 @@ ExpertSteps::ExpertSteps(Arena& arena, const Wave& wave) : collect_(arena, wave)
   cells_ = arena.Take<size_t>(sizes_.cells);
   pairs_ = arena.Take<Pair>(sizes_.pairs);
   segments_ = arena.Take<Segment>(sizes_.segments);
+  spans_ = arena.Take<Span>(sizes_.spans);
   rows_ = arena.Take<const float*>(wave.members * sizes_.span_tokens);
   both_ = arena.Take<float>(sizes_.both_numbers);
   gated_ = arena.Take<float>(sizes_.gated_numbers);
@@ -130,25 +147,55 @@ size_t ExpertSteps::PlanBatch(const Shape& shape, size_t pair) {
   first_row_ = pairs_[pair].first;
   row_count_ = 0;
   segment_count_ = 0;
-  span_count_ = 0;
+  // Packed, of the segments before the last.
+  size_t up_bytes = 0;
+  size_t down_bytes = 0;
+  const auto up_of = [&](size_t rows) {
+    return PackedBytes(*shape.up, shape.span, rows, shape.hidden);
+  };
+  const auto down_of = [&](size_t rows) {
+    return PackedBytes(*shape.down, shape.span, rows, shape.inner);
+  };
   for (; pair < pair_count_; ++pair) {
     const Pair& next = pairs_[pair];
-    const bool goes_on =
-        segment_count_ > 0 && segments_[segment_count_ - 1].expert == next.expert;
-    const Segment fresh = {next.expert, row_count_, 0, span_count_, 0, pair, 0};
-    Segment grown = goes_on ? segments_[segment_count_ - 1] : fresh;
-    grown.count += next.count;
-    grown.spans = CeilDivide(grown.count, shape.span);
-    ++grown.pairs;
-    const bool is_full = row_count_ + next.count > shape.batch_rows ||
-                         grown.span + grown.spans > shape.spans;
-    if (is_full) break;
-    if (!goes_on) ++segment_count_;
-    segments_[segment_count_ - 1] = grown;
+    Segment* last = segment_count_ > 0 ? &segments_[segment_count_ - 1] : nullptr;
+    const bool goes_on = last != nullptr && last->expert == next.expert;
+    if (last != nullptr && !goes_on) {
+      up_bytes += up_of(last->count);
+      down_bytes += down_of(last->count);
+    }
+    const size_t count = (goes_on ? last->count : 0) + next.count;
+    if (row_count_ + next.count > shape.batch_rows || up_bytes + up_of(count) > shape.up_bytes ||
+        down_bytes + down_of(count) > shape.down_bytes) {
+      break;
+    }
+    if (!goes_on) {
+      last = &segments_[segment_count_++];
+      *last = {next.expert, row_count_, 0, 0, 0, pair, 0};
+    }
+    last->count = count;
+    ++last->pairs;
     row_count_ += next.count;
-    span_count_ = grown.span + grown.spans;
   }
+  CutSpans(shape);
   return pair;
+}
+
+void ExpertSteps::CutSpans(const Shape& shape) {
+  span_count_ = 0;
+  uint8_t* up = packed_up_;
+  uint8_t* down = packed_down_;
+  for (size_t s = 0; s < segment_count_; ++s) {
+    Segment& segment = segments_[s];
+    segment.span = span_count_;
+    segment.spans = CeilDivide(segment.count, shape.span);
+    for (size_t done = 0; done < segment.count; done += shape.span) {
+      const size_t count = Least(shape.span, segment.count - done);
+      spans_[span_count_++] = {&segment, segment.first + done, count, up, down};
+      up += shape.up->packed_bytes(count, shape.hidden);
+      down += shape.down->packed_bytes(count, shape.inner);
+    }
+  }
 }
 
 void ExpertSteps::RunBatch(RunningWave& wave, const ExpertsStep& step, const Shape& shape) {
@@ -156,75 +203,54 @@ void ExpertSteps::RunBatch(RunningWave& wave, const ExpertsStep& step, const Sha
   const float* const from = wave.Rows(step.from);
   Collect(wave, step.statistics[0], shape.hidden,
           [&](size_t row) { return from + token_of_[first_row_ + row] * shape.hidden; });
-  Multiply(wave, wave.Weight(step.gate_up), 2 * shape.inner, shape, packed_up_, shape.up_bytes,
-           both_);
+  Multiply(wave, wave.Weight(step.gate_up), 2 * shape.inner, &Span::up, both_);
   GateAndPack(wave, step, shape);
   Collect(wave, step.statistics[1], shape.inner,
           [&](size_t row) { return gated_ + row * shape.inner; });
-  Multiply(wave, wave.Weight(step.down), shape.hidden, shape, packed_down_, shape.down_bytes,
-           out_);
+  Multiply(wave, wave.Weight(step.down), shape.hidden, &Span::down, out_);
   Combine(wave, step, shape);
-}
-
-const ExpertSteps::Segment& ExpertSteps::SegmentOf(size_t span) const {
-  size_t low = 0;
-  size_t high = segment_count_;
-  while (high - low > 1) {
-    const size_t middle = low + (high - low) / 2;
-    (segments_[middle].span <= span ? low : high) = middle;
-  }
-  return segments_[low];
 }
 
 void ExpertSteps::PackInputs(RunningWave& wave, const ExpertsStep& step, const Shape& shape) {
   const float* const from = wave.Rows(step.from);
-  const Products& products = wave.ProductsOf(wave.Weight(step.gate_up));
-  wave.ForEach(span_count_, [&](size_t span, size_t member) {
-    const Segment& segment = SegmentOf(span);
+  wave.ForEach(span_count_, [&](size_t index, size_t member) {
+    const Span& span = spans_[index];
     const float** const rows = rows_ + member * sizes_.span_tokens;
-    const size_t skipped = (span - segment.span) * shape.span;
-    const size_t count = Least(shape.span, segment.count - skipped);
-    const uint32_t* const tokens = token_of_ + first_row_ + segment.first + skipped;
-    for (size_t t = 0; t < count; ++t) rows[t] = from + tokens[t] * shape.hidden;
-    products.pack(rows, count, shape.hidden, packed_up_ + span * shape.up_bytes);
+    const uint32_t* const tokens = token_of_ + first_row_ + span.first;
+    for (size_t t = 0; t < span.count; ++t) rows[t] = from + tokens[t] * shape.hidden;
+    shape.up->pack(rows, span.count, shape.hidden, span.up);
   });
 }
 
 void ExpertSteps::GateAndPack(RunningWave& wave, const ExpertsStep& step, const Shape& shape) {
-  const Products& products = wave.ProductsOf(wave.Weight(step.down));
   const size_t inner = shape.inner;
-  wave.ForEach(span_count_, [&](size_t span, size_t member) {
-    const Segment& segment = SegmentOf(span);
+  wave.ForEach(span_count_, [&](size_t index, size_t member) {
+    const Span& span = spans_[index];
     const float** const rows = rows_ + member * sizes_.span_tokens;
-    const size_t skipped = (span - segment.span) * shape.span;
-    const size_t count = Least(shape.span, segment.count - skipped);
-    for (size_t t = 0; t < count; ++t) {
-      const size_t row = segment.first + skipped + t;
+    for (size_t t = 0; t < span.count; ++t) {
+      const size_t row = span.first + t;
       const float* const gate = both_ + row * 2 * inner;
       wave.forward.gate(step.activation, gate, gate + inner, inner, gated_ + row * inner);
       rows[t] = gated_ + row * inner;
     }
-    products.pack(rows, count, inner, packed_down_ + span * shape.down_bytes);
+    shape.down->pack(rows, span.count, inner, span.down);
   });
 }
 
 // Turns in the order of the weight's rows, so that those of one expert follow each other.
 void ExpertSteps::Multiply(RunningWave& wave, const LoadedWeight& weight, size_t rows,
-                           const Shape& shape, const uint8_t* packed, size_t span_bytes,
-                           float* into) {
+                           uint8_t* Span::* packed, float* into) {
   const Products& products = wave.ProductsOf(weight);
-  const size_t blocks = CeilDivide(rows, products.rows_at_a_time);
+  const size_t turn = RowsOfTurn(products, weight.columns, rows, spans_[0].count, span_count_,
+                                 wave.members);
+  const size_t blocks = CeilDivide(rows, turn);
   wave.ForEach(blocks * span_count_, [&](size_t index, size_t) {
-    const Segment& segment = SegmentOf(index / blocks);
+    const Segment& segment = *spans_[index / blocks].segment;
     const size_t within = index - segment.span * blocks;
-    const size_t row = within / segment.spans * products.rows_at_a_time;
-    const size_t span = within % segment.spans;
-    const size_t skipped = span * shape.span;
-    MultiplyRows(products, weight, segment.expert * rows + row,
-                 Least(products.rows_at_a_time, rows - row),
-                 packed + (segment.span + span) * span_bytes,
-                 Least(shape.span, segment.count - skipped),
-                 into + (segment.first + skipped) * rows + row, rows);
+    const size_t row = within / segment.spans * turn;
+    const Span& span = spans_[segment.span + within % segment.spans];
+    MultiplyRows(products, weight, segment.expert * rows + row, Least(turn, rows - row),
+                 span.*packed, span.count, into + span.first * rows + row, rows);
   });
 }
 

@@ -37,6 +37,14 @@ class ExpertSteps {
     size_t pair;
     size_t pairs;
   };
+  // Rows of one segment that are packed together, and where.
+  struct Span {
+    const Segment* segment;
+    size_t first;  // Among the batch's rows.
+    size_t count;
+    uint8_t* up;
+    uint8_t* down;
+  };
   // The greatest of what the steps need.
   struct Sizes {
     size_t assignments = 0;  // (token, expert) pairs.
@@ -57,36 +65,39 @@ class ExpertSteps {
     size_t experts;
     size_t hidden;
     size_t inner;
-    size_t batch_rows;   // At most.
-    size_t span;         // Tokens.
-    size_t spans;        // At most, of a batch.
-    size_t up_bytes;     // Of a packed span.
+    size_t batch_rows;  // At most.
+    size_t span;        // Tokens.
+    size_t up_bytes;    // Of a batch, packed, at most.
     size_t down_bytes;
+    const Products* up;
+    const Products* down;
   };
 
   static Shape ShapeOf(const Wave& wave, const ExpertsStep& step);
   void Reserve(const Wave& wave, const ExpertsStep& step);
   void SortRows(RunningWave& wave, const ExpertsStep& step, const Shape& shape);
-  // Segments of the pairs from `pair` on that fit; returns the pair behind them.
+  // Segments and spans of the pairs from `pair` on that fit; returns the pair behind them.
   size_t PlanBatch(const Shape& shape, size_t pair);
+  void CutSpans(const Shape& shape);
+  // Bytes of so many rows of one expert, packed span by span.
+  static size_t PackedBytes(const Products& products, size_t span, size_t rows, size_t columns);
   void RunBatch(RunningWave& wave, const ExpertsStep& step, const Shape& shape);
   void PackInputs(RunningWave& wave, const ExpertsStep& step, const Shape& shape);
   void GateAndPack(RunningWave& wave, const ExpertsStep& step, const Shape& shape);
-  void Multiply(RunningWave& wave, const LoadedWeight& weight, size_t rows, const Shape& shape,
-                const uint8_t* packed, size_t span_bytes, float* into);
+  // `packed` is up or down.
+  void Multiply(RunningWave& wave, const LoadedWeight& weight, size_t rows,
+                uint8_t* Span::* packed, float* into);
   // of(row of the batch): where its numbers lie.
   template <typename RowOf>
   void Collect(RunningWave& wave, Index statistic, size_t columns, const RowOf& of);
   void Combine(RunningWave& wave, const ExpertsStep& step, const Shape& shape);
-  // The segment that span `span` of the batch belongs to.
-  const Segment& SegmentOf(size_t span) const;
-
   Sizes sizes_;
   uint32_t* token_of_ = nullptr;  // By sorted row.
   uint32_t* row_of_ = nullptr;    // By token and place in its routing; kNone where it has none.
   size_t* cells_ = nullptr;
   Pair* pairs_ = nullptr;
   Segment* segments_ = nullptr;
+  Span* spans_ = nullptr;
   const float** rows_ = nullptr;  // (members, span_tokens)
   float* both_ = nullptr;         // (batch_rows, 2 * inner)
   float* gated_ = nullptr;        // (batch_rows, inner)

@@ -3,26 +3,37 @@
 namespace quantd {
 namespace {
 
-// Multiplications of a turn: a tenth of a millisecond where instructions multiply many numbers at
-// once, some milliseconds where they multiply one.
-constexpr size_t kTurnMultiplications = 1 << 24;
-// A small layer must still have turns for everyone.
+// Multiplications of a turn: some milliseconds where instructions multiply many numbers at once.
+constexpr size_t kTurnMultiplications = 1 << 27;
 constexpr size_t kSpanTokensMax = 256;
+// For each thread, so that none waits long for the last.
+constexpr size_t kTurnsWanted = 4;
+// Rows of a turn, even if it is the only one.
+constexpr size_t kTurnRowsMin = 32;
 // DET-1.md §11.
 constexpr size_t kLogitBlock = 256;
 // Rows of a turn of the loss: all threads go through the vocabulary together, so that its rows come
 // from memory once for all.
-constexpr size_t kLossRows = 16 * kLogitBlock;
+constexpr size_t kLossRows = 4 * kLogitBlock;
 
 size_t Least(size_t a, size_t b) { return a < b ? a : b; }
 
 }  // namespace
 
-size_t SpanTokens(const Products& products, size_t columns) {
-  const size_t panel = products.panel_tokens;
-  const size_t fit = kTurnMultiplications / (products.rows_at_a_time * columns * panel);
-  const size_t panels = Least(fit, kSpanTokensMax / panel);
-  return panel * (panels > 0 ? panels : 1);
+size_t SpanTokens(const Products& products) {
+  const size_t panels = kSpanTokensMax / products.panel_tokens;
+  return products.panel_tokens * (panels > 0 ? panels : 1);
+}
+
+size_t RowsOfTurn(const Products& products, size_t columns, size_t rows, size_t span, size_t spans,
+                  size_t members) {
+  size_t turn = products.rows_at_a_time;
+  while (turn >= 2 * kTurnRowsMin &&
+         (turn * columns * span > kTurnMultiplications ||
+          CeilDivide(rows, turn) * spans < kTurnsWanted * members)) {
+    turn /= 2;
+  }
+  return turn;
 }
 
 void MultiplyRows(const Products& products, const LoadedWeight& weight, size_t first, size_t count,
@@ -51,7 +62,7 @@ ProductSteps::ProductSteps(Arena& arena, const Wave& wave) {
 
 ProductSteps::Shape ProductSteps::ShapeOf(const Wave& wave, const LoadedWeight& weight) {
   const Products& products = wave.ProductsOf(weight);
-  const size_t span = Least(SpanTokens(products, weight.columns), wave.tokens);
+  const size_t span = Least(SpanTokens(products), wave.tokens);
   return {span, CeilDivide(wave.tokens, span), products.packed_bytes(span, weight.columns)};
 }
 
@@ -90,13 +101,15 @@ void ProductSteps::Run(RunningWave& wave, const ProductStep& step) {
   const Products& products = wave.ProductsOf(weight);
   const size_t width = wave.Width(step.into);
   float* const into = wave.Rows(step.into);
-  const size_t blocks = CeilDivide(width, products.rows_at_a_time);
+  const size_t turn =
+      RowsOfTurn(products, weight.columns, width, shape.span, shape.spans, wave.members);
+  const size_t blocks = CeilDivide(width, turn);
   // One block after the other, each with all spans: neighbours in time share the rows.
   wave.ForEach(blocks * shape.spans, [&](size_t index, size_t) {
-    const size_t row = index / shape.spans * products.rows_at_a_time;
+    const size_t row = index / shape.spans * turn;
     const size_t span = index % shape.spans;
     const size_t first = span * shape.span;
-    MultiplyRows(products, weight, row, Least(products.rows_at_a_time, width - row),
+    MultiplyRows(products, weight, row, Least(turn, width - row),
                  packed_ + span * shape.span_bytes, Least(shape.span, wave.tokens - first),
                  into + first * width + row, width);
   });

@@ -11,9 +11,14 @@
 
 namespace quantd {
 
-// Tokens that are packed together: whole panels, and such that a turn lasts well below a
-// millisecond with vector instructions.
-size_t SpanTokens(const Products& products, size_t columns);
+// Tokens that are packed together, in whole panels: enough that what a kernel does to a row before
+// it multiplies by it counts for little.
+size_t SpanTokens(const Products& products);
+
+// Rows of a turn, where `spans` spans of so many tokens wait for all `rows` of a weight: at most
+// those that the products ask for, fewer where turns would be too long or too few for the team.
+size_t RowsOfTurn(const Products& products, size_t columns, size_t rows, size_t span, size_t spans,
+                  size_t members);
 
 // Rows [first, first + count) of a weight times `tokens` packed ones, into (tokens, stride) where
 // the first of those rows has its column.
