@@ -373,6 +373,17 @@ export interface LeafStore {
   drop(run: string): Promise<void>;
 }
 
+/** Small files of one measurement in the data directory, each whole or absent. */
+export interface MeasurementFiles {
+  list(): Promise<readonly string[]>;
+  read(name: string): Promise<Uint8Array | undefined>;
+  /** Durable when it has resolved. */
+  write(name: string, bytes: Uint8Array): Promise<void>;
+  remove(name: string): Promise<void>;
+  /** Removes all of them. */
+  drop(): Promise<void>;
+}
+
 /** The Ed25519 key that is this machine's name among peers. */
 export interface Identity {
   /** In libp2p's protobuf encoding. */
