@@ -97,6 +97,7 @@ const anyStageLease: fc.Arbitrary<PeerMessage> = fc.record({
   collect: anySet(200, 100),
   inputs: fc.array(anyPeer, { maxLength: 8 }),
   leavesState: fc.boolean(),
+  waveChunks: anyTask,
   description: anyDigest,
   descriptionBytes: fc.integer({ min: 1, max: 2 ** 26 }),
 });

@@ -144,6 +144,8 @@ export interface StageLease {
   /** Numbers of the chunks, ascending: those of the group that are not left out. */
   readonly chunks: readonly number[];
   readonly leftOut: readonly number[];
+  /** At most so many chunks pass a layer together; 0 leaves it to the peer. */
+  readonly waveChunks: number;
   /** Layers whose sums are wanted; the others are only passed. */
   readonly collect: readonly number[];
   /** Peers that have, or will have, the state in front of `from`; a repetition may name others. */

@@ -124,6 +124,7 @@ function decodeLease(lease: quantd.StageLease.$Properties): StageLease {
       DESCRIPTION_BYTES_MAX,
     ),
     leavesState: lease.leavesState === true,
+    waveChunks: integer(lease.waveChunks, 'wave_chunks'),
   };
 }
 

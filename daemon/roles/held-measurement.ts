@@ -228,7 +228,6 @@ export class HeldMeasurement {
       layer: (index, stop) => weights.layer(index, stop),
       memoryBytes,
       cacheBytes,
-      waveChunksMax: Number.MAX_SAFE_INTEGER,
       sourceBytes: (layer) => sizes[layer] ?? 0,
     });
     return { model, weights, runner };

@@ -24,6 +24,8 @@ export interface StageTask {
   readonly chunks: readonly number[];
   /** Layers whose sums are wanted. */
   readonly collect: ReadonlySet<number>;
+  /** At most so many chunks a wave; 0 is no limit. */
+  readonly waveChunks: number;
 }
 
 /** Where states come from and go to. Registers are those of the cut, in its order. */
@@ -56,7 +58,6 @@ export interface StageRunnerParts {
   readonly memoryBytes: number;
   /** Source bytes of weights that memory holds beside that. */
   readonly cacheBytes: number;
-  readonly waveChunksMax: number;
   readonly sourceBytes: (layer: number) => number;
 }
 
@@ -148,7 +149,7 @@ export class StageRunner {
     prepared: readonly PreparedLayer[],
     registers: readonly StateRegister[],
   ): WavePlan {
-    const { model, memoryBytes, cacheBytes, waveChunksMax, sourceBytes } = this.#parts;
+    const { model, memoryBytes, cacheBytes, sourceBytes } = this.#parts;
     const { positions } = model;
     const inputs = model.layers.slice(task.from, task.to).flatMap((each) => each.inputs);
     const widths = [...registers, ...inputs].reduce((sum, { width }) => sum + width, 0);
@@ -165,7 +166,7 @@ export class StageRunner {
       sumsBytes: sums.reduce((sum, bytes) => sum + bytes, 0),
       memoryBytes,
       isStreamed: weights > cacheBytes,
-      waveChunksMax,
+      waveChunksMax: task.waveChunks === 0 ? task.chunks.length : task.waveChunks,
     });
   }
 

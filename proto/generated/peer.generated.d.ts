@@ -424,6 +424,7 @@ export namespace quantd {
         descriptionBytes: number;
         leavesState: boolean;
         leftOut: number[];
+        waveChunks: number;
         static encode(message: quantd.StageLease.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
         static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.StageLease & quantd.StageLease.$Shape;
     }
@@ -442,6 +443,7 @@ export namespace quantd {
             descriptionBytes?: (number|null);
             leavesState?: (boolean|null);
             leftOut?: (number[]|null);
+            waveChunks?: (number|null);
             $unknowns?: Uint8Array[];
         }
         type $Shape = quantd.StageLease.$Properties;

@@ -1893,6 +1893,7 @@ export const quantd = $root.quantd = (() => {
         StageLease.prototype.descriptionBytes = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
         StageLease.prototype.leavesState = false;
         StageLease.prototype.leftOut = $util.emptyArray;
+        StageLease.prototype.waveChunks = 0;
 
         StageLease.encode = function (message, writer, _depth) {
             if (!writer)
@@ -1926,6 +1927,8 @@ export const quantd = $root.quantd = (() => {
                 writer.uint32(88).bool(message.leavesState);
             if (message.leftOut != null && message.leftOut.length)
                 writer.uint32(98).uint32s(message.leftOut);
+            if (message.waveChunks != null && $Object.hasOwnProperty.call(message, "waveChunks") && message.waveChunks !== 0)
+                writer.uint32(104).uint32(message.waveChunks);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -2079,6 +2082,15 @@ export const quantd = $root.quantd = (() => {
                         if (!(message.leftOut && message.leftOut.length))
                             message.leftOut = [];
                         message.leftOut.push(reader.uint32());
+                        continue;
+                    }
+                case 13: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.waveChunks = value;
+                        else
+                            delete message.waveChunks;
                         continue;
                     }
                 }

@@ -1,0 +1,300 @@
+/**
+ * Measure pool: the coordinator's end of the wire for one measurement.
+ *
+ *   lease, cancel, release ──▶ MeasurePool ──▶ messages ──▶ stage-holder.ts on other machines
+ *   joined, left, answers, sums ◀── MeasurePool ◀── messages and hints
+ *
+ * It serves what only the coordinator has: the description, digests and bytes of the source, what
+ * stands in front of layer 0, per-layer inputs; and the states that its own stage leaves.
+ */
+
+import { assert } from '../../proto/assert.ts';
+import type {
+  BlobName,
+  HeldSums,
+  PeerId,
+  RunId,
+  StageAnswer,
+  StageLease,
+} from '../../proto/peer-messages.ts';
+import type { MeasuredModel } from '../core/models/measured-model.ts';
+import type { LayerPiece, WeightSource } from '../core/plan/layer-source.ts';
+import type { BlobProvider, Clock, ConnectedPeer, Network, Source } from '../ports.ts';
+import type { KeptStates } from './kept-states.ts';
+import { type LeafDigests, pieceKey } from './leaf-digests.ts';
+import type { ModelFront } from './model-front.ts';
+import { isWorking } from './offers.ts';
+import { gather, stateBytes } from './stage-io.ts';
+
+export interface MeasurePoolParts {
+  readonly network: Network;
+  readonly clock: Clock;
+  readonly run: RunId;
+  readonly source: Pick<Source, 'read'>;
+  readonly model: MeasuredModel;
+  readonly description: Uint8Array;
+  readonly descriptionDigest: Uint8Array;
+  readonly front: ModelFront;
+  /** What this machine's own stage has left; undefined where it runs none that is cut. */
+  readonly states: KeptStates | undefined;
+  readonly leaves: LeafDigests;
+  /** The pieces of a layer's weights. */
+  readonly weightsOf: (layer: number) => readonly WeightSource[];
+  readonly onJoined: (peer: ConnectedPeer) => void;
+  readonly onLeft: (peer: PeerId) => void;
+  readonly onAnswer: (from: PeerId, answer: StageAnswer) => void;
+  readonly onSums: (from: PeerId, sums: readonly HeldSums[]) => void;
+  /** So many more chunks have passed a layer somewhere. */
+  readonly onPassed: (chunks: number) => void;
+}
+
+/** What one peer has had to do with the measurement. */
+export interface MeasureShare {
+  readonly peer: PeerId;
+  readonly name: string;
+  leases: number;
+  /** Chunks times layers. */
+  passed: number;
+  /** Source bytes that left for it. */
+  sourceBytes: number;
+  /** Bytes of sums that came from it. */
+  sumsBytes: number;
+}
+
+interface Given {
+  lease: StageLease;
+  heardMs: number;
+}
+
+interface Member {
+  readonly share: MeasureShare;
+  readonly leases: Map<number, Given>;
+  isHere: boolean;
+}
+
+const SAY_AGAIN_MS = 5000;
+
+export class MeasurePool {
+  readonly #parts: MeasurePoolParts;
+  readonly #members = new Map<PeerId, Member>();
+  /** What may be pulled of the source: pieces of layers that have been asked for. */
+  readonly #pieces = new Map<string, LayerPiece>();
+  #stops: (() => void)[] = [];
+
+  constructor(parts: MeasurePoolParts) {
+    this.#parts = parts;
+  }
+
+  start(): void {
+    const { network, onLeft } = this.#parts;
+    this.#stops = [
+      network.serve(this.#provider()),
+      network.listen({
+        connected: (peer) => this.#open(peer),
+        disconnected: (peer) => {
+          const member = this.#members.get(peer);
+          if (member?.isHere !== true) return;
+          member.isHere = false;
+          member.leases.clear();
+          onLeft(peer);
+        },
+        message: ({ peer }, message) => this.#hear(peer, message),
+        hint: (peer, message) => this.#hear(peer, message),
+      }),
+    ];
+  }
+
+  /** @param ended undefined where quantizing follows, else whether the source is still of use */
+  stop(ended: { readonly sealed: boolean } | undefined): void {
+    const { network, run } = this.#parts;
+    for (const stop of this.#stops) stop();
+    this.#stops = [];
+    if (ended === undefined) return;
+    const { sealed } = ended;
+    for (const peer of this.#members.keys()) network.send(peer, { kind: 'run-close', run, sealed });
+  }
+
+  lease(peer: PeerId, lease: StageLease): void {
+    const member = this.#members.get(peer);
+    if (member === undefined) return;
+    if (!member.leases.has(lease.lease)) member.share.leases++;
+    member.leases.set(lease.lease, { lease, heardMs: this.#parts.clock.now() });
+    this.#parts.network.send(peer, lease);
+  }
+
+  /** Chunks of a lease come from others now. */
+  inputs(peer: PeerId, lease: number, inputs: readonly PeerId[]): void {
+    const given = this.#members.get(peer)?.leases.get(lease);
+    if (given === undefined) return;
+    given.lease = { ...given.lease, inputs };
+    this.#parts.network.send(peer, given.lease);
+  }
+
+  /** An answer is heard, or the lease is wanted no more. */
+  end(peer: PeerId, lease: number): void {
+    const { network, run } = this.#parts;
+    this.#members.get(peer)?.leases.delete(lease);
+    network.send(peer, { kind: 'stage-kept', run, leases: [lease] });
+  }
+
+  release(peer: PeerId, lease: number): void {
+    const { network, run } = this.#parts;
+    network.send(peer, { kind: 'state-release', run, leases: [lease] });
+  }
+
+  keptSums(peer: PeerId, digests: readonly Uint8Array[]): void {
+    const { network, run } = this.#parts;
+    network.send(peer, { kind: 'sums-kept', run, digests });
+  }
+
+  /** Says leases again that nothing has been heard of. */
+  tick(): void {
+    const { clock, network } = this.#parts;
+    for (const [peer, { leases }] of this.#members) {
+      for (const given of leases.values()) {
+        if (clock.now() - given.heardMs < SAY_AGAIN_MS) continue;
+        given.heardMs = clock.now();
+        network.send(peer, given.lease);
+      }
+    }
+  }
+
+  share(peer: PeerId): MeasureShare | undefined {
+    return this.#members.get(peer)?.share;
+  }
+
+  shares(): MeasureShare[] {
+    return [...this.#members.values()].map(({ share }) => ({ ...share }));
+  }
+
+  #open(peer: ConnectedPeer): void {
+    const { network, run, onJoined } = this.#parts;
+    if (!isWorking(peer)) return;
+    const share = this.#members.get(peer.peer)?.share ?? {
+      peer: peer.peer,
+      name: peer.hello.name,
+      ...{ leases: 0, passed: 0, sourceBytes: 0, sumsBytes: 0 },
+    };
+    this.#members.set(peer.peer, { share, leases: new Map(), isHere: true });
+    network.send(peer.peer, { kind: 'run-open', run });
+    onJoined(peer);
+  }
+
+  #hear(
+    peer: PeerId,
+    message: Parameters<NonNullable<Parameters<Network['listen']>[0]['message']>>[1],
+  ): void {
+    const { run, clock, onAnswer, onSums, onPassed } = this.#parts;
+    const member = this.#members.get(peer);
+    if (member === undefined || !('run' in message) || message.run !== run) return;
+    switch (message.kind) {
+      case 'stage-working': {
+        for (const lease of message.leases) {
+          const given = member.leases.get(lease);
+          if (given !== undefined) given.heardMs = clock.now();
+        }
+        const more = Math.max(0, message.passed - member.share.passed);
+        member.share.passed += more;
+        onPassed(more);
+        break;
+      }
+      case 'stage-answer':
+        onAnswer(peer, message);
+        break;
+      case 'sums-held':
+        onSums(peer, message.sums);
+        break;
+    }
+  }
+
+  #provider(): BlobProvider {
+    return {
+      read: async (to, blob, offset, bytes) => {
+        if (!this.#members.has(to.peer) || blob.run !== this.#parts.run) return undefined;
+        return await this.#read(blob, offset, bytes);
+      },
+      sent: (to, blob, bytes) => {
+        const share = this.#members.get(to.peer)?.share;
+        if (share !== undefined && blob.kind === 'source' && this.#pieceOf(blob) !== undefined) {
+          share.sourceBytes += bytes;
+        }
+      },
+    };
+  }
+
+  async #read(blob: BlobName, offset: number, bytes: number): Promise<Uint8Array | undefined> {
+    switch (blob.kind) {
+      case 'description':
+        return part(this.#parts.description, blob, offset, bytes);
+      case 'layer-leaves':
+        return part(await this.#layerLeaves(blob.layer), blob, offset, bytes);
+      case 'source':
+        return await this.#readSource(blob, offset, bytes);
+      case 'state':
+        return await this.#readState(blob, offset, bytes);
+      case 'layer-inputs': {
+        const inputs = await this.#parts.front.inputs(blob.layer, blob.chunk);
+        return part(gather(inputs), blob, offset, bytes);
+      }
+      default:
+        return undefined;
+    }
+  }
+
+  async #layerLeaves(layer: number): Promise<Uint8Array> {
+    const { weightsOf, leaves, model } = this.#parts;
+    if (layer >= model.layers.length) return new Uint8Array(0);
+    const pieces = weightsOf(layer).flatMap((weight) => weight.pieces);
+    const digests: Uint8Array[] = [];
+    for (const piece of pieces) {
+      this.#pieces.set(pieceKey(piece.fileDigest, piece.offset, piece.bytes), piece);
+      digests.push(...(await leaves.of(piece)));
+    }
+    const joined = new Uint8Array(digests.reduce((sum, { length }) => sum + length, 0));
+    let at = 0;
+    for (const digest of digests) {
+      joined.set(digest, at);
+      at += digest.length;
+    }
+    return joined;
+  }
+
+  #pieceOf(blob: Extract<BlobName, { kind: 'source' }>): LayerPiece | undefined {
+    return this.#pieces.get(pieceKey(blob.fileDigest, blob.offset, blob.bytes));
+  }
+
+  async #readSource(
+    blob: Extract<BlobName, { kind: 'source' }>,
+    offset: number,
+    bytes: number,
+  ): Promise<Uint8Array | undefined> {
+    const piece = this.#pieceOf(blob);
+    if (piece === undefined) return undefined;
+    const into = new Uint8Array(bytes);
+    await this.#parts.source.read(piece.file, piece.offset + offset, into);
+    return into;
+  }
+
+  async #readState(
+    { boundary, chunk, bytes: total }: Extract<BlobName, { kind: 'state' }>,
+    offset: number,
+    bytes: number,
+  ): Promise<Uint8Array | undefined> {
+    const { front, states, model } = this.#parts;
+    const cut = model.cuts[boundary];
+    if (cut === undefined || stateBytes(cut, model.positions) !== total) return undefined;
+    if (boundary > 0) return await states?.read(boundary, chunk, { total, offset, bytes });
+    return gather(await front.state(chunk)).subarray(offset, offset + bytes);
+  }
+}
+
+function part(
+  whole: Uint8Array,
+  blob: BlobName,
+  offset: number,
+  bytes: number,
+): Uint8Array | undefined {
+  if (whole.length !== blob.bytes) return undefined;
+  assert(offset + bytes <= whole.length, 'a block lies in its blob');
+  return whole.subarray(offset, offset + bytes);
+}

@@ -1,0 +1,373 @@
+/**
+ * Measure: an importance matrix from a checkpoint and a calibration, over whoever is there.
+ *
+ *   texts ──▶ chunks ──▶ Measurer (this machine and others) ──▶ sums ──▶ ImportanceMatrix
+ *
+ * The matrix is a function of checkpoint, chunks and wishes; who measured it, and how often it had to
+ * begin again, is not in it. Read next: measurer.ts.
+ */
+
+import type { RunEvent } from '../../proto/api.ts';
+import { assert } from '../../proto/assert.ts';
+import { FaultError } from '../../proto/fault.ts';
+import type { CalibrationRequest } from '../../proto/requests.ts';
+import { type Calibration, GROUP_CHUNKS } from '../core/calibration/chunks.ts';
+import type { Checkpoint } from '../core/checkpoint/checkpoint.ts';
+import { coverageOf, decideCoverage, expertCounts } from '../core/importance/coverage.ts';
+import type { ImportanceMatrix } from '../core/importance/importance-matrix.ts';
+import { type MeasuredLayer, measuredEntries } from '../core/importance/measured.ts';
+import { encodeDescription } from '../core/models/description.ts';
+import { forwardOf } from '../core/models/families.ts';
+import type { ModelTensor } from '../core/models/family.ts';
+import type { Forward } from '../core/models/forward.ts';
+import { type MeasuredModel, measuredModel } from '../core/models/measured-model.ts';
+import { rotationsOf } from '../core/models/rotation.ts';
+import { sourceBytesOf, type WeightSource, weightSources } from '../core/plan/layer-source.ts';
+import { CONTRACT, digestFields, hex, type Sha256 } from '../core/plan/unit-id.ts';
+import type {
+  Clock,
+  ForwardKernels,
+  Kernels,
+  LeafStore,
+  MeasurementFiles,
+  Network,
+  PlacedWeight,
+  Source,
+  WeightPiece,
+} from '../ports.ts';
+import { runFaults } from './faults.ts';
+import { KeptStates } from './kept-states.ts';
+import { LeafDigests } from './leaf-digests.ts';
+import { measureFaults } from './measure-faults.ts';
+import type { MeasureShare } from './measure-pool.ts';
+import { Measurer } from './measurer.ts';
+import { ModelFront } from './model-front.ts';
+import type { Offer } from './offers.ts';
+import { type CalibrationPorts, openCalibration } from './open-calibration.ts';
+import { perplexityOf } from './perplexity.ts';
+import type { Progress } from './progress.ts';
+import { readHeaders } from './read-headers.ts';
+import { StageRunner } from './stage-runner.ts';
+import { StageWeights } from './stage-weights.ts';
+import { SumsStore } from './sums-store.ts';
+
+/** What a daemon has for measuring, its own runs and those of others. */
+export interface MeasureTools {
+  /** Threads of its own for each call; the caller closes it. */
+  readonly openForward: (threads?: number) => ForwardKernels;
+  readonly openMeasurement: (id: string) => Promise<MeasurementFiles>;
+  /** Where states are kept for other machines; undefined where there is no network. */
+  readonly store: LeafStore | undefined;
+  /** Source bytes of weights that memory holds beside what is offered to tasks. */
+  readonly cacheBytes: number;
+}
+
+export interface MeasurePorts extends CalibrationPorts, MeasureTools {
+  readonly kernels: Kernels;
+  readonly clock: Clock;
+  readonly sha256: Sha256;
+  readonly offer: Offer;
+  readonly network: Network | undefined;
+}
+
+export interface MeasureRequest {
+  readonly calibration: CalibrationRequest;
+  readonly source: Source;
+  readonly checkpoint: Checkpoint;
+  readonly model: Parameters<typeof openCalibration>[1];
+  readonly tensors: readonly ModelTensor[];
+  readonly fileDigests: ReadonlyMap<string, string>;
+  /** Other inputs of the run that follows: a part of its name among machines. */
+  readonly purpose: string;
+}
+
+export interface Measured {
+  readonly matrix: ImportanceMatrix;
+  /** The name of the run among machines, which hold its weights under it. */
+  readonly run: string;
+  readonly shares: readonly MeasureShare[];
+  /** Removes what a measurement keeps for the case that it is begun again. */
+  readonly forget: () => Promise<void>;
+}
+
+interface Telling {
+  readonly report: (event: RunEvent) => void;
+  readonly progress: Progress;
+  readonly drain: AbortSignal;
+  /** Quantizing with the same weights follows: other machines keep them. */
+  readonly goesOn: boolean;
+}
+
+// Sixteen bytes tell all the runs apart that a cluster will ever see.
+const RUN_ID_DIGITS = 32;
+// Experts with fewer tokens than this are named, where no other floor is asked for.
+const FLOOR_TOKENS = 32;
+// What stands in front of the layers is a small part of the work.
+const FRONT_THREADS = 1;
+
+/** @throws FaultError whatever stopped it; what was measured is kept and gone on with */
+export async function measure(
+  request: MeasureRequest,
+  ports: MeasurePorts,
+  telling: Telling,
+): Promise<Measured> {
+  const { report, drain } = telling;
+  const opened = await openCalibration(request.calibration, request.model, ports, drain);
+  const { calibration, files } = opened;
+  const { chunkTokens, chunks } = calibration;
+  const told = { chunks: chunks.length, tokens: chunks.length * chunkTokens, chunkTokens };
+  report({ type: 'calibration', files, ...told });
+  const prepared = await prepare(request, calibration, ports);
+  const session = new Session(request, calibration, prepared, ports, telling);
+  return await session.run();
+}
+
+interface Prepared {
+  readonly forward: Forward;
+  readonly model: MeasuredModel;
+  readonly description: Uint8Array;
+  readonly weights: readonly (readonly WeightSource[])[];
+  /** Of weights by name, those of the front too. */
+  readonly sourceOf: (tensor: string) => WeightSource;
+  readonly run: string;
+  readonly files: MeasurementFiles;
+}
+
+async function prepare(
+  request: MeasureRequest,
+  calibration: Calibration,
+  ports: MeasurePorts,
+): Promise<Prepared> {
+  const { source, checkpoint, tensors, fileDigests, purpose } = request;
+  if (source.path === undefined) throw new FaultError(measureFaults.gguf);
+  const { chunkTokens, digest } = calibration;
+  const { ppl, processOutput } = request.calibration;
+  const head = { perplexity: ppl, output: processOutput };
+  const forward = forwardOf(checkpoint);
+  const model = measuredModel(forward, chunkTokens, head);
+  const { config, headers } = await readHeaders(source, checkpoint.files);
+  const files = checkpoint.files.map(({ file, bytes }, index) => ({
+    ...{ file, bytes, header: headers[index] ?? new Uint8Array(0) },
+    digest: fileDigests.get(file) ?? hex(new Uint8Array(32)),
+  }));
+  const description = encodeDescription({ config, files, positions: chunkTokens, head });
+  const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
+  const sources = (weights: Parameters<typeof weightSources>[0]): WeightSource[] =>
+    weightSources(weights, byName, fileDigests);
+  const { front } = forward;
+  const fronts = sources([...front.lookups.map(({ table }) => table), ...front.layer.weights]);
+  const named = new Map(fronts.map((each) => [each.weight.tensor, each]));
+  const fields = [CONTRACT, 'measure', ports.sha256(description), digest];
+  const id = hex(digestFields(ports.sha256, fields)).slice(0, RUN_ID_DIGITS);
+  return {
+    forward,
+    model,
+    description,
+    weights: model.layers.map((layer) => sources(layer.weights)),
+    sourceOf: (tensor) => {
+      const found = named.get(tensor);
+      assert(found !== undefined, `the front has a weight ${tensor}`);
+      return found;
+    },
+    run: hex(digestFields(ports.sha256, [...fields, purpose])).slice(0, RUN_ID_DIGITS),
+    files: await ports.openMeasurement(id),
+  };
+}
+
+/** One measurement on this machine, with all that has to be closed. */
+class Session {
+  readonly #request: MeasureRequest;
+  readonly #calibration: Calibration;
+  readonly #prepared: Prepared;
+  readonly #ports: MeasurePorts;
+  readonly #telling: Telling;
+  readonly #kernels: ForwardKernels;
+  readonly #frontKernels: ForwardKernels;
+  readonly #front: ModelFront;
+  readonly #weights: StageWeights;
+  /** Chunks that are measured so far, of those and of the reserve. */
+  #chunks: number;
+
+  constructor(
+    request: MeasureRequest,
+    calibration: Calibration,
+    prepared: Prepared,
+    ports: MeasurePorts,
+    telling: Telling,
+  ) {
+    this.#request = request;
+    this.#calibration = calibration;
+    this.#prepared = prepared;
+    this.#ports = ports;
+    this.#telling = telling;
+    this.#chunks = calibration.chunks.length;
+    const { forward, model, sourceOf } = prepared;
+    this.#kernels = ports.openForward();
+    this.#frontKernels = ports.openForward(FRONT_THREADS);
+    const all = [...calibration.chunks, ...calibration.reserve];
+    this.#front = new ModelFront({
+      forward,
+      model,
+      kernels: this.#frontKernels,
+      tokens: (chunk) => {
+        const tokens = all[chunk];
+        if (tokens === undefined) throw new Error(`the calibration has no chunk ${chunk}`);
+        return tokens;
+      },
+      place: (tensor) => this.#place(sourceOf(tensor)),
+    });
+    this.#weights = new StageWeights({
+      layers: model.layers,
+      tensors: new Map(request.tensors.map((tensor) => [tensor.name, tensor])),
+      fileDigests: request.fileDigests,
+      angles: forward.tables.map((table) => rotationsOf(table, model.positions)),
+      kernels: this.#kernels,
+      locate: async (_, sources) => sources.map((each) => [...this.#place(each).pieces]),
+    });
+  }
+
+  async run(): Promise<Measured> {
+    const { files, run, model } = this.#prepared;
+    const { progress, report, drain, goesOn } = this.#telling;
+    const store = await SumsStore.open(files, model.statistics, this.#ports.sha256);
+    const measurer = this.#measurer(store);
+    let ended: { sealed: boolean } | undefined = { sealed: false };
+    try {
+      progress.begin('measure', this.#chunks * model.layers.length);
+      await measurer.run(drain);
+      await this.#cover(measurer);
+      const layers = await layersOf(measurer, model);
+      this.#tellCoverage(layers);
+      const perplexity = perplexityOf(model, layers);
+      if (perplexity !== undefined) report({ type: 'perplexity', ...perplexity });
+      ended = goesOn ? undefined : { sealed: true };
+      const chunkCount = this.#chunks - measurer.leftOut.size;
+      const { datasets, chunkTokens: chunkSize } = this.#calibration;
+      const matrix = { entries: measuredEntries(layers), datasets, chunkCount, chunkSize };
+      return { matrix, run, shares: measurer.shares(), forget: () => files.drop() };
+    } finally {
+      await measurer.close(ended);
+      this.#front.close();
+      this.#weights.close();
+      this.#kernels.close();
+      this.#frontKernels.close();
+    }
+  }
+
+  #measurer(store: SumsStore): Measurer {
+    const { model, run, weights, description } = this.#prepared;
+    const { network, clock, kernels, sha256, offer, cacheBytes } = this.#ports;
+    const { report, progress } = this.#telling;
+    const { source } = this.#request;
+    const { replicas, waveChunks } = this.#request.calibration;
+    const sizes = weights.map(sourceBytesOf);
+    const leafStore = network === undefined ? undefined : this.#ports.store;
+    const states = leafStore && new KeptStates(run, { store: leafStore, clock, sha256 });
+    const runner = new StageRunner({
+      model,
+      layer: (index, signal) => this.#weights.layer(index, signal),
+      memoryBytes: offer.memoryBytes,
+      cacheBytes,
+      sourceBytes: (layer) => sizes[layer] ?? 0,
+    });
+    const front = this.#front;
+    const wire = network && {
+      ...{ network, run, source, model, front, description },
+      descriptionDigest: sha256(description),
+      leaves: new LeafDigests(source, kernels),
+      weightsOf: (layer: number) => weights[layer] ?? [],
+    };
+    return new Measurer({
+      model,
+      costs: model.layers.map(({ multiplications }, layer) => ({
+        multiplications,
+        sourceBytes: sizes[layer] ?? 0,
+      })),
+      replicas,
+      waveChunks: waveChunks ?? 0,
+      chunks: this.#chunks,
+      store,
+      states,
+      local: { run, model, runner, front, clock },
+      localSpeed: offer.bytesPerSecond,
+      wire,
+      clock,
+      kernels,
+      sha256,
+      onNotice: (text) => report({ type: 'notice', text }),
+      onPassed: (steps) => progress.add(steps),
+      onStages: (stages) => {
+        if (wire !== undefined) report({ type: 'stages', stages });
+      },
+    });
+  }
+
+  /** Adds groups of chunks until every expert has had enough, or none are left. */
+  async #cover(measurer: Measurer): Promise<void> {
+    const floor = this.#request.calibration.minExpertTokens;
+    if (floor === undefined) return;
+    const { model } = this.#prepared;
+    const { chunks, reserve } = this.#calibration;
+    const available = Math.ceil((chunks.length + reserve.length) / GROUP_CHUNKS);
+    for (;;) {
+      const counts = expertCounts(await layersOf(measurer, model));
+      const groupsDone = Math.ceil(this.#chunks / GROUP_CHUNKS);
+      const question = { floor, layers: counts, groupsDone, groupsAvailable: available };
+      const decision = decideCoverage(question);
+      if (decision.kind === 'enough') return;
+      if (decision.kind === 'never') {
+        const layers = decision.layers.map(
+          ({ layer, experts }) => `${layer}: ${experts.join(' ')}`,
+        );
+        const text = `the text is used up, and some experts never get ${floor} tokens (layer: experts): ${layers.join('; ')}`;
+        this.#telling.report({ type: 'notice', text });
+        return;
+      }
+      const left = chunks.length + reserve.length - this.#chunks;
+      const more = Math.min(GROUP_CHUNKS, left);
+      this.#chunks += more;
+      this.#telling.progress.begin('measure', more * model.layers.length);
+      await measurer.addGroups(more, this.#telling.drain);
+    }
+  }
+
+  #tellCoverage(layers: readonly MeasuredLayer[]): void {
+    const counts = expertCounts(layers);
+    if (counts.length === 0) return;
+    const floor = this.#request.calibration.minExpertTokens ?? FLOOR_TOKENS;
+    const covered = coverageOf(counts, floor).map(({ below, ...layer }) => ({
+      ...layer,
+      belowFloor: below.length,
+      below: below.slice(0, EXPERTS_NAMED_MAX),
+    }));
+    this.#telling.report({ type: 'coverage', floor, layers: covered });
+  }
+
+  /** Where a weight lies in the source, neighbouring pieces as one. */
+  #place({ weight, pieces }: WeightSource): PlacedWeight {
+    const { source } = this.#request;
+    const placed: WeightPiece[] = [];
+    let end = -1;
+    for (const { file, offset, bytes, rows } of pieces) {
+      const path = source.path?.(file);
+      assert(path !== undefined, 'a checkpoint lies in files');
+      const last = placed.at(-1);
+      if (last?.path === path && end === offset) {
+        placed[placed.length - 1] = { ...last, rows: last.rows + rows };
+      } else placed.push({ path, offset, rows });
+      end = offset + bytes;
+    }
+    return { weight, pieces: placed };
+  }
+}
+
+// A terminal shows no more of a layer's experts.
+const EXPERTS_NAMED_MAX = 32;
+
+async function layersOf(measurer: Measurer, model: MeasuredModel): Promise<MeasuredLayer[]> {
+  const sums = await measurer.sums();
+  return sums.map((bytes, layer) => ({ statistics: model.statistics[layer] ?? [], bytes }));
+}
+
+/** What a drained run throws. */
+export const interrupted = runFaults.interrupted;

@@ -1,0 +1,500 @@
+/**
+ * Measurer: carries out one measurement, by feeding Measurement events and doing what it says.
+ *
+ *   model + chunks ──▶ Measurement.step ──▶ leases ──▶ LocalStage here, MeasurePool elsewhere
+ *                                                    ──▶ sums ──▶ SumsStore ──▶ sums of all layers
+ *
+ * Who runs what is core/schedule/measurement.ts. Hints and messages tell of the same sums: whatever
+ * comes first is pulled, and what is stored is not pulled again.
+ */
+
+import { assert } from '../../proto/assert.ts';
+import { FaultError } from '../../proto/fault.ts';
+import type { HeldSums, PeerId, StageAnswer } from '../../proto/peer-messages.ts';
+import { GROUP_CHUNKS } from '../core/calibration/chunks.ts';
+import { groupSet } from '../core/importance/group-set.ts';
+import { sumsDigest } from '../core/importance/partial-sums.ts';
+import { checkSums, sumsBytes } from '../core/importance/statistics.ts';
+import type { MeasuredModel } from '../core/models/measured-model.ts';
+import { hex, type Sha256 } from '../core/plan/unit-id.ts';
+import { Measurement } from '../core/schedule/measurement.ts';
+import type {
+  MeasurementEffect,
+  MeasurementEvent,
+  MeasuringPeer,
+} from '../core/schedule/measurement-events.ts';
+import type { LayerCost, Stage } from '../core/schedule/stages.ts';
+import type { Clock, ConnectedPeer, Kernels } from '../ports.ts';
+import { Credit } from './credit.ts';
+import { faultOf, runFaults } from './faults.ts';
+import type { KeptStates } from './kept-states.ts';
+import { type LocalLease, LocalStage, type LocalStageParts } from './local-stage.ts';
+import { measureFaults } from './measure-faults.ts';
+import { MeasurePool, type MeasurePoolParts, type MeasureShare } from './measure-pool.ts';
+import { LOCAL_PEER } from './offers.ts';
+import type { SumsStore } from './sums-store.ts';
+
+export interface MeasurerParts {
+  readonly model: MeasuredModel;
+  readonly costs: readonly LayerCost[];
+  readonly replicas: number;
+  /** At most so many chunks a wave; 0 leaves it to each machine. */
+  readonly waveChunks: number;
+  /** Chunks that are measured; more may follow, see `addGroups`. */
+  readonly chunks: number;
+  readonly store: SumsStore;
+  readonly states: KeptStates | undefined;
+  readonly local: Omit<LocalStageParts, 'keepSums' | 'passed' | 'self' | 'states' | 'network'>;
+  /** 0 leaves all layers to other machines. */
+  readonly localSpeed: number;
+  readonly wire:
+    | Omit<
+        MeasurePoolParts,
+        'onJoined' | 'onLeft' | 'onAnswer' | 'onSums' | 'onPassed' | 'states' | 'clock'
+      >
+    | undefined;
+  readonly clock: Clock;
+  readonly kernels: Pick<Kernels, 'sha256'>;
+  readonly sha256: Sha256;
+  readonly onNotice: (text: string) => void;
+  readonly onPassed: (steps: number) => void;
+  readonly onStages: (stages: readonly { from: number; to: number; names: string[] }[]) => void;
+}
+
+const TICK_MS = 1000;
+// Sums on their way at a time: each is held in memory until it is stored.
+const PULL_BYTES_MAX = 64 * 1024 * 1024;
+// A peer whose sums are this often not those of their digests cannot be worked with.
+const STRIKES_MAX = 3;
+
+interface GivenLease {
+  readonly peer: PeerId;
+  readonly group: number;
+}
+
+export class Measurer {
+  readonly #parts: MeasurerParts;
+  readonly #measurement: Measurement;
+  readonly #pool: MeasurePool | undefined;
+  readonly #local: LocalStage;
+  readonly #busy = new Set<Promise<void>>();
+  readonly #given = new Map<number, GivenLease>();
+  readonly #pulling = new Set<string>();
+  readonly #credit = new Credit(PULL_BYTES_MAX);
+  readonly #strikes = new Map<PeerId, number>();
+  readonly #declines = new Map<PeerId, string>();
+  readonly #stop = new AbortController();
+  readonly #groups: number[];
+  /** Peers that are here when it begins, until they have been told of together. */
+  #opening: MeasuringPeer[] | undefined = [];
+  #isFinished = false;
+  #isDrained = false;
+  #isStuck = false;
+  #failure: unknown;
+  #end: () => void = () => undefined;
+  /** Chunks that were taken out, by number. */
+  readonly leftOut = new Set<number>();
+
+  constructor(parts: MeasurerParts) {
+    this.#parts = parts;
+    this.#groups = groupSizes(parts.chunks);
+    this.#measurement = new Measurement({
+      layers: parts.costs,
+      mayCut: (boundary) => parts.model.cuts[boundary] !== undefined,
+      replicas: parts.replicas,
+      groups: this.#groups,
+    });
+    this.#pool = this.#makePool();
+    const { wire } = parts;
+    this.#local = new LocalStage({
+      ...parts.local,
+      network: wire?.network,
+      states: parts.states,
+      self: wire?.network.self ?? LOCAL_PEER,
+      passed: (chunks) => parts.onPassed(chunks),
+      keepSums: (lease, layer, bytes) => this.#keepLocal(lease, layer, bytes),
+    });
+  }
+
+  /** Peers, and how much each has done. */
+  shares(): MeasureShare[] {
+    return this.#pool?.shares() ?? [];
+  }
+
+  /** The layers whose weights each peer was given. */
+  get holds(): ReadonlyMap<PeerId, ReadonlySet<number>> {
+    return this.#measurement.holds;
+  }
+
+  /** Resolves when the sums of every layer and group are stored. */
+  async run(drain: AbortSignal): Promise<void> {
+    const { store } = this.#parts;
+    const onDrain = (): void => this.#feed({ kind: 'drain' });
+    drain.addEventListener('abort', onDrain, { once: true });
+    const stopTicking = this.#keepTicking();
+    try {
+      for (const { layer, group, leftOut } of store.list()) {
+        const excluded = leftOut
+          .filter((chunk) => Math.floor(chunk / GROUP_CHUNKS) === group)
+          .map((chunk) => chunk % GROUP_CHUNKS);
+        this.#feed({ kind: 'sums-stored', layer, group, excluded });
+      }
+      this.#pool?.start();
+      this.#join();
+      if (drain.aborted) onDrain();
+      await this.#untilOver();
+    } finally {
+      stopTicking();
+      drain.removeEventListener('abort', onDrain);
+    }
+  }
+
+  /** Measures more groups behind the last, as `run` does. */
+  async addGroups(chunks: number, drain: AbortSignal): Promise<void> {
+    const groups = groupSizes(chunks);
+    this.#groups.push(...groups);
+    this.#isFinished = false;
+    const stopTicking = this.#keepTicking();
+    const onDrain = (): void => this.#feed({ kind: 'drain' });
+    drain.addEventListener('abort', onDrain, { once: true });
+    try {
+      this.#feed({ kind: 'more-groups', groups });
+      await this.#untilOver();
+    } finally {
+      stopTicking();
+      drain.removeEventListener('abort', onDrain);
+    }
+  }
+
+  /** The sums of every layer, from the first. */
+  async sums(): Promise<Uint8Array[]> {
+    const all = groupSet(this.#groups.keys());
+    const sums: Uint8Array[] = [];
+    for (const layer of this.#parts.model.layers.keys()) {
+      sums.push(await this.#parts.store.sums(layer, all));
+    }
+    return sums;
+  }
+
+  /** @param ended as MeasurePool.stop */
+  async close(ended: { readonly sealed: boolean } | undefined): Promise<void> {
+    this.#stop.abort();
+    this.#local.cancelAll();
+    this.#pool?.stop(ended);
+    while (this.#busy.size > 0) await Promise.race(this.#busy);
+    await this.#parts.states?.releaseAll();
+  }
+
+  async #untilOver(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#end = resolve;
+      if (this.#isFinished || this.#isDrained || this.#failure !== undefined) resolve();
+    });
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#isFinished) return;
+    throw new FaultError(runFaults.interrupted, { why: 'not all layers were measured' });
+  }
+
+  #makePool(): MeasurePool | undefined {
+    const { wire, states, clock, onPassed } = this.#parts;
+    if (wire === undefined) return undefined;
+    return new MeasurePool({
+      ...wire,
+      states,
+      clock,
+      onPassed,
+      onJoined: (peer) => {
+        const offered = offerOf(peer);
+        if (this.#opening !== undefined) this.#opening.push(offered);
+        else this.#feed({ kind: 'peers-joined', peers: [offered] });
+      },
+      onLeft: (peer) => this.#feed({ kind: 'peer-left', peer }),
+      onAnswer: (from, answer) => this.#answered(from, answer),
+      onSums: (from, sums) => {
+        for (const held of sums) this.#track(this.#take(from, held));
+      },
+    });
+  }
+
+  #join(): void {
+    const others = this.#opening ?? [];
+    this.#opening = undefined;
+    const local: MeasuringPeer = {
+      peer: LOCAL_PEER,
+      speed: this.#parts.localSpeed,
+      roomBytes: Number.MAX_SAFE_INTEGER,
+      isLocal: true,
+    };
+    this.#feed({ kind: 'peers-joined', peers: [local, ...others] });
+  }
+
+  #keepTicking(): () => void {
+    const { clock } = this.#parts;
+    let cancel: () => void = () => undefined;
+    const tick = (): void => {
+      this.#pool?.tick();
+      this.#feed({ kind: 'tick' });
+      cancel = clock.after(TICK_MS, tick);
+    };
+    cancel = clock.after(TICK_MS, tick);
+    return () => cancel();
+  }
+
+  #feed(event: MeasurementEvent): void {
+    if (this.#failure !== undefined) return;
+    for (const effect of this.#measurement.step(event, this.#parts.clock.now())) {
+      this.#perform(effect);
+    }
+  }
+
+  #perform(effect: MeasurementEffect): void {
+    switch (effect.kind) {
+      case 'placed':
+        this.#parts.onStages(effect.stages.map((stage) => this.#named(stage)));
+        break;
+      case 'stuck':
+        this.#tellStuck(effect);
+        break;
+      case 'lease':
+        this.#lease(effect);
+        break;
+      case 'inputs': {
+        const inputs = this.#names(effect.inputs.map(({ peer }) => peer));
+        if (effect.peer === LOCAL_PEER) this.#local.inputs(effect.lease, inputs);
+        else this.#pool?.inputs(effect.peer, effect.lease, inputs);
+        break;
+      }
+      case 'cancel':
+        if (effect.peer === LOCAL_PEER) this.#local.cancel(effect.lease);
+        else this.#pool?.end(effect.peer, effect.lease);
+        break;
+      case 'release':
+        if (effect.peer !== LOCAL_PEER) this.#pool?.release(effect.peer, effect.lease);
+        else this.#track(this.#parts.states?.release(effect.lease) ?? Promise.resolve());
+        break;
+      case 'finished':
+        this.#isFinished = true;
+        this.#end();
+        break;
+      case 'drained':
+        this.#isDrained = true;
+        this.#end();
+        break;
+      case 'layer-complete':
+      case 'layer-reopened':
+        break;
+    }
+  }
+
+  #named({ from, to, peers }: Stage): { from: number; to: number; names: string[] } {
+    const names = peers.map((peer) => this.#pool?.share(peer)?.name ?? LOCAL_PEER);
+    return { from, to, names };
+  }
+
+  #tellStuck({ from, to, sourceBytes }: { from: number; to: number; sourceBytes: number }): void {
+    const why = `layers ${from} to ${to - 1} have ${sourceBytes} bytes of weights`;
+    // A machine that comes later may have the room; without any nothing will ever end.
+    if (!this.#isStuck) this.#parts.onNotice(`${measureFaults.noStage.what}: ${why}`);
+    this.#isStuck = true;
+  }
+
+  /** As other machines call them: this one by its own id. */
+  #names(peers: readonly PeerId[]): PeerId[] {
+    const self = this.#parts.wire?.network.self ?? LOCAL_PEER;
+    return peers.map((peer) => (peer === LOCAL_PEER ? self : peer));
+  }
+
+  #lease(effect: Extract<MeasurementEffect, { kind: 'lease' }>): void {
+    const { lease, peer, group, from, to, collect, leavesState, excluded } = effect;
+    this.#given.set(lease, { peer, group });
+    const first = group * GROUP_CHUNKS;
+    const leftOut = excluded.map((at) => first + at);
+    const all = Array.from({ length: this.#groups[group] ?? 0 }, (_, at) => first + at);
+    const chunks = all.filter((chunk) => !leftOut.includes(chunk));
+    const named = this.#names(effect.inputs.map((input) => input.peer));
+    if (peer === LOCAL_PEER) {
+      const { waveChunks } = this.#parts;
+      const task = { lease, group, from, to, chunks, leavesState, waveChunks, inputs: named };
+      this.#track(this.#runLocal({ ...task, collect: new Set(collect) }));
+      return;
+    }
+    const { wire } = this.#parts;
+    if (wire === undefined) return;
+    this.#pool?.lease(peer, {
+      ...{ kind: 'stage-lease', run: wire.run, lease, from, to, group, chunks, leftOut, collect },
+      inputs: from === 0 ? [wire.network.self] : named,
+      leavesState,
+      waveChunks: this.#parts.waveChunks,
+      description: wire.descriptionDigest,
+      descriptionBytes: wire.description.length,
+    });
+  }
+
+  async #runLocal(lease: LocalLease): Promise<void> {
+    const bad = await this.#local.run(lease);
+    if (bad === undefined) return;
+    if (bad.length > 0) await this.#void(lease.group, bad);
+    else this.#feed({ kind: 'stage-done', peer: LOCAL_PEER, lease: lease.lease });
+  }
+
+  async #keepLocal({ group }: LocalLease, layer: number, bytes: Uint8Array): Promise<void> {
+    await this.#storeSums(layer, group, this.#leftOutOf(group), bytes);
+  }
+
+  #leftOutOf(group: number): number[] {
+    return this.#measurement.excluded(group).map((at) => group * GROUP_CHUNKS + at);
+  }
+
+  async #storeSums(
+    layer: number,
+    group: number,
+    leftOut: readonly number[],
+    bytes: Uint8Array,
+  ): Promise<void> {
+    const { store } = this.#parts;
+    if (!isSame(leftOut, this.#leftOutOf(group))) return;
+    await store.put(layer, [group], leftOut, bytes);
+    // Meanwhile a chunk of the group may have gone bad in another layer.
+    if (!isSame(leftOut, this.#leftOutOf(group))) {
+      await store.drop(group);
+      return;
+    }
+    const excluded = leftOut.map((chunk) => chunk % GROUP_CHUNKS);
+    this.#feed({ kind: 'sums-stored', layer, group, excluded });
+    await store.join(layer, (each) => this.#isComplete(each));
+  }
+
+  #isComplete(group: number): boolean {
+    return [...this.#parts.model.layers.keys()].every((layer) =>
+      this.#parts.store.has(layer, group),
+    );
+  }
+
+  #answered(from: PeerId, answer: StageAnswer): void {
+    const given = this.#given.get(answer.lease);
+    this.#pool?.end(from, answer.lease);
+    if (given === undefined || given.peer !== from) return;
+    if (answer.fault !== undefined) {
+      this.#fail(faultOf(answer.fault));
+    } else if (answer.declined !== undefined) {
+      this.#noticeDeclined(from, answer.declined);
+      this.#feed({ kind: 'declined', peer: from, lease: answer.lease });
+    } else if (answer.bad.length > 0) {
+      this.#track(this.#void(given.group, answer.bad));
+    } else {
+      this.#feed({ kind: 'stage-done', peer: from, lease: answer.lease });
+    }
+  }
+
+  #noticeDeclined(peer: PeerId, why: string): void {
+    if (this.#declines.get(peer) === why) return;
+    this.#declines.set(peer, why);
+    const name = this.#pool?.share(peer)?.name ?? peer;
+    this.#parts.onNotice(`${name} runs no layers for now: ${why}`);
+  }
+
+  /** Takes chunks out of every layer: their group is measured again without them. */
+  async #void(group: number, bad: readonly number[]): Promise<void> {
+    const first = group * GROUP_CHUNKS;
+    const chunks = bad.map((chunk) => chunk - first).filter((at) => at >= 0 && at < GROUP_CHUNKS);
+    const news = chunks.filter((at) => !this.#measurement.excluded(group).includes(at));
+    if (news.length === 0) return;
+    for (const at of news) this.leftOut.add(first + at);
+    const names = news.map((at) => first + at).join(', ');
+    this.#parts.onNotice(`a number is not finite in chunk ${names}: taken out of every layer`);
+    if (this.leftOut.size >= this.#groups.reduce((sum, size) => sum + size, 0)) {
+      throw new FaultError(measureFaults.nothingLeft);
+    }
+    this.#feed({ kind: 'bad-chunks', group, chunks: news });
+    await this.#parts.store.drop(group);
+  }
+
+  /** Pulls sums that are wanted; those that are not, their maker may forget. */
+  async #take(from: PeerId, held: HeldSums): Promise<void> {
+    const { store, wire, model } = this.#parts;
+    const [group] = held.groups;
+    const statistics = model.statistics[held.layer];
+    if (wire === undefined || group === undefined || statistics === undefined) return;
+    const key = hex(held.digest);
+    const isWanted =
+      held.groups.length === 1 &&
+      group < this.#groups.length &&
+      held.bytes === sumsBytes(statistics) &&
+      isSame(held.leftOut, this.#leftOutOf(group));
+    if (!isWanted || store.has(held.layer, group)) {
+      this.#pool?.keptSums(from, [held.digest]);
+      return;
+    }
+    // A hint and a message tell of the same.
+    if (this.#pulling.has(key) || this.#failure !== undefined) return;
+    this.#pulling.add(key);
+    const giveBack = await this.#credit.take(held.bytes);
+    try {
+      const bytes = await this.#pull(from, held);
+      if (bytes === undefined) return;
+      checkSums(statistics, bytes);
+      await this.#storeSums(held.layer, group, held.leftOut, bytes);
+      this.#pool?.keptSums(from, [held.digest]);
+    } finally {
+      giveBack();
+      this.#pulling.delete(key);
+    }
+  }
+
+  /** Undefined where the peer went away: it will say again what it has. */
+  async #pull(from: PeerId, held: HeldSums): Promise<Uint8Array | undefined> {
+    const { wire, kernels, sha256 } = this.#parts;
+    assert(wire !== undefined, 'sums are pulled over a wire');
+    const { digest, bytes, layer, groups } = held;
+    const into = new Uint8Array(bytes);
+    const blob = { kind: 'sums', run: wire.run, digest, bytes } as const;
+    try {
+      await wire.network.pull([from], blob, into, { signal: this.#stop.signal });
+    } catch {
+      return undefined;
+    }
+    const found = sumsDigest(
+      sha256,
+      { layer, groups: groupSet(groups) },
+      await kernels.sha256(into),
+    );
+    if (hex(found) === hex(digest)) {
+      const share = this.#pool?.share(from);
+      if (share !== undefined) share.sumsBytes += bytes;
+      return into;
+    }
+    const strikes = (this.#strikes.get(from) ?? 0) + 1;
+    this.#strikes.set(from, strikes);
+    if (strikes >= STRIKES_MAX) throw new FaultError(measureFaults.keepsFailing, { why: from });
+    return undefined;
+  }
+
+  #track(work: Promise<void>): void {
+    const tracked = work
+      .catch((error: unknown) => this.#fail(error))
+      .finally(() => this.#busy.delete(tracked));
+    this.#busy.add(tracked);
+  }
+
+  #fail(error: unknown): void {
+    if (this.#failure !== undefined || this.#stop.signal.aborted) return;
+    this.#failure = error;
+    this.#local.cancelAll();
+    this.#end();
+  }
+}
+
+function offerOf({ peer, hello }: ConnectedPeer): MeasuringPeer {
+  return { peer, speed: hello.bytesPerSecond, roomBytes: hello.diskBytes, isLocal: false };
+}
+
+/** How many chunks each group has: all but the last are whole. */
+function groupSizes(chunks: number): number[] {
+  return Array.from({ length: Math.ceil(chunks / GROUP_CHUNKS) }, (_, group) =>
+    Math.min(GROUP_CHUNKS, chunks - group * GROUP_CHUNKS),
+  );
+}
+
+function isSame(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((value, index) => value === b[index]);
+}
