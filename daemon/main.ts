@@ -10,20 +10,26 @@
 import './polyfill.ts';
 import { createHash } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
+import { totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { FaultError } from '../proto/fault.ts';
 import type { Hello } from '../proto/peer-messages.ts';
+import { loadForward } from './adapters/forward.ts';
 import { type Addon, loadKernels } from './adapters/kernels.ts';
 import { DiskLeafStore } from './adapters/leaf-store.ts';
 import { serveLocalApi } from './adapters/local-api.ts';
 import { takeLock } from './adapters/lock-file.ts';
+import { openMeasurementFiles } from './adapters/measurement-files.ts';
 import type { Cluster } from './cluster/cluster.ts';
 import type { StartNode } from './cluster/cluster-node.ts';
 import { openCluster } from './cluster/open-cluster.ts';
+import { planRegisters } from './core/models/registers.ts';
 import type { Sha256 } from './core/plan/unit-id.ts';
 import type { Clock } from './ports.ts';
 import { LeaseHolder } from './roles/lease-holder.ts';
+import type { MeasureTools } from './roles/measure.ts';
+import { StageHolder } from './roles/stage-holder.ts';
 import { Service } from './service.ts';
 import { parseSettings, type Settings, socketPath } from './settings.ts';
 
@@ -53,9 +59,11 @@ async function main(): Promise<void> {
     },
   };
   const opened = await openPeering(settings, kernels, clock);
-  const holder = opened && (await holdLeases(opened, { settings, kernels, clock, sha256 }));
+  const tools = await measureTools(settings, opened?.hello);
+  const ports = { settings, kernels, clock, sha256, tools };
+  const holders = opened === undefined ? [] : holdLeases(opened, ports);
   const service = new Service({
-    ...{ settings, kernels, sha256, clock },
+    ...ports,
     peers: opened && {
       network: () => (opened.cluster.isCoordinator ? opened.cluster.network : undefined),
       bytesPerSecond: opened.hello.bytesPerSecond,
@@ -65,7 +73,7 @@ async function main(): Promise<void> {
   const server = await serveLocalApi(path, service, opened?.cluster);
   const stop = once(async () => {
     await service.close();
-    holder?.stop();
+    for (const holder of holders) holder.stop();
     await opened?.cluster.close();
     server.closeAllConnections();
     server.close();
@@ -97,20 +105,51 @@ async function openPeering(
   return openCluster({ settings, peering, kernels, clock, startNode });
 }
 
+/** What measuring needs of this machine, for its own runs and for those of others. */
+async function measureTools(settings: Settings, hello: Hello | undefined): Promise<MeasureTools> {
+  const { dataDirectory, addonPath, isa, ramBytes } = settings;
+  const leaves = join(dataDirectory, 'leaves');
+  // Of a machine that lends out a part of itself that part alone counts.
+  const memoryBytes = Math.min(totalmem(), process.constrainedMemory() || totalmem());
+  return {
+    openForward: (threads) =>
+      loadForward({
+        addonPath,
+        planRegisters,
+        threads: threads ?? Math.max(1, settings.threads),
+        ...(isa === undefined ? {} : { isa }),
+      }),
+    openMeasurement: (id) => openMeasurementFiles(join(dataDirectory, 'measurements'), id),
+    store: hello && (await DiskLeafStore.open(leaves, hello.diskBytes)),
+    cacheBytes: Math.max(0, memoryBytes - ramBytes - RESERVED_BYTES),
+  };
+}
+
+// What the process itself and the rest of the machine take beside tasks.
+const RESERVED_BYTES: number = 512 * 1024 * 1024;
+
+interface HolderPorts {
+  readonly settings: Settings;
+  readonly kernels: Addon;
+  readonly clock: Clock;
+  readonly sha256: Sha256;
+  readonly tools: MeasureTools;
+}
+
 /** Begins to work for the runs of other machines. */
-async function holdLeases(
-  { cluster, hello }: { cluster: Cluster; hello: Hello },
-  { settings, ...ports }: { settings: Settings; kernels: Addon; clock: Clock; sha256: Sha256 },
-): Promise<LeaseHolder> {
-  const directory = join(settings.dataDirectory, 'leaves');
-  const holder = new LeaseHolder({
-    ...ports,
-    network: cluster.network,
-    store: await DiskLeafStore.open(directory, hello.diskBytes),
-    memoryBytes: settings.ramBytes,
-  });
-  holder.start();
-  return holder;
+function holdLeases(
+  { cluster }: { cluster: Cluster },
+  { settings, tools, ...ports }: HolderPorts,
+): { stop(): void }[] {
+  const { store, cacheBytes, openForward } = tools;
+  if (store === undefined) return [];
+  const parts = { ...ports, network: cluster.network, store, memoryBytes: settings.ramBytes };
+  const holders = [
+    new LeaseHolder(parts),
+    new StageHolder({ ...parts, cacheBytes, openForward }),
+  ];
+  for (const holder of holders) holder.start();
+  return holders;
 }
 
 /** A daemon ends on the first signal; a command's child also when its parent's pipe ends. */

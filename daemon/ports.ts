@@ -41,6 +41,8 @@ export interface Source {
   read(file: string, offset: number, into: Uint8Array, signal?: AbortSignal): Promise<void>;
   /** SHA-256 of the whole file, lower-case hex; remembered while size and mtime stand. */
   digest(file: string, signal?: AbortSignal): Promise<string>;
+  /** Where a file lies, to be mapped; undefined of a source that lies nowhere on this machine. */
+  path?(file: string): string;
   /** Throws the fault `source-changed` when a file is not what `list` said. */
   checkUnchanged(): Promise<void>;
   close(): Promise<void>;

@@ -18,6 +18,7 @@ import type { Sha256 } from './core/plan/unit-id.ts';
 import type { Clock, LocalService, Network } from './ports.ts';
 import { Costs } from './roles/costs.ts';
 import { inspectFile } from './roles/inspect.ts';
+import type { MeasureTools } from './roles/measure.ts';
 import { type RunPorts, run } from './roles/run.ts';
 import type { Settings } from './settings.ts';
 
@@ -41,6 +42,7 @@ export interface ServiceOptions {
   readonly clock: Clock;
   /** Undefined in a daemon that is on no network. */
   readonly peers: ServicePeers | undefined;
+  readonly tools: MeasureTools;
 }
 
 export interface ServicePeers {
@@ -57,13 +59,14 @@ export class Service implements LocalService {
   readonly #delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
   #lastRun = 0;
 
-  constructor({ settings, kernels, sha256, clock, peers }: ServiceOptions) {
+  constructor({ settings, kernels, sha256, clock, peers, tools }: ServiceOptions) {
     this.#settings = settings;
     this.#kernels = kernels;
     this.#delay.enable();
     const hashFile = (path: string, signal?: AbortSignal): Promise<Uint8Array> =>
       kernels.sha256File(path, signal);
     this.#ports = {
+      ...tools,
       openSource: (path) =>
         openSource(path, {
           hashFile,

@@ -132,6 +132,15 @@ export type RunEvent =
       readonly tokens: number;
       readonly chunkTokens: number;
     }
+  /** Which machines run which layers, from one to the one before the other; told anew on a change. */
+  | {
+      readonly type: 'layers';
+      readonly stages: readonly {
+        readonly from: number;
+        readonly to: number;
+        readonly names: readonly string[];
+      }[];
+    }
   /** How well the calibration reached the experts; only of models that have some. */
   | {
       readonly type: 'coverage';

@@ -122,6 +122,10 @@ class SourceDirectory implements Source {
     );
   }
 
+  path(file: string): string {
+    return join(this.#root, file);
+  }
+
   async digest(file: string, signal?: AbortSignal): Promise<string> {
     const identity = this.#identityOf(file);
     const path = await faultsOf(file, () => realpath(join(this.#root, file)));

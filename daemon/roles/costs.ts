@@ -88,6 +88,7 @@ export class Costs {
       list: () => source.list(),
       read: (...place) => reading.during(source.read(...place)),
       digest: (file, signal) => source.digest(file, signal),
+      ...(source.path === undefined ? {} : { path: (file) => source.path?.(file) ?? file }),
       checkUnchanged: () => source.checkUnchanged(),
       close: () => source.close(),
     };

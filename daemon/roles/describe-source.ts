@@ -19,6 +19,8 @@ import { openGguf } from './open-gguf.ts';
 
 export interface DescribedSource {
   readonly model: Model;
+  /** Undefined where the source is a GGUF. */
+  readonly checkpoint?: Checkpoint;
   /** What the outputs' names begin with. */
   readonly name: string;
   /** Every file that tensors lie in. */
@@ -55,7 +57,8 @@ async function describeDirectory(
   const name = checkName(request.name ?? statedName(checkpoint));
   const model = describeModel(checkpoint, name);
   const leftOut = model.leftOut.map(({ count, reason }) => `${count} tensors left out: ${reason}`);
-  return { model, name, files: checkpoint.files, notices: [...notices, ...leftOut] };
+  const { files } = checkpoint;
+  return { model, checkpoint, name, files, notices: [...notices, ...leftOut] };
 }
 
 /** A GGUF of any architecture; its own metadata is left as it is, whatever name is asked for. */

@@ -35,7 +35,7 @@ import { StageWeights } from './stage-weights.ts';
 export interface MeasurePorts {
   readonly network: Network;
   readonly kernels: Pick<Kernels, 'sha256'>;
-  readonly forward: () => ForwardKernels;
+  readonly openForward: () => ForwardKernels;
   readonly store: LeafStore;
   readonly clock: Clock;
   readonly sha256: Sha256;
@@ -53,6 +53,7 @@ interface HeldStage {
 }
 
 interface OpenModel {
+  readonly kernels: ForwardKernels;
   readonly model: MeasuredModel;
   readonly weights: StageWeights;
   readonly runner: StageRunner;
@@ -160,7 +161,7 @@ export class HeldMeasurement {
   /** Ends what is under way; source bytes stay in the store. */
   async end(): Promise<void> {
     this.forget([...this.#leases.keys()]);
-    await this.#model?.then(({ weights }) => weights.close()).catch(() => undefined);
+    await this.#model?.then(closeModel).catch(() => undefined);
     await this.#states.releaseAll().catch(() => undefined);
     await this.#sums.release(this.#sums.held.map(({ digest }) => digest)).catch(() => undefined);
   }
@@ -199,7 +200,7 @@ export class HeldMeasurement {
   }
 
   async #openModel(lease: StageLease, signal: AbortSignal): Promise<OpenModel> {
-    const { network, kernels, forward, memoryBytes, cacheBytes } = this.#ports;
+    const { network, kernels, openForward, memoryBytes, cacheBytes } = this.#ports;
     const { run, description: digest, descriptionBytes: bytes } = lease;
     const described = new Uint8Array(bytes);
     const blob = { kind: 'description', run, digest, bytes } as const;
@@ -212,12 +213,13 @@ export class HeldMeasurement {
     const model = measuredModel(pass, positions, head);
     const tensors = new Map(tensorsOf(checkpoint).map((tensor) => [tensor.name, tensor]));
     const pulled = new PulledWeights({ ...this.#ports, run, sources: [this.coordinator] });
+    const forward = openForward();
     const weights = new StageWeights({
       layers: model.layers,
       tensors,
       fileDigests,
       angles: pass.tables.map((table) => rotationsOf(table, positions)),
-      kernels: forward(),
+      kernels: forward,
       locate: (layer, sources, stop) => pulled.locate(layer, sources, stop),
     });
     const sizes = model.layers.map((layer) =>
@@ -230,7 +232,7 @@ export class HeldMeasurement {
       cacheBytes,
       sourceBytes: (layer) => sizes[layer] ?? 0,
     });
-    return { model, weights, runner };
+    return { kernels: forward, model, weights, runner };
   }
 
   #io(held: HeldStage, model: MeasuredModel): StageIo {
@@ -299,6 +301,11 @@ export class HeldMeasurement {
     if (own === undefined) throw new Error('not here yet');
     into.set(own);
   }
+}
+
+function closeModel({ weights, kernels }: OpenModel): void {
+  weights.close();
+  kernels.close();
 }
 
 /** What arrives is a claim: layers that the model has, cuts that it allows. */

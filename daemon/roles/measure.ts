@@ -35,7 +35,6 @@ import type {
   Source,
   WeightPiece,
 } from '../ports.ts';
-import { runFaults } from './faults.ts';
 import { KeptStates } from './kept-states.ts';
 import { LeafDigests } from './leaf-digests.ts';
 import { measureFaults } from './measure-faults.ts';
@@ -139,7 +138,8 @@ async function prepare(
   ports: MeasurePorts,
 ): Promise<Prepared> {
   const { source, checkpoint, tensors, fileDigests, purpose } = request;
-  if (source.path === undefined) throw new FaultError(measureFaults.gguf);
+  if (source.path === undefined || source.named !== undefined)
+    throw new FaultError(measureFaults.gguf);
   const { chunkTokens, digest } = calibration;
   const { ppl, processOutput } = request.calibration;
   const head = { perplexity: ppl, output: processOutput };
@@ -297,7 +297,7 @@ class Session {
       onNotice: (text) => report({ type: 'notice', text }),
       onPassed: (steps) => progress.add(steps),
       onStages: (stages) => {
-        if (wire !== undefined) report({ type: 'stages', stages });
+        if (wire !== undefined) report({ type: 'layers', stages });
       },
     });
   }
@@ -368,6 +368,3 @@ async function layersOf(measurer: Measurer, model: MeasuredModel): Promise<Measu
   const sums = await measurer.sums();
   return sums.map((bytes, layer) => ({ statistics: model.statistics[layer] ?? [], bytes }));
 }
-
-/** What a drained run throws. */
-export const interrupted = runFaults.interrupted;

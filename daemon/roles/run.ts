@@ -9,10 +9,10 @@ import { assert } from '../../proto/assert.ts';
 import { FaultError } from '../../proto/fault.ts';
 import type { QuantizeRequest, RunRequest } from '../../proto/requests.ts';
 import { checkRunRequest } from '../core/calibration/check-request.ts';
-import type { SourceFile } from '../core/checkpoint/checkpoint.ts';
 import { importanceFaults } from '../core/importance/faults.ts';
 import { coverageNotices, type Importance } from '../core/importance/importance.ts';
 import { parseCompat } from '../core/importance/importance-keys.ts';
+import type { ImportanceMatrix } from '../core/importance/importance-matrix.ts';
 import type { Model } from '../core/models/family.ts';
 import { parseKeyOverride } from '../core/plan/key-overrides.ts';
 import {
@@ -28,16 +28,21 @@ import { parseTensorTypeOption } from '../core/recipe/overrides.ts';
 import type { Clock, Kernels, Network, OutputDirectory, Source } from '../ports.ts';
 import { Assembler } from './assembler.ts';
 import { Coordinator } from './coordinator.ts';
-import { describeSource } from './describe-source.ts';
+import { type DescribedSource, describeSource } from './describe-source.ts';
 import { outputFaults } from './faults.ts';
+import { fingerprint } from './fingerprint.ts';
+import { makeImatrix, measureSource, unmeasuredMatrix } from './make-imatrix.ts';
+import type { MeasureTools } from './measure.ts';
 import { type Offer, placementOf } from './offers.ts';
 import type { CalibrationPorts } from './open-calibration.ts';
-import { type ImportancePorts, openImatrix } from './open-imatrix.ts';
+import { type ImportancePorts, openImatrix, useMatrix } from './open-imatrix.ts';
 import { Progress } from './progress.ts';
 import { Worker } from './worker.ts';
+import { writeImatrix } from './write-imatrix.ts';
 
 export interface RunPorts
-  extends Pick<CalibrationPorts, 'openTokenizer' | 'openTemplate' | 'defaultText'> {
+  extends MeasureTools,
+    Pick<CalibrationPorts, 'openTokenizer' | 'openTemplate' | 'defaultText'> {
   readonly openSource: (path: string) => Promise<Source>;
   /** Any one file, such as an importance matrix. */
   readonly openFile: ImportancePorts['openFile'];
@@ -65,23 +70,30 @@ export async function run(
   drain: AbortSignal,
 ): Promise<void> {
   checkRunRequest(request);
+  if (request.kind === 'imatrix') {
+    await makeImatrix(request, ports, report, drain);
+    return;
+  }
   const startMs = ports.clock.now();
   const progress = new Progress(ports.clock, report);
   // Before anything is read: what is wrong with the options is wrong with any source.
   const options = request.kind === 'quantize' ? optionsOf(request) : undefined;
   const source = await ports.openSource(request.source);
   try {
-    const { model, name, files, notices } = await describeSource(source, request, drain);
+    const described = await describeSource(source, request, drain);
+    const { model, name, files, notices } = described;
     for (const text of notices) report({ type: 'notice', text });
-    const importance = await importanceOf(request, model, ports);
-    const outputs = outputsOf(request, model, name, ports, options && { ...options, importance });
-    for (const text of new Set(outputNotices(importance, model, outputs))) {
-      report({ type: 'notice', text });
-    }
     const isDryRun = options?.dryRun ?? false;
     const fileDigests = isDryRun
       ? new Map(files.map(({ file }) => [file, 'not read']))
       : await fingerprint(source, model, files, progress, drain);
+    const telling = { report, progress, drain };
+    const weighed = await importanceOf(request, described, fileDigests, source, ports, telling);
+    const { importance } = weighed;
+    const outputs = outputsOf(request, model, name, ports, options && { ...options, importance });
+    for (const text of new Set(outputNotices(importance, model, outputs))) {
+      report({ type: 'notice', text });
+    }
     const plan = planRun({
       tensors: model.tensors,
       outputs,
@@ -89,10 +101,11 @@ export async function run(
       sha256: ports.sha256,
       ...(importance === undefined ? {} : { importance: importance.tensors }),
     });
-    const planned: Planned = { request, plan, outputs, model, name };
+    const planned: Planned = { request, plan, outputs, model, name, run: weighed.run };
     const made = isDryRun
       ? tellPlan(planned, ports, report)
-      : await make(planned, source, ports, { report, progress, drain });
+      : await make(planned, source, ports, telling);
+    await weighed.forget?.();
     report({
       type: 'done',
       seconds: (ports.clock.now() - startMs) / 1000,
@@ -111,6 +124,8 @@ interface Planned {
   readonly outputs: readonly OutputPlan[];
   readonly model: Model;
   readonly name: string;
+  /** The run's name among machines where it has one already. */
+  readonly run: string | undefined;
 }
 
 interface Telling {
@@ -147,6 +162,7 @@ async function make(
     await checkRoom(directory, assemblers);
     report(planEvent(planned, assemblers, ports));
     const network = ports.network();
+    const run = planned.run ?? runId(plan, ports.sha256);
     const coordinator = new Coordinator({
       plan,
       source,
@@ -155,7 +171,7 @@ async function make(
       assemblers,
       progress,
       clock: ports.clock,
-      ...(network === undefined ? {} : { cluster: { network, run: runId(plan, ports.sha256) } }),
+      ...(network === undefined ? {} : { cluster: { network, run } }),
       onNotice: (text) => report({ type: 'notice', text }),
       onPlaced: (peers) => {
         if (peers.length > 1) report({ type: 'placement', peers });
@@ -193,9 +209,9 @@ type Wishes = Omit<OutputOptions, 'importance'>;
 
 /** What the options ask for; importance is still to be read. */
 function optionsOf(request: QuantizeRequest): Wishes {
-  const { outputTensorType, tokenEmbeddingType, imatrix } = request;
+  const { outputTensorType, tokenEmbeddingType, imatrix, calibration } = request;
   const filters = [...request.includeWeights, ...request.excludeWeights];
-  if (imatrix === undefined && filters.length > 0) {
+  if (imatrix === undefined && calibration === undefined && filters.length > 0) {
     throw new FaultError(importanceFaults.filterAlone);
   }
   return {
@@ -216,14 +232,52 @@ function optionsOf(request: QuantizeRequest): Wishes {
   };
 }
 
+/** The importance that the outputs are made with, and what is left of having measured it. */
+interface Weighed {
+  readonly importance: Importance | undefined;
+  readonly run: string | undefined;
+  /** Nothing has to be measured again once the outputs are sealed. */
+  readonly forget?: () => Promise<void>;
+}
+
 async function importanceOf(
   request: RunRequest,
-  model: Model,
+  described: DescribedSource,
+  fileDigests: ReadonlyMap<string, string>,
+  source: Source,
   ports: RunPorts,
-): Promise<Importance | undefined> {
-  if (request.kind !== 'quantize' || request.imatrix === undefined) return undefined;
+  telling: Telling,
+): Promise<Weighed> {
+  if (request.kind !== 'quantize') return { importance: undefined, run: undefined };
+  const { model, name } = described;
   const filters = { include: request.includeWeights, exclude: request.excludeWeights };
-  return await openImatrix({ ...request.imatrix, filters }, model.tensors, ports);
+  if (request.imatrix !== undefined) {
+    const wanted = { ...request.imatrix, filters };
+    return { importance: await openImatrix(wanted, model.tensors, ports), run: undefined };
+  }
+  if (request.calibration === undefined) return { importance: undefined, run: undefined };
+  const file = `${name}-imatrix.gguf`;
+  const use = (matrix: ImportanceMatrix): Promise<Importance> =>
+    useMatrix(matrix, { file, given: file, filters }, model.tensors, ports);
+  const { calibration, dryRun } = request;
+  if (dryRun) {
+    return { importance: await use(unmeasuredMatrix(described, calibration)), run: undefined };
+  }
+  const measured = await measureSource(
+    { ...request, calibration },
+    described,
+    fileDigests,
+    source,
+    {
+      ports,
+      telling: { ...telling, goesOn: true },
+    },
+  );
+  const { matrix, run, forget } = measured;
+  const { overwrite, out } = request;
+  const into = { directory: out, file, format: 'gguf', overwrite } as const;
+  telling.report(await writeImatrix(matrix, into, ports));
+  return { importance: await use(matrix), run, forget };
 }
 
 function outputsOf(
@@ -254,34 +308,6 @@ function outputNotices(
 
 function outputDirectory(request: RunRequest, { splitPath }: RunPorts): string {
   return request.kind === 'convert' ? splitPath(request.out).directory : request.out;
-}
-
-/** The digest of every file that a wanted tensor lies in. */
-async function fingerprint(
-  source: Source,
-  model: Model,
-  all: readonly SourceFile[],
-  progress: Progress,
-  drain: AbortSignal,
-): Promise<Map<string, string>> {
-  const wanted = new Set(
-    model.tensors.flatMap((tensor) =>
-      tensor.source.kind === 'generated' ? [] : tensor.source.parts.map(({ file }) => file),
-    ),
-  );
-  const files = all.filter(({ file }) => wanted.has(file));
-  progress.begin(
-    'fingerprint',
-    files.reduce((sum, { bytes }) => sum + bytes, 0),
-  );
-  const digests = await Promise.all(
-    files.map(async ({ file, bytes }) => {
-      const digest = await source.digest(file, drain);
-      progress.add(bytes);
-      return [file, digest] as const;
-    }),
-  );
-  return new Map(digests);
 }
 
 // Room that stays free for the system and for the journals.

@@ -21,9 +21,6 @@ export function checkRunRequest(request: RunRequest): void {
   } else if (request.calibration !== undefined && request.imatrix !== undefined) {
     throw new FaultError(faults.twoMatrices);
   }
-  if (request.kind === 'imatrix' || request.calibration !== undefined) {
-    throw new FaultError(faults.notMeasured);
-  }
 }
 
 function checkTexts(calibration: CalibrationRequest): void {

@@ -46,12 +46,20 @@ export function measuredModel(
   return {
     layers,
     statistics: hasLoss ? [...own.slice(0, -1), [...(own.at(-1) ?? []), lossStatistic]] : own,
-    cuts: [...forward.cuts.slice(0, layers.length), []],
+    cuts: [...forward.cuts.slice(0, layers.length).map((cut) => withoutInputs(forward, cut)), []],
     positions,
     ...(hasLoss && register !== undefined
       ? { loss: { layer: layers.length - 1, register: register.register } }
       : {}),
   };
+}
+
+/** What comes from the tokens alone, each stage gets from where the tokens are. */
+function withoutInputs(
+  { front }: Forward,
+  cut: readonly StateRegister[] | undefined,
+): readonly StateRegister[] | undefined {
+  return cut?.filter(({ register }) => register !== front.slices?.from);
 }
 
 /** The head without what nobody asks for; undefined where that is everything. */

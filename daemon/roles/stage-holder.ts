@@ -1,0 +1,121 @@
+/**
+ * Stage holder: this machine's part in the measurements of other machines.
+ *
+ *   stage leases ──▶ HeldMeasurement (one a run) ──▶ answers, sums and states to pull
+ *
+ * Beside lease-holder.ts, which does the same for quantizing; both have one store. Read next:
+ * measure-pool.ts, the other end.
+ */
+
+import type { BlobName, PeerId, PeerMessage, StageLease } from '../../proto/peer-messages.ts';
+import type { BlobProvider, ConnectedPeer } from '../ports.ts';
+import { HeldMeasurement, type MeasurePorts } from './held-measurement.ts';
+
+// Often enough that a coordinator knows a lease is alive long before it gives up on it.
+const SAY_MS = 2000;
+// A coordinator that is silent for so long while its leases are held has gone away for good.
+const FORGET_MS = 10 * 60 * 1000;
+const RUNS_MAX = 8;
+const LEASES_MAX = 64;
+
+export class StageHolder {
+  readonly #ports: MeasurePorts;
+  readonly #runs = new Map<string, HeldMeasurement>();
+  #stops: (() => void)[] = [];
+  #cancelTimer: (() => void) | undefined;
+
+  constructor(ports: MeasurePorts) {
+    this.#ports = ports;
+  }
+
+  start(): void {
+    const { network } = this.#ports;
+    this.#stops = [
+      network.serve(this.#provider()),
+      network.listen({ message: (from, message) => this.#hear(from, message) }),
+    ];
+  }
+
+  stop(): void {
+    for (const stop of this.#stops) stop();
+    this.#stops = [];
+    for (const key of [...this.#runs.keys()]) this.#forget(key);
+  }
+
+  /** Only who may give leases is listened to. */
+  #hear(from: ConnectedPeer, message: PeerMessage): void {
+    if (from.role !== 'coordinator' || !('run' in message)) return;
+    const key = `${from.peer}/${message.run}`;
+    const held = this.#runs.get(key);
+    if (held !== undefined) held.heardMs = this.#ports.clock.now();
+    switch (message.kind) {
+      case 'stage-lease':
+        this.#take(key, from.peer, message);
+        break;
+      case 'stage-kept':
+        held?.forget(message.leases);
+        break;
+      case 'state-release':
+        held?.release(message.leases);
+        break;
+      case 'sums-kept':
+        held?.keptSums(message.digests);
+        break;
+      case 'run-open':
+        held?.sayAgain();
+        break;
+      case 'run-close':
+        this.#forget(key);
+        break;
+    }
+  }
+
+  #take(key: string, coordinator: PeerId, lease: StageLease): void {
+    const known = this.#runs.get(key);
+    if (known === undefined && this.#runs.size >= RUNS_MAX) return;
+    const held = known ?? new HeldMeasurement(lease.run, coordinator, this.#ports);
+    this.#runs.set(key, held);
+    if (held.leases >= LEASES_MAX) return;
+    held.take(lease);
+    this.#cancelTimer ??= this.#ports.clock.after(SAY_MS, () => this.#sayAll());
+  }
+
+  #sayAll(): void {
+    const { clock } = this.#ports;
+    for (const [key, held] of this.#runs) {
+      if (clock.now() - held.heardMs >= FORGET_MS) this.#forget(key);
+      else held.say();
+    }
+    this.#cancelTimer = this.#runs.size > 0 ? clock.after(SAY_MS, () => this.#sayAll()) : undefined;
+  }
+
+  #forget(key: string): void {
+    const held = this.#runs.get(key);
+    this.#runs.delete(key);
+    held?.end().catch(() => undefined);
+    if (this.#runs.size > 0) return;
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
+  }
+
+  #provider(): BlobProvider {
+    return {
+      read: async (to, blob, offset, bytes) => {
+        const place = { total: blob.bytes, offset, bytes };
+        const held = this.#heldFor(to.peer, blob);
+        if (blob.kind === 'state') return await held?.readState(blob.boundary, blob.chunk, place);
+        if (blob.kind === 'sums') return await held?.readSums(blob.digest, place);
+        return undefined;
+      },
+    };
+  }
+
+  /** Sums are for the coordinator; states for any member that knows the run. */
+  #heldFor(to: PeerId, blob: BlobName): HeldMeasurement | undefined {
+    for (const held of this.#runs.values()) {
+      if (held.run !== blob.run) continue;
+      if (blob.kind === 'state' || held.coordinator === to) return held;
+    }
+    return undefined;
+  }
+}
