@@ -144,10 +144,7 @@ function holdLeases(
   const { store, cacheBytes, openForward } = tools;
   if (store === undefined) return [];
   const parts = { ...ports, network: cluster.network, store, memoryBytes: settings.ramBytes };
-  const holders = [
-    new LeaseHolder(parts),
-    new StageHolder({ ...parts, cacheBytes, openForward }),
-  ];
+  const holders = [new LeaseHolder(parts), new StageHolder({ ...parts, cacheBytes, openForward })];
   for (const holder of holders) holder.start();
   return holders;
 }

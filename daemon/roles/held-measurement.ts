@@ -282,9 +282,7 @@ export class HeldMeasurement {
     for (;;) {
       signal.throwIfAborted();
       try {
-        const asked = sources();
-        if (asked.includes(this.#ports.network.self)) await this.#copyOwn(blob, bytes);
-        else await this.#ports.network.pull(asked, blob, bytes, { signal });
+        await this.#fetch(blob, bytes, sources(), signal);
         break;
       } catch {
         // It is not made yet, or its maker is gone and the coordinator will name another.
@@ -292,6 +290,24 @@ export class HeldMeasurement {
       }
     }
     if (into.length > 1) scatter(bytes, into);
+  }
+
+  /** From itself, from a machine that is connected, or by way of the coordinator. */
+  async #fetch(
+    blob: Parameters<Network['pull']>[1],
+    into: Uint8Array,
+    sources: readonly PeerId[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { network } = this.#ports;
+    if (sources.includes(network.self)) {
+      await this.#copyOwn(blob, into);
+      return;
+    }
+    const connected = new Set(network.peers().map(({ peer }) => peer));
+    const direct = sources.filter((peer) => connected.has(peer));
+    const asked = direct.length > 0 ? direct : [this.coordinator];
+    await network.pull(asked, blob, into, { signal });
   }
 
   async #copyOwn(blob: Parameters<Network['pull']>[1], into: Uint8Array): Promise<void> {

@@ -97,7 +97,13 @@ export async function measureSource(
 ): Promise<Measured> {
   if (checkpoint === undefined) throw new FaultError(measureFaults.gguf);
   // Where it lies and who asks change nothing; every wish that makes other bytes does.
-  const purpose = JSON.stringify({ ...request, source: '', out: '', overwrite: false, calibration: '' });
+  const purpose = JSON.stringify({
+    ...request,
+    source: '',
+    out: '',
+    overwrite: false,
+    calibration: '',
+  });
   const wanted = {
     calibration: request.calibration,
     source,

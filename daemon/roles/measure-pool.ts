@@ -25,6 +25,7 @@ import { type LeafDigests, pieceKey } from './leaf-digests.ts';
 import type { ModelFront } from './model-front.ts';
 import { isWorking } from './offers.ts';
 import { gather, stateBytes } from './stage-io.ts';
+import { StateRelay } from './state-relay.ts';
 
 export interface MeasurePoolParts {
   readonly network: Network;
@@ -40,6 +41,8 @@ export interface MeasurePoolParts {
   readonly leaves: LeafDigests;
   /** The pieces of a layer's weights. */
   readonly weightsOf: (layer: number) => readonly WeightSource[];
+  /** Chunks that the calibration has, those among them that may follow later. */
+  readonly chunkCount: () => number;
   readonly onJoined: (peer: ConnectedPeer) => void;
   readonly onLeft: (peer: PeerId) => void;
   readonly onAnswer: (from: PeerId, answer: StageAnswer) => void;
@@ -79,10 +82,12 @@ export class MeasurePool {
   readonly #members = new Map<PeerId, Member>();
   /** What may be pulled of the source: pieces of layers that have been asked for. */
   readonly #pieces = new Map<string, LayerPiece>();
+  readonly #relay: StateRelay;
   #stops: (() => void)[] = [];
 
   constructor(parts: MeasurePoolParts) {
     this.#parts = parts;
+    this.#relay = new StateRelay(parts.network);
   }
 
   start(): void {
@@ -109,6 +114,7 @@ export class MeasurePool {
     const { network, run } = this.#parts;
     for (const stop of this.#stops) stop();
     this.#stops = [];
+    this.#relay.close();
     if (ended === undefined) return;
     const { sealed } = ended;
     for (const peer of this.#members.keys()) network.send(peer, { kind: 'run-close', run, sealed });
@@ -211,7 +217,7 @@ export class MeasurePool {
     return {
       read: async (to, blob, offset, bytes) => {
         if (!this.#members.has(to.peer) || blob.run !== this.#parts.run) return undefined;
-        return await this.#read(blob, offset, bytes);
+        return await this.#read(to.peer, blob, offset, bytes);
       },
       sent: (to, blob, bytes) => {
         const share = this.#members.get(to.peer)?.share;
@@ -222,7 +228,12 @@ export class MeasurePool {
     };
   }
 
-  async #read(blob: BlobName, offset: number, bytes: number): Promise<Uint8Array | undefined> {
+  async #read(
+    to: PeerId,
+    blob: BlobName,
+    offset: number,
+    bytes: number,
+  ): Promise<Uint8Array | undefined> {
     switch (blob.kind) {
       case 'description':
         return part(this.#parts.description, blob, offset, bytes);
@@ -231,8 +242,9 @@ export class MeasurePool {
       case 'source':
         return await this.#readSource(blob, offset, bytes);
       case 'state':
-        return await this.#readState(blob, offset, bytes);
+        return await this.#readState(to, blob, offset, bytes);
       case 'layer-inputs': {
+        if (!this.#hasChunk(blob.chunk)) return undefined;
         const inputs = await this.#parts.front.inputs(blob.layer, blob.chunk);
         return part(gather(inputs), blob, offset, bytes);
       }
@@ -276,15 +288,35 @@ export class MeasurePool {
   }
 
   async #readState(
-    { boundary, chunk, bytes: total }: Extract<BlobName, { kind: 'state' }>,
+    to: PeerId,
+    blob: Extract<BlobName, { kind: 'state' }>,
     offset: number,
     bytes: number,
   ): Promise<Uint8Array | undefined> {
-    const { front, states, model } = this.#parts;
+    const { front, states, model, network } = this.#parts;
+    const { boundary, chunk, bytes: total } = blob;
     const cut = model.cuts[boundary];
     if (cut === undefined || stateBytes(cut, model.positions) !== total) return undefined;
-    if (boundary > 0) return await states?.read(boundary, chunk, { total, offset, bytes });
-    return gather(await front.state(chunk)).subarray(offset, offset + bytes);
+    if (!this.#hasChunk(chunk)) return undefined;
+    if (boundary === 0) return gather(await front.state(chunk)).subarray(offset, offset + bytes);
+    const sources = this.#sourcesFor(to, boundary, chunk);
+    if (sources.includes(network.self)) {
+      return await states?.read(boundary, chunk, { total, offset, bytes });
+    }
+    if (sources.length === 0) return undefined;
+    return (await this.#relay.read(blob, sources))?.subarray(offset, offset + bytes);
+  }
+
+  /** Who was named to the peer for this state. */
+  #sourcesFor(to: PeerId, boundary: number, chunk: number): readonly PeerId[] {
+    for (const { lease } of this.#members.get(to)?.leases.values() ?? []) {
+      if (lease.from === boundary && lease.chunks.includes(chunk)) return lease.inputs;
+    }
+    return [];
+  }
+
+  #hasChunk(chunk: number): boolean {
+    return chunk < this.#parts.chunkCount();
   }
 }
 

@@ -276,6 +276,7 @@ class Session {
       descriptionDigest: sha256(description),
       leaves: new LeafDigests(source, kernels),
       weightsOf: (layer: number) => weights[layer] ?? [],
+      chunkCount: () => this.#calibration.chunks.length + this.#calibration.reserve.length,
     };
     return new Measurer({
       model,

@@ -138,7 +138,7 @@ export class StageRunner {
     const indexes = Array.from({ length: task.to - task.from }, (_, at) => task.from + at);
     const prepared: PreparedLayer[] = [];
     for (const index of indexes) prepared.push(await layer(index, signal));
-    const registers = stageRegisters(indexes.map((index) => model.layers[index]));
+    const registers = stageRegisters(model, indexes);
     const plan = this.#plan(task, prepared, registers);
     if (this.#scratch.length < plan.scratchBytes) this.#scratch = new Uint8Array(plan.scratchBytes);
     return { ...task, prepared, registers, plan, io, signal, sums: new Map(), bad: new Set() };
@@ -151,8 +151,7 @@ export class StageRunner {
   ): WavePlan {
     const { model, memoryBytes, cacheBytes, sourceBytes } = this.#parts;
     const { positions } = model;
-    const inputs = model.layers.slice(task.from, task.to).flatMap((each) => each.inputs);
-    const widths = [...registers, ...inputs].reduce((sum, { width }) => sum + width, 0);
+    const widths = registers.reduce((sum, { width }) => sum + width, 0);
     const sums = [...task.collect].map((index) => sumsBytes(model.statistics[index] ?? []));
     let weights = 0;
     for (let index = task.from; index < task.to; index++) weights += sourceBytes(index);
@@ -184,13 +183,9 @@ export class StageRunner {
     for (const [at, chunk] of chunks.entries()) {
       await io.readState(from, chunk, this.#views(wave, cut, at), signal);
       for (let index = from; index < to; index++) {
-        const inputs = model.layers[index]?.inputs ?? [];
+        const inputs = inputsOf(model, index);
         if (inputs.length === 0) continue;
-        const named = inputs.map(({ register, width }) => ({
-          register: inputName(index, register),
-          width,
-        }));
-        await io.readInputs(index, chunk, this.#views(wave, named, at), signal);
+        await io.readInputs(index, chunk, this.#views(wave, inputs, at), signal);
       }
     }
     return wave;
@@ -292,10 +287,18 @@ function inputName(layer: number, register: Register): Register {
   return `${layer}/${register}`;
 }
 
-function stageRegisters(layers: readonly (Layer | undefined)[]): StateRegister[] {
+/** The inputs of a layer under the names that they have in a wave. */
+function inputsOf({ layers }: MeasuredModel, index: number): StateRegister[] {
+  const inputs = layers[index]?.inputs ?? [];
+  return inputs.map(({ register, width }) => ({ register: inputName(index, register), width }));
+}
+
+/** Everything that a wave holds on its way through these layers. */
+function stageRegisters(model: MeasuredModel, indexes: readonly number[]): StateRegister[] {
   const widths = new Map<Register, number>();
-  for (const layer of layers) {
-    for (const { register, width } of [...(layer?.reads ?? []), ...(layer?.leaves ?? [])]) {
+  for (const index of indexes) {
+    const { reads = [], leaves = [] } = model.layers[index] ?? {};
+    for (const { register, width } of [...reads, ...leaves, ...inputsOf(model, index)]) {
       widths.set(register, width);
     }
   }
