@@ -8,15 +8,12 @@
  * comes first is pulled, and what is stored is not pulled again.
  */
 
-import { assert } from '../../proto/assert.ts';
 import { FaultError } from '../../proto/fault.ts';
-import type { HeldSums, PeerId, StageAnswer } from '../../proto/peer-messages.ts';
+import type { PeerId, StageAnswer } from '../../proto/peer-messages.ts';
 import { GROUP_CHUNKS } from '../core/calibration/chunks.ts';
 import { groupSet } from '../core/importance/group-set.ts';
-import { sumsDigest } from '../core/importance/partial-sums.ts';
-import { checkSums, sumsBytes } from '../core/importance/statistics.ts';
 import type { MeasuredModel } from '../core/models/measured-model.ts';
-import { hex, type Sha256 } from '../core/plan/unit-id.ts';
+import type { Sha256 } from '../core/plan/unit-id.ts';
 import { Measurement } from '../core/schedule/measurement.ts';
 import type {
   MeasurementEffect,
@@ -25,13 +22,13 @@ import type {
 } from '../core/schedule/measurement-events.ts';
 import type { LayerCost, Stage } from '../core/schedule/stages.ts';
 import type { Clock, ConnectedPeer, Kernels } from '../ports.ts';
-import { Credit } from './credit.ts';
 import { faultOf, runFaults } from './faults.ts';
 import type { KeptStates } from './kept-states.ts';
 import { type LocalLease, LocalStage, type LocalStageParts } from './local-stage.ts';
 import { measureFaults } from './measure-faults.ts';
 import { MeasurePool, type MeasurePoolParts, type MeasureShare } from './measure-pool.ts';
 import { LOCAL_PEER } from './offers.ts';
+import { isSame, SumsIntake } from './sums-intake.ts';
 import type { SumsStore } from './sums-store.ts';
 
 export interface MeasurerParts {
@@ -62,11 +59,6 @@ export interface MeasurerParts {
 }
 
 const TICK_MS = 1000;
-// Sums on their way at a time: each is held in memory until it is stored.
-const PULL_BYTES_MAX = 64 * 1024 * 1024;
-// A peer whose sums are this often not those of their digests cannot be worked with.
-const STRIKES_MAX = 3;
-
 interface GivenLease {
   readonly peer: PeerId;
   readonly group: number;
@@ -79,11 +71,9 @@ export class Measurer {
   readonly #local: LocalStage;
   readonly #busy = new Set<Promise<void>>();
   readonly #given = new Map<number, GivenLease>();
-  readonly #pulling = new Set<string>();
-  readonly #credit = new Credit(PULL_BYTES_MAX);
-  readonly #strikes = new Map<PeerId, number>();
+  readonly #intake: SumsIntake;
   readonly #declines = new Map<PeerId, string>();
-  readonly #stop = new AbortController();
+  #isClosed = false;
   readonly #groups: number[];
   /** Peers that are here when it begins, until they have been told of together. */
   #opening: MeasuringPeer[] | undefined = [];
@@ -106,6 +96,18 @@ export class Measurer {
     });
     this.#pool = this.#makePool();
     const { wire } = parts;
+    this.#intake = new SumsIntake({
+      ...parts,
+      network: wire?.network,
+      run: parts.local.run,
+      leftOutOf: (group) => (group < this.#groups.length ? this.#leftOutOf(group) : undefined),
+      onStored: (layer, group, leftOut, bytes) => this.#storeSums(layer, group, leftOut, bytes),
+      onKept: (peer, digest) => this.#pool?.keptSums(peer, [digest]),
+      onPulled: (peer, bytes) => {
+        const share = this.#pool?.share(peer);
+        if (share !== undefined) share.sumsBytes += bytes;
+      },
+    });
     this.#local = new LocalStage({
       ...parts.local,
       network: wire?.network,
@@ -178,7 +180,8 @@ export class Measurer {
 
   /** @param ended as MeasurePool.stop */
   async close(ended: { readonly sealed: boolean } | undefined): Promise<void> {
-    this.#stop.abort();
+    this.#isClosed = true;
+    this.#intake.close();
     this.#local.cancelAll();
     this.#pool?.stop(ended);
     while (this.#busy.size > 0) await Promise.race(this.#busy);
@@ -211,7 +214,7 @@ export class Measurer {
       onLeft: (peer) => this.#feed({ kind: 'peer-left', peer }),
       onAnswer: (from, answer) => this.#answered(from, answer),
       onSums: (from, sums) => {
-        for (const held of sums) this.#track(this.#take(from, held));
+        for (const held of sums) this.#track(this.#intake.take(from, held));
       },
     });
   }
@@ -409,66 +412,6 @@ export class Measurer {
     await this.#parts.store.drop(group);
   }
 
-  /** Pulls sums that are wanted; those that are not, their maker may forget. */
-  async #take(from: PeerId, held: HeldSums): Promise<void> {
-    const { store, wire, model } = this.#parts;
-    const [group] = held.groups;
-    const statistics = model.statistics[held.layer];
-    if (wire === undefined || group === undefined || statistics === undefined) return;
-    const key = hex(held.digest);
-    const isWanted =
-      held.groups.length === 1 &&
-      group < this.#groups.length &&
-      held.bytes === sumsBytes(statistics) &&
-      isSame(held.leftOut, this.#leftOutOf(group));
-    if (!isWanted || store.has(held.layer, group)) {
-      this.#pool?.keptSums(from, [held.digest]);
-      return;
-    }
-    // A hint and a message tell of the same.
-    if (this.#pulling.has(key) || this.#failure !== undefined) return;
-    this.#pulling.add(key);
-    const giveBack = await this.#credit.take(held.bytes);
-    try {
-      const bytes = await this.#pull(from, held);
-      if (bytes === undefined) return;
-      checkSums(statistics, bytes);
-      await this.#storeSums(held.layer, group, held.leftOut, bytes);
-      this.#pool?.keptSums(from, [held.digest]);
-    } finally {
-      giveBack();
-      this.#pulling.delete(key);
-    }
-  }
-
-  /** Undefined where the peer went away: it will say again what it has. */
-  async #pull(from: PeerId, held: HeldSums): Promise<Uint8Array | undefined> {
-    const { wire, kernels, sha256 } = this.#parts;
-    assert(wire !== undefined, 'sums are pulled over a wire');
-    const { digest, bytes, layer, groups } = held;
-    const into = new Uint8Array(bytes);
-    const blob = { kind: 'sums', run: wire.run, digest, bytes } as const;
-    try {
-      await wire.network.pull([from], blob, into, { signal: this.#stop.signal });
-    } catch {
-      return undefined;
-    }
-    const found = sumsDigest(
-      sha256,
-      { layer, groups: groupSet(groups) },
-      await kernels.sha256(into),
-    );
-    if (hex(found) === hex(digest)) {
-      const share = this.#pool?.share(from);
-      if (share !== undefined) share.sumsBytes += bytes;
-      return into;
-    }
-    const strikes = (this.#strikes.get(from) ?? 0) + 1;
-    this.#strikes.set(from, strikes);
-    if (strikes >= STRIKES_MAX) throw new FaultError(measureFaults.keepsFailing, { why: from });
-    return undefined;
-  }
-
   #track(work: Promise<void>): void {
     const tracked = work
       .catch((error: unknown) => this.#fail(error))
@@ -477,7 +420,7 @@ export class Measurer {
   }
 
   #fail(error: unknown): void {
-    if (this.#failure !== undefined || this.#stop.signal.aborted) return;
+    if (this.#failure !== undefined || this.#isClosed) return;
     this.#failure = error;
     this.#local.cancelAll();
     this.#end();
@@ -493,8 +436,4 @@ function groupSizes(chunks: number): number[] {
   return Array.from({ length: Math.ceil(chunks / GROUP_CHUNKS) }, (_, group) =>
     Math.min(GROUP_CHUNKS, chunks - group * GROUP_CHUNKS),
   );
-}
-
-function isSame(a: readonly number[], b: readonly number[]): boolean {
-  return a.length === b.length && a.every((value, index) => value === b[index]);
 }

@@ -87,10 +87,9 @@ interface Wave {
 
 export class StageRunner {
   readonly #parts: StageRunnerParts;
-  /** Leases fetch in the order they came, one at a time. */
-  readonly #fetching = new Credit(1);
-  readonly #waves = new Credit(WAVES_IN_MEMORY);
   readonly #computing = new Credit(1);
+  /** Waves that are fetched or computed now, of all leases. */
+  #waves = 0;
   #scratch = new Uint8Array(0);
 
   constructor(parts: StageRunnerParts) {
@@ -104,28 +103,26 @@ export class StageRunner {
   async run(task: StageTask, io: StageIo, signal: AbortSignal): Promise<readonly number[]> {
     const failed = new AbortController();
     const both = AbortSignal.any([signal, failed.signal]);
-    const stopFetching = await this.#fetching.take(1);
     let computed: Promise<void> = Promise.resolve();
-    let stage: Stage;
+    const stage = await this.#prepare(task, io, both);
     try {
-      both.throwIfAborted();
-      stage = await this.#prepare(task, io, both);
       for (let at = 0; at < task.chunks.length; at += stage.plan.waveChunks) {
         const chunks = task.chunks.slice(at, at + stage.plan.waveChunks);
-        const giveBack = await this.#waves.take(1);
+        // Every lease may have one wave, whatever the others wait for; one of them a second.
+        if (this.#waves >= WAVES_IN_MEMORY - 1) await computed;
+        if (stage.bad.size > 0) break;
+        this.#waves++;
         const fetched = this.#fetch(stage, chunks);
         computed = Promise.all([computed, fetched])
           .then(([, wave]) => this.#compute(stage, wave))
-          .finally(giveBack);
+          .finally(() => this.#waves--);
         computed.catch((error: unknown) => failed.abort(error));
         await fetched;
-        if (stage.bad.size > 0) break;
       }
     } catch (error) {
       failed.abort(error);
       throw error;
     } finally {
-      stopFetching();
       await computed.catch(() => undefined);
     }
     await computed;

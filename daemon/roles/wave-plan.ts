@@ -36,8 +36,8 @@ export interface WavePlan {
   readonly scratchBytes: number;
 }
 
-// One is computed while the next is fetched.
-export const WAVES_IN_MEMORY = 2;
+// One is computed while the next is fetched, and another lease may wait for its first.
+export const WAVES_IN_MEMORY = 3;
 // Experts get a few hundred tokens each of so many, and weights are read once for all of them.
 const SLICE_TOKENS = 4096;
 
@@ -72,8 +72,6 @@ function largestWave(sizes: WaveSizes, slice: number, most: number): number {
 function neededBytes(sizes: WaveSizes, wave: number, slice: number): number {
   const { chunks, stateBytes, scratchBytes, sumsBytesLargest, sumsBytes } = sizes;
   // Where all chunks pass a layer before the next begins, one layer's sums are open at a time.
-  const isWhole = wave >= chunks;
-  const waves = isWhole ? 1 : WAVES_IN_MEMORY;
-  const sums = isWhole ? sumsBytesLargest : sumsBytes;
-  return waves * wave * stateBytes + scratchBytes(slice) + sums;
+  const sums = wave >= chunks ? sumsBytesLargest : sumsBytes;
+  return WAVES_IN_MEMORY * wave * stateBytes + scratchBytes(slice) + sums;
 }
