@@ -17,6 +17,7 @@ import {
 } from './measure-view.ts';
 import {
   renderDone,
+  renderLayers,
   renderOutputs,
   renderPlacement,
   renderPlan,
@@ -107,6 +108,9 @@ class TextView implements View {
       case 'plan':
         this.#files = event.outputs.map(({ file }) => file);
         this.#lines(renderPlan(event));
+        break;
+      case 'layers':
+        this.#lines(renderLayers(event));
         break;
       case 'placement':
         this.#lines(renderPlacement(event));

@@ -36,6 +36,15 @@ export function renderPlacement({ peers }: EventOf<'placement'>): string[] {
   return ['shares', ...tableText(rows, [1, 2, 3])];
 }
 
+/** Which machines run which layers; replicas of a stage stand in one line. */
+export function renderLayers({ stages }: EventOf<'layers'>): string[] {
+  const rows = stages.map(({ from, to, names }) => [
+    to - from === 1 ? `  layer ${from}` : `  layers ${from} to ${to - 1}`,
+    names.join(', '),
+  ]);
+  return ['stages', ...tableText(rows, [])];
+}
+
 /** Which machine did how much, where several did something. */
 export function renderWork({ peers }: EventOf<'done'>): string[] {
   if (peers.length < 2) return [];

@@ -293,6 +293,12 @@ function inputsOf({ layers }: MeasuredModel, index: number): StateRegister[] {
 /** Everything that a wave holds on its way through these layers. */
 function stageRegisters(model: MeasuredModel, indexes: readonly number[]): StateRegister[] {
   const widths = new Map<Register, number>();
+  // What only passes by, on its way to a later stage, is read at one cut and left at the other.
+  const [from = 0] = indexes;
+  const to = (indexes.at(-1) ?? 0) + 1;
+  for (const { register, width } of [...(model.cuts[from] ?? []), ...(model.cuts[to] ?? [])]) {
+    widths.set(register, width);
+  }
   for (const index of indexes) {
     const { reads = [], leaves = [] } = model.layers[index] ?? {};
     for (const { register, width } of [...reads, ...leaves, ...inputsOf(model, index)]) {
