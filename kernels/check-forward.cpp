@@ -234,6 +234,22 @@ void CheckSelfTests() {
   }
 }
 
+// A table is chosen for each name, and each is to be had by its own.
+void CheckChoice() {
+  for (const ForwardKernels* const* set = RunnableForward(); *set != nullptr; ++set) {
+    const ForwardKernels* const found = FindForward((*set)->isa);
+    const ForwardKernels* const picked = PickForward((*set)->isa);
+    const bool other = strcmp((*set)->isa, "avx512") == 0;
+    if (found != *set || picked == nullptr || (picked != *set && !other)) {
+      Fail("another table is chosen", (*set)->isa, WeightType::kBF16);
+    }
+    if (picked != *set) printf("%s: %s is faster\n", (*set)->isa, picked->isa);
+  }
+  if (FindForward("sse9") != nullptr || PickForward("sse9") != nullptr) {
+    Fail("a table that there is not", "sse9", WeightType::kBF16);
+  }
+}
+
 void PrintHashes() {
   for (const WeightType type : kTypes) {
     char hash[2 * kSha256Bytes + 1];
@@ -257,5 +273,6 @@ int main(int argc, char** argv) {
     quantd::CheckProducts(strcmp(option, "--quick") == 0 ? 4 : 1);
   }
   quantd::CheckSelfTests();
+  quantd::CheckChoice();
   return 0;
 }

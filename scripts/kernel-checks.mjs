@@ -39,6 +39,7 @@ function checkArm() {
   build(['--check', '--target=aarch64'], tools);
   runOrExit('qemu-aarch64', [join(programs, 'check-aarch64'), soak ? '--quick' : '--self-test']);
   runOrExit('qemu-aarch64', [join(programs, 'check-forward-ops-aarch64')]);
+  runOrExit('qemu-aarch64', [join(programs, 'check-forward-aarch64'), '--quick']);
 }
 
 /** Every set against the scalar one, under sanitizers, made by a second compiler. */
@@ -48,6 +49,7 @@ function checkSanitized() {
   build(['--fuzz'], { CXX: clang });
   runOrExit(join(programs, 'check-sanitize'), soak ? [] : ['--quick']);
   runOrExit(join(programs, 'check-forward-ops-sanitize'), []);
+  runOrExit(join(programs, 'check-forward-sanitize'), soak ? [] : ['--quick']);
   fuzz();
 }
 
@@ -79,6 +81,7 @@ function smokeBench() {
   const types = ['--types', 'F16,Q4_K,IQ3_XXS'];
   const beside = existsSync(oracle) ? ['--oracle', oracle] : [];
   runOrExit(join(programs, 'bench'), ['--smoke', ...types, ...beside]);
+  runOrExit(join(programs, 'bench-forward'), ['--smoke']);
 }
 
 /** The check program itself, each set against the scalar one. */
@@ -86,6 +89,7 @@ function checkNative() {
   build(['--check']);
   runOrExit(join(programs, 'check'), []);
   runOrExit(join(programs, 'check-forward-ops'), []);
+  runOrExit(join(programs, 'check-forward'), []);
 }
 
 /** What the CPU lacks is named, not passed over: every set in turn, as if the CPU had not this. */
@@ -97,10 +101,11 @@ function checkLeftOut() {
     for (const args of [
       ['check', '--self-test'],
       ['bench', '--smoke', '--types', 'Q8_0'],
+      ...(set === sha256 ? [] : [['check-forward', '--self-test']]),
     ]) {
       const [name, ...rest] = args;
       const { status, stdout } = spawnSync(join(programs, name), rest, { encoding: 'utf8', env });
-      const rows = stdout.split('\n').filter((line) => line.includes(set));
+      const rows = stdout.split('\n').filter((line) => line.split(/[\s:]+/).includes(set));
       if (status === 0 && rows.length > 0 && rows.every((row) => row.endsWith('left out: CPU')))
         continue;
       console.error(`${name} without ${set} ended with ${status} and prints:\n${stdout}`);
