@@ -18,6 +18,7 @@ import {
 import type { Clock, Kernels, Network, Source } from '../ports.ts';
 import type { Assembler } from './assembler.ts';
 import { outputFaults, runFaults } from './faults.ts';
+import { LeafDigests } from './leaf-digests.ts';
 import {
   LOCAL_PEER,
   localOffer,
@@ -40,6 +41,10 @@ export interface CoordinatorParts {
   readonly assemblers: readonly Assembler[];
   readonly progress: Progress;
   readonly clock: Clock;
+  /** Layers whose weights each peer has, from having measured them. */
+  readonly holds?: ReadonlyMap<PeerId, ReadonlySet<number>>;
+  /** What has been hashed of the source already. */
+  readonly leaves?: LeafDigests;
   /** The cluster's members, and the name of the run among them; undefined where it runs alone. */
   readonly cluster?: { readonly network: Network; readonly run: string };
   /** Called before an output is sealed: throws when the source is not what was planned with. */
@@ -143,6 +148,7 @@ export class Coordinator {
     return new Pool({
       ...parts,
       ...cluster,
+      leaves: parts.leaves ?? new LeafDigests(parts.source, parts.kernels),
       onJoined: (peer) => {
         if (this.#opening !== undefined) this.#opening.push(offerOf(peer));
         else this.#feed({ kind: 'peers-joined', peers: [offerOf(peer)] });
@@ -190,6 +196,9 @@ export class Coordinator {
     this.#pool?.start();
     const others = this.#opening ?? [];
     this.#opening = undefined;
+    for (const [peer, layers] of this.#parts.holds ?? []) {
+      if (peer !== LOCAL_PEER) this.#feed({ kind: 'layers-held', peer, layers: [...layers] });
+    }
     this.#feed({ kind: 'peers-joined', peers: [localOffer(offer), ...others] });
     const nameOf = (peer: PeerId): string | undefined => this.#pool?.share(peer)?.name;
     this.#parts.onPlaced?.(plannedShares(this.#parts.plan, this.#schedule, nameOf));

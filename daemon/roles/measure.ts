@@ -10,6 +10,7 @@
 import type { RunEvent } from '../../proto/api.ts';
 import { assert } from '../../proto/assert.ts';
 import { FaultError } from '../../proto/fault.ts';
+import type { PeerId } from '../../proto/peer-messages.ts';
 import type { CalibrationRequest } from '../../proto/requests.ts';
 import { type Calibration, GROUP_CHUNKS } from '../core/calibration/chunks.ts';
 import type { Checkpoint } from '../core/checkpoint/checkpoint.ts';
@@ -85,6 +86,9 @@ export interface Measured {
   /** The name of the run among machines, which hold its weights under it. */
   readonly run: string;
   readonly shares: readonly MeasureShare[];
+  /** Layers whose weights each machine has now. */
+  readonly holds: ReadonlyMap<PeerId, ReadonlySet<number>>;
+  readonly leaves: LeafDigests;
   /** Removes what a measurement keeps for the case that it is begun again. */
   readonly forget: () => Promise<void>;
 }
@@ -185,6 +189,7 @@ class Session {
   readonly #frontKernels: ForwardKernels;
   readonly #front: ModelFront;
   readonly #weights: StageWeights;
+  readonly #leaves: LeafDigests;
   /** Chunks that are measured so far, of those and of the reserve. */
   #chunks: number;
 
@@ -201,6 +206,7 @@ class Session {
     this.#ports = ports;
     this.#telling = telling;
     this.#chunks = calibration.chunks.length;
+    this.#leaves = new LeafDigests(request.source, ports.kernels);
     const { forward, model, sourceOf } = prepared;
     this.#kernels = ports.openForward();
     this.#frontKernels = ports.openForward(FRONT_THREADS);
@@ -244,7 +250,9 @@ class Session {
       const chunkCount = this.#chunks - measurer.leftOut.size;
       const { datasets, chunkTokens: chunkSize } = this.#calibration;
       const matrix = { entries: measuredEntries(layers), datasets, chunkCount, chunkSize };
-      return { matrix, run, shares: measurer.shares(), forget: () => files.drop() };
+      const { holds } = measurer;
+      const leaves = this.#leaves;
+      return { matrix, run, shares: measurer.shares(), holds, leaves, forget: () => files.drop() };
     } finally {
       await measurer.close(ended);
       this.#front.close();
@@ -274,7 +282,7 @@ class Session {
     const wire = network && {
       ...{ network, run, source, model, front, description },
       descriptionDigest: sha256(description),
-      leaves: new LeafDigests(source, kernels),
+      leaves: this.#leaves,
       weightsOf: (layer: number) => weights[layer] ?? [],
       chunkCount: () => this.#calibration.chunks.length + this.#calibration.reserve.length,
     };

@@ -8,17 +8,12 @@
  * this run has leased to it: nothing else of this machine can be read through it.
  */
 
-import {
-  type BlobName,
-  LEAF_BYTES,
-  type LeaseAnswer,
-  type PeerId,
-  type RunId,
-} from '../../proto/peer-messages.ts';
+import type { BlobName, LeaseAnswer, PeerId, RunId } from '../../proto/peer-messages.ts';
 import { leaseOf } from '../core/plan/leased-task.ts';
 import { bytesOf, digestOf, type Plan, type Weights } from '../core/plan/plan.ts';
 import { hex } from '../core/plan/unit-id.ts';
-import type { BlobProvider, Clock, ConnectedPeer, Kernels, Network, Source } from '../ports.ts';
+import type { BlobProvider, Clock, ConnectedPeer, Network, Source } from '../ports.ts';
+import { type LeafDigests, pieceKey } from './leaf-digests.ts';
 import { isWorking } from './offers.ts';
 
 export interface PoolParts {
@@ -27,7 +22,7 @@ export interface PoolParts {
   readonly plan: Plan;
   readonly run: RunId;
   readonly source: Pick<Source, 'read'>;
-  readonly kernels: Pick<Kernels, 'sha256'>;
+  readonly leaves: LeafDigests;
   readonly onJoined: (peer: ConnectedPeer) => void;
   readonly onLeft: (peer: PeerId) => void;
   readonly onAnswer: (from: PeerId, answer: LeaseAnswer) => void;
@@ -74,8 +69,6 @@ export class Pool {
   /** What may be pulled: file and place of each range that has been leased. */
   readonly #ranges = new Map<string, { file: string; offset: number }>();
   readonly #weights = new Map<string, Weights>();
-  /** The hashing under way: one row group at a time is read for it. */
-  #hashing: Promise<unknown> = Promise.resolve();
   #stops: (() => void)[] = [];
 
   constructor(parts: PoolParts) {
@@ -195,29 +188,18 @@ export class Pool {
   #leavesOf(index: number): Promise<Uint8Array[][]> {
     const known = this.#leaves.get(index);
     if (known !== undefined) return known;
-    const leaves = this.#hashing.then(() => this.#hashTask(index));
-    this.#hashing = leaves.catch(() => undefined);
+    const leaves = this.#hashTask(index);
     this.#leaves.set(index, leaves);
     return leaves;
   }
 
   async #hashTask(index: number): Promise<Uint8Array[][]> {
-    const { plan, source, kernels } = this.#parts;
+    const { plan } = this.#parts;
     const digests: Uint8Array[][] = [];
-    const ranges = plan.tasks[index]?.group.ranges ?? [];
-    // As large as the largest leaf: most tasks of small tensors are far below one of full size.
-    const largest = Math.max(0, ...ranges.map(({ bytes }) => bytes));
-    const buffer = new Uint8Array(Math.min(LEAF_BYTES, largest));
-    for (const { file, offset, bytes } of ranges) {
-      const leaves: Uint8Array[] = [];
-      for (let at = 0; at < bytes; at += LEAF_BYTES) {
-        const leaf = buffer.subarray(0, Math.min(LEAF_BYTES, bytes - at));
-        await source.read(file, offset + at, leaf);
-        leaves.push(await kernels.sha256(leaf));
-      }
-      digests.push(leaves);
-      const key = rangeKey(digestOf(plan.fileDigests, file), offset, bytes);
-      this.#ranges.set(key, { file, offset });
+    for (const { file, offset, bytes } of plan.tasks[index]?.group.ranges ?? []) {
+      const fileDigest = digestOf(plan.fileDigests, file);
+      digests.push(await this.#parts.leaves.of({ file, fileDigest, offset, bytes }));
+      this.#ranges.set(pieceKey(fileDigest, offset, bytes), { file, offset });
     }
     return digests;
   }
@@ -244,14 +226,10 @@ export class Pool {
     offset: number,
     bytes: number,
   ): Promise<Uint8Array | undefined> {
-    const range = this.#ranges.get(rangeKey(blob.fileDigest, blob.offset, blob.bytes));
+    const range = this.#ranges.get(pieceKey(blob.fileDigest, blob.offset, blob.bytes));
     if (range === undefined) return undefined;
     const into = new Uint8Array(bytes);
     await this.#parts.source.read(range.file, range.offset + offset, into);
     return into;
   }
-}
-
-function rangeKey(fileDigest: string, offset: number, bytes: number): string {
-  return `${fileDigest}/${offset}/${bytes}`;
 }

@@ -32,7 +32,7 @@ import { type DescribedSource, describeSource } from './describe-source.ts';
 import { outputFaults } from './faults.ts';
 import { fingerprint } from './fingerprint.ts';
 import { makeImatrix, measureSource, unmeasuredMatrix } from './make-imatrix.ts';
-import type { MeasureTools } from './measure.ts';
+import type { Measured, MeasureTools } from './measure.ts';
 import { type Offer, placementOf } from './offers.ts';
 import type { CalibrationPorts } from './open-calibration.ts';
 import { type ImportancePorts, openImatrix, useMatrix } from './open-imatrix.ts';
@@ -89,7 +89,7 @@ export async function run(
       : await fingerprint(source, model, files, progress, drain);
     const telling = { report, progress, drain };
     const weighed = await importanceOf(request, described, fileDigests, source, ports, telling);
-    const { importance } = weighed;
+    const { importance, measured } = weighed;
     const outputs = outputsOf(request, model, name, ports, options && { ...options, importance });
     for (const text of new Set(outputNotices(importance, model, outputs))) {
       report({ type: 'notice', text });
@@ -101,11 +101,12 @@ export async function run(
       sha256: ports.sha256,
       ...(importance === undefined ? {} : { importance: importance.tensors }),
     });
-    const planned: Planned = { request, plan, outputs, model, name, run: weighed.run };
+    const planned: Planned = { request, plan, outputs, model, name, measured };
     const made = isDryRun
       ? tellPlan(planned, ports, report)
       : await make(planned, source, ports, telling);
-    await weighed.forget?.();
+    // Nothing has to be measured again once the outputs are sealed.
+    await measured?.forget();
     report({
       type: 'done',
       seconds: (ports.clock.now() - startMs) / 1000,
@@ -124,8 +125,8 @@ interface Planned {
   readonly outputs: readonly OutputPlan[];
   readonly model: Model;
   readonly name: string;
-  /** The run's name among machines where it has one already. */
-  readonly run: string | undefined;
+  /** Where its importance was measured for it: machines know the run, and hold weights of it. */
+  readonly measured: Measured | undefined;
 }
 
 interface Telling {
@@ -162,7 +163,8 @@ async function make(
     await checkRoom(directory, assemblers);
     report(planEvent(planned, assemblers, ports));
     const network = ports.network();
-    const run = planned.run ?? runId(plan, ports.sha256);
+    const { measured } = planned;
+    const run = measured?.run ?? runId(plan, ports.sha256);
     const coordinator = new Coordinator({
       plan,
       source,
@@ -172,6 +174,7 @@ async function make(
       progress,
       clock: ports.clock,
       ...(network === undefined ? {} : { cluster: { network, run } }),
+      ...(measured === undefined ? {} : { holds: measured.holds, leaves: measured.leaves }),
       onNotice: (text) => report({ type: 'notice', text }),
       onPlaced: (peers) => {
         if (peers.length > 1) report({ type: 'placement', peers });
@@ -235,9 +238,7 @@ function optionsOf(request: QuantizeRequest): Wishes {
 /** The importance that the outputs are made with, and what is left of having measured it. */
 interface Weighed {
   readonly importance: Importance | undefined;
-  readonly run: string | undefined;
-  /** Nothing has to be measured again once the outputs are sealed. */
-  readonly forget?: () => Promise<void>;
+  readonly measured?: Measured;
 }
 
 async function importanceOf(
@@ -248,20 +249,20 @@ async function importanceOf(
   ports: RunPorts,
   telling: Telling,
 ): Promise<Weighed> {
-  if (request.kind !== 'quantize') return { importance: undefined, run: undefined };
+  if (request.kind !== 'quantize') return { importance: undefined };
   const { model, name } = described;
   const filters = { include: request.includeWeights, exclude: request.excludeWeights };
   if (request.imatrix !== undefined) {
     const wanted = { ...request.imatrix, filters };
-    return { importance: await openImatrix(wanted, model.tensors, ports), run: undefined };
+    return { importance: await openImatrix(wanted, model.tensors, ports) };
   }
-  if (request.calibration === undefined) return { importance: undefined, run: undefined };
+  if (request.calibration === undefined) return { importance: undefined };
   const file = `${name}-imatrix.gguf`;
   const use = (matrix: ImportanceMatrix): Promise<Importance> =>
     useMatrix(matrix, { file, given: file, filters }, model.tensors, ports);
   const { calibration, dryRun } = request;
   if (dryRun) {
-    return { importance: await use(unmeasuredMatrix(described, calibration)), run: undefined };
+    return { importance: await use(unmeasuredMatrix(described, calibration)) };
   }
   const measured = await measureSource(
     { ...request, calibration },
@@ -273,11 +274,11 @@ async function importanceOf(
       telling: { ...telling, goesOn: true },
     },
   );
-  const { matrix, run, forget } = measured;
+  const { matrix } = measured;
   const { overwrite, out } = request;
   const into = { directory: out, file, format: 'gguf', overwrite } as const;
   telling.report(await writeImatrix(matrix, into, ports));
-  return { importance: await use(matrix), run, forget };
+  return { importance: await use(matrix), measured };
 }
 
 function outputsOf(
