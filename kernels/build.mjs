@@ -263,6 +263,7 @@ async function main() {
     await buildProgram('check', plan);
     await buildProgram('check-forward', plan);
     await buildProgram('check-forward-ops', plan);
+    await buildProgram('check-executor', plan);
   }
   if (fuzz) await buildProgram('fuzz', plan);
   if (options.bench && !sanitize) {

@@ -52,6 +52,7 @@ export const programs = {
   'check-forward': ['check-forward'],
   'check-forward-ops': ['check-forward-ops'],
   'bench-forward': ['bench-forward'],
+  'check-executor': [...executorSources, 'check-executor'],
 };
 
 // GCC 12 warns of its own headers: it fills registers that nobody reads.

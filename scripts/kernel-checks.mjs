@@ -40,6 +40,7 @@ function checkArm() {
   runOrExit('qemu-aarch64', [join(programs, 'check-aarch64'), soak ? '--quick' : '--self-test']);
   runOrExit('qemu-aarch64', [join(programs, 'check-forward-ops-aarch64')]);
   runOrExit('qemu-aarch64', [join(programs, 'check-forward-aarch64'), '--quick']);
+  runOrExit('qemu-aarch64', [join(programs, 'check-executor-aarch64')]);
 }
 
 /** Every set against the scalar one, under sanitizers, made by a second compiler. */
@@ -50,6 +51,7 @@ function checkSanitized() {
   runOrExit(join(programs, 'check-sanitize'), soak ? [] : ['--quick']);
   runOrExit(join(programs, 'check-forward-ops-sanitize'), []);
   runOrExit(join(programs, 'check-forward-sanitize'), soak ? [] : ['--quick']);
+  runOrExit(join(programs, 'check-executor-sanitize'), []);
   fuzz();
 }
 
@@ -90,6 +92,7 @@ function checkNative() {
   runOrExit(join(programs, 'check'), []);
   runOrExit(join(programs, 'check-forward-ops'), []);
   runOrExit(join(programs, 'check-forward'), []);
+  runOrExit(join(programs, 'check-executor'), []);
 }
 
 /** What the CPU lacks is named, not passed over: every set in turn, as if the CPU had not this. */
