@@ -155,6 +155,11 @@ const anyStageMessage: fc.Arbitrary<PeerMessage> = fc.oneof<fc.Arbitrary<PeerMes
 export const anyMessage: fc.Arbitrary<PeerMessage> = fc.oneof<fc.Arbitrary<PeerMessage>[]>(
   anyStageMessage,
   fc.record({
+    kind: fc.constant('meet' as const),
+    peer: anyPeer,
+    addresses: fc.array(anyName, { maxLength: 8 }),
+  }),
+  fc.record({
     kind: fc.constant('hello' as const),
     version: anyName,
     contract: anyName,

@@ -317,6 +317,10 @@ export interface Network {
   listen(listener: NetworkListener): () => void;
   /** Sends where connected, else does nothing: what must arrive is said until it is answered. */
   send(to: PeerId, message: PeerMessage): void;
+  /** Where a connected peer says that it listens, as far as that is of use to others. */
+  addressesOf(peer: PeerId): Promise<readonly string[]>;
+  /** A member may be reached there: it is dialled unless it is connected. */
+  meet(peer: PeerId, addresses: readonly string[]): void;
   /** Tells every member, as far as word gets round. */
   hint(message: SumsHeld): void;
   /**

@@ -28,10 +28,13 @@ import {
   name,
   outOfLimits,
   part,
+  peerId,
   runId,
   type WireNumber,
 } from './peer-fields.ts';
 import {
+  ADDRESS_CHARACTERS_MAX,
+  ADDRESSES_MAX,
   FIELDS_MAX,
   FRAME_BYTES_MAX,
   NAME_CHARACTERS_MAX,
@@ -40,7 +43,7 @@ import {
   RECORDS_MAX,
   THREADS_MAX,
 } from './peer-limits.ts';
-import type { Hello, PeerMessage } from './peer-messages.ts';
+import type { Hello, Meet, PeerMessage } from './peer-messages.ts';
 import { decodeStageMessage, encodeStageMessage } from './stage-codec.ts';
 
 type Envelope = quantd.Envelope.$Properties;
@@ -108,6 +111,8 @@ function toEnvelope(message: PeerMessage): Envelope {
       return { runClose: { run: fromHex(message.run), sealed: message.sealed } };
     case 'members':
       return { members: { records: [...message.records] } };
+    case 'meet':
+      return { meet: { peer: message.peer, addresses: [...message.addresses] } };
     case 'key-change':
       return { keyChange: { epoch: message.epoch, networkKey: message.networkKey } };
     default:
@@ -119,6 +124,7 @@ function fromEnvelope(envelope: Envelope): PeerMessage {
   const { hello, runOpen, lease, working, answer, kept, runClose, members, keyChange } = envelope;
   const stage = decodeStageMessage(envelope);
   if (stage) return stage;
+  if (envelope.meet) return decodeMeet(envelope.meet);
   if (hello) return decodeHello(hello);
   if (runOpen) return { kind: 'run-open', run: runId(runOpen.run) };
   if (lease) return decodeLease(lease);
@@ -135,6 +141,16 @@ function fromEnvelope(envelope: Envelope): PeerMessage {
     kind: 'key-change',
     epoch: integer(change.epoch, 'epoch', 0),
     networkKey: bytes(change.networkKey, 'network_key', NETWORK_KEY_BYTES, NETWORK_KEY_BYTES),
+  };
+}
+
+function decodeMeet(meet: quantd.Meet.$Properties): Meet {
+  return {
+    kind: 'meet',
+    peer: peerId(meet.peer ?? '', 'peer'),
+    addresses: list(meet.addresses, 'addresses', ADDRESSES_MAX).map((address) =>
+      name(address, 'addresses', ADDRESS_CHARACTERS_MAX),
+    ),
   };
 }
 

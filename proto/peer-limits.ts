@@ -45,6 +45,10 @@ export const SOURCES_MAX = 64;
 /** Tasks a peer may be at, or that are forgotten in one message. */
 export const TASKS_MAX = 4096;
 
+/** Addresses of one peer, and the characters of one. */
+export const ADDRESSES_MAX = 16;
+export const ADDRESS_CHARACTERS_MAX = 256;
+
 /** Chunks of one group: numbers of chunks in one message name those of one group. */
 export const GROUP_CHUNKS_MAX = 64;
 

@@ -11,7 +11,8 @@
  *      │ ── close ───────────────────▶ │
  *
  * Measuring has its own: stage-lease, stage-working, stage-answer, stage-kept; sums-held and
- * sums-kept for what was summed; state-release for what other workers have taken.
+ * sums-kept for what was summed; state-release for what other workers have taken; meet for those who
+ * hand states to each other.
  *
  * Every message may be lost with its connection, come late or come twice: what matters is said
  * again until it is answered. Read next: PROTOCOL.md, peer.proto (the bytes), peer-codec.ts (the
@@ -131,6 +132,14 @@ export interface RunClose {
   readonly sealed: boolean;
 }
 
+/** Where another member may be reached: who is to get states from it asks it directly. */
+export interface Meet {
+  readonly kind: 'meet';
+  readonly peer: PeerId;
+  /** Multiaddrs, as the peer itself says and the coordinator believes of use. */
+  readonly addresses: readonly string[];
+}
+
 /** Run a stage's layers over the chunks of one group. Given again while nothing is heard of it. */
 export interface StageLease {
   readonly kind: 'stage-lease';
@@ -239,7 +248,7 @@ export type StageMessage =
   | SumsHeld
   | SumsKept;
 export type RunMessage = RunOpen | Lease | Working | LeaseAnswer | Kept | RunClose | StageMessage;
-export type PeerMessage = Hello | RunMessage | MemberRecords | KeyChange;
+export type PeerMessage = Hello | RunMessage | MemberRecords | KeyChange | Meet;
 
 /** What can be pulled from a peer, block by block. */
 export type BlobName =

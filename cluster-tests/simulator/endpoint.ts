@@ -75,7 +75,7 @@ export class Endpoint implements Network {
     };
   }
 
-  meet(other: ConnectedPeer, connection: number): void {
+  join(other: ConnectedPeer, connection: number): void {
     const before = this.#seen.get(other.peer);
     if (before !== undefined) this.lose(other.peer, before.connection);
     this.#seen.set(other.peer, { as: other, connection, waiting: new Set() });
@@ -109,6 +109,12 @@ export class Endpoint implements Network {
       this.#arrive(to, copy, link.latencyMs + dice.skewed(0, LATE_MS_MAX));
     }
   }
+
+  async addressesOf(): Promise<readonly string[]> {
+    return [];
+  }
+
+  meet(): void {}
 
   /** Word gets round: to everyone or to nobody, once or twice, late or soon. */
   hint(message: SumsHeld): void {

@@ -181,7 +181,7 @@ export class FalseNetwork {
       ] as const) {
         const helloMs = link.latencyMs + this.dice.between(0, 20);
         this.world.at(helloMs, endpoint.process, 'connected', () => {
-          if (link.connection === connection) endpoint.meet(other.as, connection);
+          if (link.connection === connection) endpoint.join(other.as, connection);
         });
       }
     });

@@ -145,6 +145,8 @@ function forward(network: Network): Network {
     peers: () => network.peers(),
     listen: (listener) => network.listen(listener),
     send: (to, message) => network.send(to, message),
+    addressesOf: (peer) => network.addressesOf(peer),
+    meet: (peer, addresses) => network.meet(peer, addresses),
     hint: (message) => network.hint(message),
     pull: (sources, blob, into, options) => network.pull(sources, blob, into, options),
     serve: (provider) => network.serve(provider),

@@ -73,6 +73,8 @@ interface Member {
   readonly share: MeasureShare;
   readonly leases: Map<number, Given>;
   isHere: boolean;
+  /** Of whom it has been told where they are. */
+  readonly met: Set<PeerId>;
 }
 
 const SAY_AGAIN_MS = 5000;
@@ -125,6 +127,7 @@ export class MeasurePool {
     if (member === undefined) return;
     if (!member.leases.has(lease.lease)) member.share.leases++;
     member.leases.set(lease.lease, { lease, heardMs: this.#parts.clock.now() });
+    this.#introduce(peer, lease.inputs);
     this.#parts.network.send(peer, lease);
   }
 
@@ -133,7 +136,21 @@ export class MeasurePool {
     const given = this.#members.get(peer)?.leases.get(lease);
     if (given === undefined) return;
     given.lease = { ...given.lease, inputs };
+    this.#introduce(peer, inputs);
     this.#parts.network.send(peer, given.lease);
+  }
+
+  /** Tells a worker where those are whose states it is to take, once for each. */
+  #introduce(peer: PeerId, inputs: readonly PeerId[]): void {
+    const { network } = this.#parts;
+    const met = this.#members.get(peer)?.met;
+    for (const input of inputs) {
+      if (met === undefined || input === peer || input === network.self || met.has(input)) continue;
+      met.add(input);
+      void network.addressesOf(input).then((addresses) => {
+        if (addresses.length > 0) network.send(peer, { kind: 'meet', peer: input, addresses });
+      });
+    }
   }
 
   /** An answer is heard, or the lease is wanted no more. */
@@ -181,7 +198,7 @@ export class MeasurePool {
       name: peer.hello.name,
       ...{ leases: 0, passed: 0, sourceBytes: 0, sumsBytes: 0 },
     };
-    this.#members.set(peer.peer, { share, leases: new Map(), isHere: true });
+    this.#members.set(peer.peer, { share, leases: new Map(), isHere: true, met: new Set() });
     network.send(peer.peer, { kind: 'run-open', run });
     onJoined(peer);
   }

@@ -37,6 +37,12 @@ class ListNetwork implements Network {
     this.said.push({ to, message });
   }
 
+  async addressesOf(): Promise<readonly string[]> {
+    return [];
+  }
+
+  meet(): void {}
+
   hint(): void {}
 
   async pull(): Promise<void> {

@@ -29,6 +29,12 @@ class FalseNetwork implements Network {
     this.sent.push(to);
   }
 
+  async addressesOf(): Promise<readonly string[]> {
+    return [];
+  }
+
+  meet(): void {}
+
   hint(): void {
     this.sent.push('hint');
   }

@@ -57,6 +57,14 @@ export class StableNetwork implements Network {
     this.#current?.send(to, message);
   }
 
+  async addressesOf(peer: PeerId): Promise<readonly string[]> {
+    return (await this.#current?.addressesOf(peer)) ?? [];
+  }
+
+  meet(peer: PeerId, addresses: readonly string[]): void {
+    this.#current?.meet(peer, addresses);
+  }
+
   hint(message: SumsHeld): void {
     this.#current?.hint(message);
   }

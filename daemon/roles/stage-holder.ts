@@ -44,7 +44,9 @@ export class StageHolder {
 
   /** Only who may give leases is listened to. */
   #hear(from: ConnectedPeer, message: PeerMessage): void {
-    if (from.role !== 'coordinator' || !('run' in message)) return;
+    if (from.role !== 'coordinator') return;
+    if (message.kind === 'meet') this.#ports.network.meet(message.peer, message.addresses);
+    if (!('run' in message)) return;
     const key = `${from.peer}/${message.run}`;
     const held = this.#runs.get(key);
     if (held !== undefined) held.heardMs = this.#ports.clock.now();

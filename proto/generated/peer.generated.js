@@ -36,11 +36,12 @@ export const quantd = $root.quantd = (() => {
         Envelope.prototype.stateRelease = null;
         Envelope.prototype.sumsHeld = null;
         Envelope.prototype.sumsKept = null;
+        Envelope.prototype.meet = null;
 
         let $oneOfFields;
 
         $Object.defineProperty(Envelope.prototype, "message", {
-            get: $util.oneOfGetter($oneOfFields = ["hello", "runOpen", "lease", "working", "answer", "kept", "runClose", "members", "keyChange", "stageLease", "stageWorking", "stageAnswer", "stageKept", "stateRelease", "sumsHeld", "sumsKept"]),
+            get: $util.oneOfGetter($oneOfFields = ["hello", "runOpen", "lease", "working", "answer", "kept", "runClose", "members", "keyChange", "stageLease", "stageWorking", "stageAnswer", "stageKept", "stateRelease", "sumsHeld", "sumsKept", "meet"]),
             set: $util.oneOfSetter($oneOfFields)
         });
 
@@ -83,6 +84,8 @@ export const quantd = $root.quantd = (() => {
                 $root.quantd.SumsHeld.encode(message.sumsHeld, writer.uint32(122).fork(), _depth + 1).ldelim();
             if (message.sumsKept != null && $Object.hasOwnProperty.call(message, "sumsKept"))
                 $root.quantd.SumsKept.encode(message.sumsKept, writer.uint32(130).fork(), _depth + 1).ldelim();
+            if (message.meet != null && $Object.hasOwnProperty.call(message, "meet"))
+                $root.quantd.Meet.encode(message.meet, writer.uint32(138).fork(), _depth + 1).ldelim();
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -226,6 +229,13 @@ export const quantd = $root.quantd = (() => {
                             break;
                         message.sumsKept = $root.quantd.SumsKept.decode(reader, reader.size(), $undefined, _depth + 1, message.sumsKept);
                         message.message = "sumsKept";
+                        continue;
+                    }
+                case 17: {
+                        if (wireType !== 2)
+                            break;
+                        message.meet = $root.quantd.Meet.decode(reader, reader.size(), $undefined, _depth + 1, message.meet);
+                        message.message = "meet";
                         continue;
                     }
                 }
@@ -1866,6 +1876,101 @@ export const quantd = $root.quantd = (() => {
         };
 
         return KeyChange;
+    })();
+
+    quantd.Meet = (function() {
+
+        const Meet = function (properties) {
+            this.addresses = [];
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        Meet.prototype.peer = "";
+        Meet.prototype.addresses = $util.emptyArray;
+
+        Meet.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.peer != null && $Object.hasOwnProperty.call(message, "peer") && message.peer !== "")
+                writer.uint32(10).string(message.peer);
+            if (message.addresses != null && message.addresses.length)
+                for (let i = 0; i < message.addresses.length; ++i)
+                    writer.uint32(18).string(message.addresses[i]);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        Meet.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.quantd.Meet();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.peer = value;
+                        else
+                            delete message.peer;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 2)
+                            break;
+                        if (!(message.addresses && message.addresses.length))
+                            message.addresses = [];
+                        message.addresses.push(reader.stringVerify());
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return Meet;
     })();
 
     quantd.StageLease = (function() {

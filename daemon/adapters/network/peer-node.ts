@@ -8,11 +8,13 @@
  */
 
 import type { Stream } from '@libp2p/interface';
+import { peerIdFromString } from '@libp2p/peer-id';
 import { assert } from '../../../proto/assert.ts';
 import { decodePeerMessage, encodePeerMessage } from '../../../proto/peer-codec.ts';
 import type { BlobName, PeerId, PeerMessage, SumsHeld } from '../../../proto/peer-messages.ts';
 import { LEAF_BYTES } from '../../../proto/peer-messages.ts';
 import type { BlobProvider, ConnectedPeer, Network, NetworkListener } from '../../ports.ts';
+import { ADDRESSES_MAX } from './addresses.ts';
 import { pullBlob } from './blob-pull.ts';
 import { BlobServer } from './blob-server.ts';
 import { BLOCK_PROTOCOL, BLOCK_STREAMS_MAX } from './block-limits.ts';
@@ -208,6 +210,19 @@ export class PeerNode {
     this.#unguard();
   }
 
+  /** Loopback is of use to those alone whom the peer itself reaches by loopback. */
+  async #listenAddresses(peer: PeerId): Promise<readonly string[]> {
+    const { peerStore } = this.#node.libp2p;
+    const isNear = isLoopback(this.addressOf(peer) ?? '');
+    try {
+      const { addresses } = await peerStore.get(peerIdFromString(peer));
+      const listed = addresses.map(({ multiaddr }) => multiaddr.toString());
+      return listed.filter((address) => isNear || !isLoopback(address)).slice(0, ADDRESSES_MAX);
+    } catch {
+      return [];
+    }
+  }
+
   #listen(listener: NetworkListener): () => void {
     const stop = this.#links.listen(listener);
     const { hint } = listener;
@@ -228,6 +243,9 @@ export class PeerNode {
       peers: (): readonly ConnectedPeer[] => this.#links.peers(),
       listen: (listener: NetworkListener) => this.#listen(listener),
       send: (to: PeerId, message: PeerMessage) => this.#links.send(to, message),
+      addressesOf: (peer: PeerId) => this.#listenAddresses(peer),
+      meet: (peer: PeerId, addresses: readonly string[]) =>
+        this.#redial.discovered(peer, addresses),
       hint: (message: SumsHeld) => this.#gossip.say(HINT_TOPIC, encodePeerMessage(message)),
       serve: (provider: BlobProvider) => this.#server.serve(provider),
       pull: async (
@@ -252,6 +270,10 @@ export class PeerNode {
       },
     };
   }
+}
+
+function isLoopback(address: string): boolean {
+  return /^\/ip4\/127\.|^\/ip6\/::1\//.test(address);
 }
 
 /** A hint is a message of the control stream; whatever else is said on the topic is not heard. */
