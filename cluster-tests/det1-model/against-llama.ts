@@ -1,13 +1,15 @@
 /**
- * Against llama.cpp: how far the interpreter is from it, layer by layer and from end to end.
+ * Against llama.cpp: how far a forward pass is from it, layer by layer and from end to end.
  *
- *   Model, ForwardResult of the same chunk ──▶ compareLayers, compareLogits ──▶ figures
+ *   Runnable, ForwardResult of the same chunk ──▶ compareFront, compareLayers ──▶ figures
+ *   ChunkRun, ForwardResult of the same chunks ──▶ compareEndToEnd ──▶ figures
  *
  * Layer by layer each layer gets llama.cpp's own input, so that nothing piles up and a figure says
- * what one layer does. Read next: ../measure/llama-forward.ts; interpreter.ts.
+ * what one layer does. Read next: ../measure/llama-forward.ts; limits.ts; interpreter.ts and
+ * ../measure/native-model.ts, which run the lists.
  */
 
-import type { Layer, Register, StateRegister } from '../../daemon/core/models/forward.ts';
+import type { Forward, Layer, Register, StateRegister } from '../../daemon/core/models/forward.ts';
 import { assert } from '../../proto/assert.ts';
 import {
   compareStatistics,
@@ -29,7 +31,6 @@ import {
   cutSlices,
   type LayerRun,
   type Registers,
-  runChunk,
   runFront,
   runLayer,
 } from './interpreter.ts';
@@ -45,6 +46,23 @@ export const wanted: ForwardWant = {
   nodes: [nodePatterns.keys, nodePatterns.values, nodePatterns.perLayerInputs],
 };
 
+/** A model whose lists something carries out. */
+export interface Runnable {
+  readonly forward: Forward;
+  runFront(ids: Int32Array): LayerRun | Promise<LayerRun>;
+  /** @param given every register of the layer's `reads` and `inputs` */
+  runLayer(layer: Layer, given: Registers): LayerRun | Promise<LayerRun>;
+}
+
+/** The model, carried out by the interpreter. */
+export function interpreted(model: Model): Runnable {
+  return {
+    forward: model.forward,
+    runFront: (ids) => runFront(model, ids),
+    runLayer: (layer, given) => runLayer(model, layer, given),
+  };
+}
+
 /** Relative distances of one layer, or of what stands before the first. */
 export interface LayerFigures {
   /** Root mean square of what it leaves, of tokens that got the same experts. */
@@ -53,14 +71,20 @@ export interface LayerFigures {
   readonly inputs: number;
   /** Router logits; 0 where there are none. */
   readonly router: number;
-  /** The largest of the statistics' mean squares, where no token got other experts. */
+  /** The largest of the statistics' mean squares; without those of experts where a token got others. */
   readonly meanSquares: number;
+  /** The same of their counts. */
+  readonly counts: number;
   readonly flips: readonly Flip[];
 }
 
 /** @param theirs of the one chunk `ids`, with all that is `wanted` */
-export function compareFront(model: Model, ids: Int32Array, theirs: ForwardResult): LayerFigures {
-  const front = runFront(model, ids);
+export async function compareFront(
+  model: Runnable,
+  ids: Int32Array,
+  theirs: ForwardResult,
+): Promise<LayerFigures> {
+  const front = await model.runFront(ids);
   const hidden = relativeRms(must(front.registers.get('hidden')), must(theirs.embedding[0]));
   const { layers, front: described } = model.forward;
   const { slices } = described;
@@ -71,38 +95,67 @@ export function compareFront(model: Model, ids: Int32Array, theirs: ForwardResul
     const ours = cutSlices({ ...slices, numbers, held }, { first, end: first + 1 });
     return relativeRms(ours, perLayerInputs(theirs, first, ours.length));
   });
-  return { hidden, inputs: Math.max(...inputs), router: 0, meanSquares: 0, flips: [] };
+  return { hidden, inputs: Math.max(...inputs), router: 0, meanSquares: 0, counts: 0, flips: [] };
 }
 
 /** Each layer by itself. */
-export function compareLayers(model: Model, theirs: ForwardResult): LayerFigures[] {
-  return model.forward.layers.map((layer, n) => {
-    const run = runLayer(model, layer, theirInputs(model, layer, n, theirs));
-    const routing = theirs.routing[0]?.[n];
-    const flips = routing === undefined ? [] : findFlips(run.experts, routing);
-    const flipped = new Set(flips.map(({ token }) => token));
-    const width = model.forward.hiddenWidth;
-    const kept = (numbers: Float32Array): Float32Array =>
-      numbers.filter((_, place) => !flipped.has(Math.floor(place / width)));
-    const hidden = must(run.registers.get('hidden'));
-    const router = run.registers.get('router');
-    return {
-      hidden: relativeRms(kept(hidden), kept(must(theirs.hidden[0]?.[n]))),
-      inputs: Math.max(...ungated(run, n).map((name) => inputDistance(run, theirs, name))),
-      router: router === undefined ? 0 : relativeRms(router, must(routing).logits),
-      meanSquares: flips.length > 0 ? 0 : worst(statisticsOf([layer], [run]), theirs, n),
-      flips,
-    };
-  });
+export async function compareLayers(
+  model: Runnable,
+  theirs: ForwardResult,
+): Promise<LayerFigures[]> {
+  const figures: LayerFigures[] = [];
+  for (const [n, layer] of model.forward.layers.entries()) {
+    const run = await model.runLayer(layer, theirInputs(model.forward, layer, n, theirs));
+    figures.push(compareLayer(model.forward, n, run, theirs));
+  }
+  return figures;
 }
 
-function theirInputs(model: Model, layer: Layer, n: number, theirs: ForwardResult): Registers {
+function compareLayer(
+  { layers, hiddenWidth }: Forward,
+  n: number,
+  run: LayerRun,
+  theirs: ForwardResult,
+): LayerFigures {
+  const routing = theirs.routing[0]?.[n];
+  const flips = routing === undefined ? [] : findFlips(run.experts, routing);
+  const flipped = new Set(flips.map(({ token }) => token));
+  const kept = (numbers: Float32Array): Float32Array =>
+    numbers.filter((_, place) => !flipped.has(Math.floor(place / hiddenWidth)));
+  const hidden = must(run.registers.get('hidden'));
+  const router = run.registers.get('router');
+  const ofLayer = [...theirs.statistics].filter(([name]) => name.startsWith(`blk.${n}.`));
+  const statistics = compareStatistics(
+    statisticsOf([must(layers[n])], [run]),
+    new Map(ofLayer),
+  ).filter((statistic) => flips.length === 0 || !isOfExperts(statistic));
+  const distances = ungated(run, n).map((name) => inputDistance(run, theirs, name));
+  return {
+    hidden: relativeRms(kept(hidden), kept(must(theirs.hidden[0]?.[n]))),
+    inputs: Math.max(...distances),
+    router: router === undefined ? 0 : relativeRms(router, must(routing).logits),
+    meanSquares: Math.max(...statistics.map(({ meanSquares }) => meanSquares)),
+    counts: Math.max(...statistics.map(({ counts }) => counts)),
+    flips,
+  };
+}
+
+function isOfExperts({ name }: { readonly name: string }): boolean {
+  return name.includes('_exps.');
+}
+
+function theirInputs(
+  { hiddenWidth }: Forward,
+  layer: Layer,
+  n: number,
+  theirs: ForwardResult,
+): Registers {
   const given = new Map<Register, Float32Array>();
   const hidden = n === 0 ? theirs.embedding[0] : theirs.hidden[0]?.[n - 1];
   for (const state of layer.reads) {
     given.set(state.register, stateOf(state, theirs) ?? must(hidden));
   }
-  const tokens = must(hidden).length / model.forward.hiddenWidth;
+  const tokens = must(hidden).length / hiddenWidth;
   for (const { register, width } of layer.inputs) {
     given.set(register, perLayerInputs(theirs, n, tokens * width));
   }
@@ -152,13 +205,8 @@ export function statisticsOf(
   return all;
 }
 
-function worst(ours: Map<string, Statistic>, theirs: ForwardResult, n: number): number {
-  const ofLayer = [...theirs.statistics].filter(([name]) => name.startsWith(`blk.${n}.`));
-  return compareStatistics(ours, new Map(ofLayer))[0]?.meanSquares ?? Number.NaN;
-}
-
 export interface EndToEndFigures {
-  /** Tokens before the first that any layer gave other experts. */
+  /** Tokens of all chunks before the first of its chunk that any layer gave other experts. */
   readonly tokens: number;
   readonly flips: readonly Flip[];
   /** The largest difference of logits of those tokens. */
@@ -171,33 +219,61 @@ export interface EndToEndFigures {
   readonly counts: number;
 }
 
+/**
+ * All layers after one another.
+ *
+ * @param run of the chunks that `theirs` is of, one behind the other
+ * @param tolerance of logits: two that are less than twice as far apart are a near tie
+ */
 export function compareEndToEnd(
-  model: Model,
-  ids: Int32Array,
+  { layers }: Forward,
+  run: ChunkRun,
   theirs: ForwardResult,
-): EndToEndFigures & { readonly run: ChunkRun } {
-  const run = runChunk(model, ids);
-  const flips = run.layers.map(({ experts }, n) => {
-    const routing = theirs.routing[0]?.[n];
-    return routing === undefined ? [] : findFlips(experts, routing);
-  });
-  const tokens = firstFlip(flips, ids.length);
-  const { vocabulary } = theirs;
-  const ours = run.head.logits.subarray(0, tokens * vocabulary);
-  const logits = must(theirs.logits[0]).subarray(0, tokens * vocabulary);
-  const difference = largestDifference(ours, logits);
-  const all = compareStatistics(statisticsOf(model.forward.layers, run.layers), theirs.statistics);
+  tolerance: number,
+): EndToEndFigures {
+  const chunks = theirs.logits.map((_, chunk) => compareChunk(run, theirs, chunk, tolerance));
+  const all = compareStatistics(statisticsOf(layers, run.layers), theirs.statistics);
   const largest = (figures: readonly number[]): number => Math.max(0, ...figures);
-  const isExperts = ({ name }: { readonly name: string }): boolean => name.includes('_exps.');
+  const sum = (figures: readonly number[]): number => figures.reduce((a, b) => a + b, 0);
+  const ofExperts = all.filter(isOfExperts);
+  const ofOthers = all.filter((one) => !isOfExperts(one));
   return {
-    run,
+    tokens: sum(chunks.map(({ tokens }) => tokens)),
+    flips: chunks.flatMap(({ flips }) => flips),
+    logits: largest(chunks.map(({ logits }) => logits)),
+    wrongArgmax: sum(chunks.map(({ wrongArgmax }) => wrongArgmax)),
+    experts: largest(ofExperts.map(({ meanSquares }) => meanSquares)),
+    others: largest(ofOthers.map(({ meanSquares }) => meanSquares)),
+    counts: largest(all.map(({ counts }) => counts)),
+  };
+}
+
+type ChunkFigures = Pick<EndToEndFigures, 'tokens' | 'flips' | 'logits' | 'wrongArgmax'>;
+
+function compareChunk(
+  run: ChunkRun,
+  theirs: ForwardResult,
+  chunk: number,
+  tolerance: number,
+): ChunkFigures {
+  const { vocabulary } = theirs;
+  const logits = must(theirs.logits[chunk]);
+  const length = logits.length / vocabulary;
+  const flips = run.layers.map(({ experts }, n) => {
+    const routing = theirs.routing[chunk]?.[n];
+    if (routing === undefined) return [];
+    const from = chunk * length * routing.slots;
+    return findFlips(experts.slice(from, from + length * routing.slots), routing);
+  });
+  const tokens = firstFlip(flips, length);
+  const start = chunk * length * vocabulary;
+  const ours = run.head.logits.subarray(start, start + tokens * vocabulary);
+  const reference = logits.subarray(0, tokens * vocabulary);
+  return {
     tokens,
     flips: flips.flat(),
-    logits: difference,
-    wrongArgmax: wrongArgmax(ours, logits, { vocabulary, difference }).length,
-    experts: largest(all.filter(isExperts).map(({ meanSquares }) => meanSquares)),
-    others: largest(all.filter((one) => !isExperts(one)).map(({ meanSquares }) => meanSquares)),
-    counts: largest(all.map(({ counts }) => counts)),
+    logits: largestDifference(ours, reference),
+    wrongArgmax: wrongArgmax(ours, reference, { vocabulary, difference: tolerance }).length,
   };
 }
 

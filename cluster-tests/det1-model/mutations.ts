@@ -1,22 +1,26 @@
 /**
  * Mutations: the same weights, computed in another way or wrongly.
  *
- *   Model ──▶ inF32, mutations ──▶ Model
+ *   a model's lists ──▶ inF32, mutations ──▶ others, over the same weights
  *
  * A list of operations is data, so a mistake is a list in which something else stands. Each is one
  * that a test against llama.cpp has to notice.
  */
 
 import type { Forward, Layer, Operation, Weight } from '../../daemon/core/models/forward.ts';
-import type { Model } from './weights.ts';
+
+/** Anything that carries a model's lists, with its weights in a form of its own. */
+interface Listed {
+  readonly forward: Forward;
+}
 
 /** All products in mode A, as on an F32 GGUF of the model. */
-export function inF32(model: Model): Model {
+export function inF32<Model extends Listed>(model: Model): Model {
   const widened = (weight: Weight): Weight => ({ ...weight, type: 'F32' });
   return mapLayers(model, (layer) => ({ ...layer, weights: layer.weights.map(widened) }));
 }
 
-type Mutation = (model: Model) => Model;
+type Mutation = <Model extends Listed>(model: Model) => Model;
 
 export const mutations: Readonly<Record<string, Mutation>> = {
   'a window that is one longer': (model) =>
@@ -69,7 +73,7 @@ function isKeys(operation: object): boolean {
   return 'into' in operation && String(operation.into).startsWith('keys');
 }
 
-function mapLayers(model: Model, change: (layer: Layer) => Layer): Model {
+function mapLayers<Model extends Listed>(model: Model, change: (layer: Layer) => Layer): Model {
   const { front, layers, head } = model.forward;
   const forward: Forward = {
     ...model.forward,
@@ -80,7 +84,7 @@ function mapLayers(model: Model, change: (layer: Layer) => Layer): Model {
   return { ...model, forward };
 }
 
-function mapOperations(
+function mapOperations<Model extends Listed>(
   model: Model,
   change: (operation: Operation, layer: Layer) => Operation,
 ): Model {
@@ -90,7 +94,7 @@ function mapOperations(
   }));
 }
 
-function without(model: Model, kind: 'multiply', tensor: string): Model {
+function without<Model extends Listed>(model: Model, kind: 'multiply', tensor: string): Model {
   return mapLayers(model, (layer) => ({
     ...layer,
     operations: layer.operations.filter(
@@ -99,7 +103,7 @@ function without(model: Model, kind: 'multiply', tensor: string): Model {
   }));
 }
 
-function withTables(
+function withTables<Model extends Listed>(
   model: Model,
   change: (full: Forward['tables'][number]) => Forward['tables'][number],
 ): Model {
