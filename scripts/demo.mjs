@@ -1,5 +1,5 @@
-// Demo: installs, builds, joins three daemons into a cluster that makes three GGUFs of the embedded
-// model, and shows that one machine alone makes the same bytes.
+// Demo: installs, builds, joins three daemons into a cluster that measures the importance matrix of the
+// embedded model and makes three GGUFs with it, and shows that one machine alone makes the same bytes.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -12,9 +12,12 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 // In the project's own build directory, so that a demo leaves nothing elsewhere.
 const scratch = join(root, 'build', 'demo');
 const dataOf = (name) => join(scratch, name);
-const types = 'Q4_K_M,Q5_K_M,Q8_0';
+const types = 'Q2_K,IQ3_XXS,Q4_K_M';
+// Enough to see it work; a release takes all of the text.
+const chunks = '32';
 const quantizeWords = (out) => [
   ...['quantize', 'fixtures/tiny-gemma4', '--type', types, '--out', out],
+  ...['--calibration', 'default', '--chunks', chunks, '--ppl'],
   ...['--name', 'tiny-gemma4', '--overwrite'],
 ];
 
@@ -85,6 +88,7 @@ if (process.exitCode === undefined) {
 Next:
   cli/quantd inspect out/tiny-gemma4-Q4_K_M.gguf         what is in a file
   cli/quantd quantize SOURCE --type Q4_K_M --out DIR     your own checkpoint
+  cli/quantd imatrix SOURCE --out imatrix.gguf           its importance matrix
   cli/quantd up --lan                                    a daemon that others may join
   npm test                                               compare with llama.cpp
 `);

@@ -187,7 +187,11 @@ async function make(
       },
     });
     await coordinator.run(ports.offer, drain);
-    const peers = coordinator.shares().map(({ peer: _, ...work }) => work);
+    const pulled = new Map(measured?.shares.map(({ peer, sourceBytes }) => [peer, sourceBytes]));
+    const peers = coordinator.shares().map(({ peer, sourceBytes, ...work }) => {
+      // What a machine was given to measure with, it quantizes without being given it again.
+      return { ...work, sourceBytes: sourceBytes + (pulled.get(peer) ?? 0) };
+    });
     return {
       unitsMade: coordinator.unitsMade,
       sourceBytesRead: peers.reduce((sum, { sourceBytes }) => sum + sourceBytes, 0),
