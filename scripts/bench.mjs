@@ -7,6 +7,7 @@ import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { benchCluster } from './bench-cluster.mjs';
+import { benchMeasureCluster } from './bench-measure-cluster.mjs';
 import { benchNetwork } from './bench-network.mjs';
 import { eventsOf, runQuantd } from './bench-programs.mjs';
 import { makeCheckpoint } from './bench-source.mjs';
@@ -64,3 +65,4 @@ try {
 await benchWhole({ smoke, turns: 3, only: [], keep: false });
 await benchNetwork({ small: smoke });
 await benchCluster({ small: smoke });
+await benchMeasureCluster({ smoke });

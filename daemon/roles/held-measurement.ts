@@ -62,6 +62,8 @@ interface OpenModel {
 // A stage before this one that is long at a chunk, or has just died.
 const ASK_AGAIN_MS = 200;
 const SAY_AGAIN_MS = 5000;
+// For a bar that moves.
+const WORKING_MS = 300;
 const SUMS_IN_A_MESSAGE = 64;
 
 export class HeldMeasurement {
@@ -73,6 +75,7 @@ export class HeldMeasurement {
   readonly #sums: KeptSums;
   #model: Promise<OpenModel> | undefined;
   #passed = 0;
+  #workingMs = 0;
   /** When the coordinator last spoke of the run. */
   heardMs: number;
 
@@ -121,13 +124,8 @@ export class HeldMeasurement {
   /** Says what is alive, and again what has not been taken. */
   say(): void {
     const { network, clock } = this.#ports;
-    const leases = [...this.#leases.values()];
-    const alive = leases.flatMap(({ answer, lease }) => (answer ? [] : [lease.lease]));
-    if (alive.length > 0) {
-      const working = { kind: 'stage-working', run: this.run, leases: alive } as const;
-      network.send(this.coordinator, { ...working, passed: this.#passed });
-    }
-    for (const held of leases) {
+    this.#sayWorking();
+    for (const held of this.#leases.values()) {
       if (clock.now() - held.saidMs >= SAY_AGAIN_MS) this.#sayAnswer(held);
     }
     const sums = this.#sums.held;
@@ -135,6 +133,18 @@ export class HeldMeasurement {
       const some = sums.slice(at, at + SUMS_IN_A_MESSAGE);
       network.send(this.coordinator, { kind: 'sums-held', run: this.run, sums: some });
     }
+  }
+
+  /** Which leases are alive, and how far they are. */
+  #sayWorking(): void {
+    const { network, clock } = this.#ports;
+    this.#workingMs = clock.now();
+    const leases = [...this.#leases.values()].flatMap(({ answer, lease }) =>
+      answer ? [] : [lease.lease],
+    );
+    if (leases.length === 0) return;
+    const passed = this.#passed;
+    network.send(this.coordinator, { kind: 'stage-working', run: this.run, leases, passed });
   }
 
   /** Says at once what a new connection may have missed. */
@@ -174,6 +184,8 @@ export class HeldMeasurement {
       checkLease(lease, model);
       const task = { ...lease, collect: new Set(lease.collect) };
       const bad = await runner.run(task, this.#io(held, model), stop.signal);
+      // So that whoever watches sees all of it before the answer.
+      this.#sayWorking();
       held.answer = { ...answer, bad };
     } catch (error) {
       if (stop.signal.aborted) return;
@@ -255,6 +267,7 @@ export class HeldMeasurement {
       },
       passed: (chunks) => {
         this.#passed += chunks;
+        if (this.#ports.clock.now() - this.#workingMs >= WORKING_MS) this.#sayWorking();
       },
       keepSums: async (layer, bytes) => {
         const { group, leftOut } = held.lease;

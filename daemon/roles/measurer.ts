@@ -140,6 +140,7 @@ export class Measurer {
           .filter((chunk) => Math.floor(chunk / GROUP_CHUNKS) === group)
           .map((chunk) => chunk % GROUP_CHUNKS);
         this.#feed({ kind: 'sums-stored', layer, group, excluded });
+        this.#parts.onPassed(this.#groups[group] ?? 0);
       }
       this.#pool?.start();
       this.#join();
