@@ -1,7 +1,7 @@
 /**
  * Measure view: what a run tells of its importance matrix, as text.
  *
- *   RunEvent ──▶ renderCalibration, renderCoverage, renderPerplexity, renderImatrix ──▶ lines
+ *   RunEvent ──▶ renderCalibration, renderMeasured, renderCoverage, renderPerplexity, renderImatrix ──▶ lines
  */
 
 import type { LayerCoverage, RunEvent } from '../proto/api.ts';
@@ -26,6 +26,21 @@ export function renderCalibration(event: EventOf<'calibration'>): string[] {
   return [
     `measure  ${chunks} chunks of ${chunkTokens} tokens · ${countText(tokens)} tokens`,
     ...tableText(rows, [1, 2, 3]),
+  ];
+}
+
+/** What each machine had to do with it, and what passed between them. */
+export function renderMeasured({ peers, stateBytes, sumsBytes }: EventOf<'measured'>): string[] {
+  if (peers.length === 0) return [];
+  const rows = peers.map(({ name, steps, sourceBytes, sumsBytes: sums }) => [
+    name,
+    String(steps),
+    bytesText(sourceBytes),
+    bytesText(sums),
+  ]);
+  return [
+    ...tableText([['machine', 'steps', 'weights', 'sums'], ...rows], [1, 2, 3]),
+    `between machines ${bytesText(stateBytes)} of states and ${bytesText(sumsBytes)} of sums`,
   ];
 }
 

@@ -13,6 +13,7 @@ import {
   renderCalibration,
   renderCoverage,
   renderImatrix,
+  renderMeasured,
   renderPerplexity,
 } from './measure-view.ts';
 import {
@@ -22,6 +23,7 @@ import {
   renderPlacement,
   renderPlan,
   renderProgress,
+  renderSeconds,
   renderWork,
 } from './run-view.ts';
 import { renderStatistics } from './statistics-view.ts';
@@ -124,6 +126,9 @@ class TextView implements View {
       case 'calibration':
         this.#lines(renderCalibration(event));
         break;
+      case 'measured':
+        this.#lines(renderMeasured(event));
+        break;
       case 'coverage':
         this.#lines(renderCoverage(event));
         break;
@@ -157,8 +162,8 @@ class TextView implements View {
 
   #ending(event: Extract<RunEvent, { type: 'done' }>): string[] {
     if (event.outputs === 0 && !this.#hasMatrix) return ['dry run: nothing was made'];
-    const files = event.outputs === 0 ? [] : ['', ...renderOutputs(this.#inOrder())];
-    return [...files, '', ...renderWork(event), renderDone(event)];
+    if (event.outputs === 0) return ['', renderSeconds(event)];
+    return ['', ...renderOutputs(this.#inOrder()), '', ...renderWork(event), renderDone(event)];
   }
 
   /** As the user named the types, whichever was finished first. */

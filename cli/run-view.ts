@@ -104,6 +104,11 @@ export function renderOutputs(outputs: readonly EventOf<'output'>[]): string[] {
   return tableText([['file', 'size', 'bits per weight', 'SHA-256'], ...rows], [1, 2]);
 }
 
+/** Of a run that made no output of blocks. */
+export function renderSeconds({ seconds }: EventOf<'done'>): string {
+  return `done in ${secondsText(seconds)}`;
+}
+
 /** One line: what was done, how long it took, and that the source was read once. */
 export function renderDone(done: EventOf<'done'>): string {
   const rate = done.seconds > 0 ? done.sourceBytesRead / done.seconds : 0;

@@ -141,6 +141,23 @@ export type RunEvent =
         readonly names: readonly string[];
       }[];
     }
+  /** What other machines had to do with a measurement, once it is over. */
+  | {
+      readonly type: 'measured';
+      readonly peers: readonly {
+        readonly name: string;
+        readonly leases: number;
+        /** Chunks times layers that it ran. */
+        readonly steps: number;
+        /** Source bytes that were sent to it. */
+        readonly sourceBytes: number;
+        /** Bytes of sums that came from it. */
+        readonly sumsBytes: number;
+      }[];
+      /** What leases took of the states that others had left. */
+      readonly stateBytes: number;
+      readonly sumsBytes: number;
+    }
   /** How well the calibration reached the experts; only of models that have some. */
   | {
       readonly type: 'coverage';

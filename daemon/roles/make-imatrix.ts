@@ -59,7 +59,7 @@ export async function makeImatrix(
   report({
     type: 'done',
     seconds: (ports.clock.now() - startMs) / 1000,
-    ...{ sourceBytes: 0, sourceBytesRead: 0, unitsMade: 0, outputs: 1, peers: [] },
+    ...{ sourceBytes: 0, sourceBytesRead: 0, unitsMade: 0, outputs: 0, peers: [] },
   });
 }
 

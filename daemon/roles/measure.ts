@@ -251,6 +251,7 @@ class Session {
       const { datasets, chunkTokens: chunkSize } = this.#calibration;
       const matrix = { entries: measuredEntries(layers), datasets, chunkCount, chunkSize };
       const { holds } = measurer;
+      this.#tellMeasured(measurer);
       const leaves = this.#leaves;
       return { matrix, run, shares: measurer.shares(), holds, leaves, forget: () => files.drop() };
     } finally {
@@ -338,6 +339,16 @@ class Session {
       this.#telling.progress.begin('measure', more * model.layers.length);
       await measurer.addGroups(more, this.#telling.drain);
     }
+  }
+
+  #tellMeasured(measurer: Measurer): void {
+    const peers = measurer.shares().map(({ peer: _, passed: steps, ...share }) => {
+      return { ...share, steps };
+    });
+    if (peers.length === 0) return;
+    const sumsBytes = peers.reduce((sum, share) => sum + share.sumsBytes, 0);
+    const { stateBytes } = measurer;
+    this.#telling.report({ type: 'measured', peers, stateBytes, sumsBytes });
   }
 
   #tellCoverage(layers: readonly MeasuredLayer[]): void {

@@ -28,6 +28,7 @@ import { type LocalLease, LocalStage, type LocalStageParts } from './local-stage
 import { measureFaults } from './measure-faults.ts';
 import { MeasurePool, type MeasurePoolParts, type MeasureShare } from './measure-pool.ts';
 import { LOCAL_PEER } from './offers.ts';
+import { stateBytes } from './stage-io.ts';
 import { isSame, SumsIntake } from './sums-intake.ts';
 import type { SumsStore } from './sums-store.ts';
 
@@ -84,6 +85,8 @@ export class Measurer {
   #end: () => void = () => undefined;
   /** Chunks that were taken out, by number. */
   readonly leftOut = new Set<number>();
+  /** What leases took of the states that another machine had left. */
+  stateBytes = 0;
 
   constructor(parts: MeasurerParts) {
     this.#parts = parts;
@@ -316,6 +319,9 @@ export class Measurer {
     const all = Array.from({ length: this.#groups[group] ?? 0 }, (_, at) => first + at);
     const chunks = all.filter((chunk) => !leftOut.includes(chunk));
     const named = this.#names(effect.inputs.map((input) => input.peer));
+    const { cuts, positions } = this.#parts.model;
+    const crosses = effect.inputs.some((input) => input.peer !== peer);
+    if (crosses) this.stateBytes += chunks.length * stateBytes(cuts[from] ?? [], positions);
     if (peer === LOCAL_PEER) {
       const { waveChunks } = this.#parts;
       const task = { lease, group, from, to, chunks, leavesState, waveChunks, inputs: named };

@@ -90,6 +90,7 @@ export class StageRunner {
   readonly #computing = new Credit(1);
   /** Waves that are fetched or computed now, of all leases. */
   #waves = 0;
+  #running = 0;
   #scratch = new Uint8Array(0);
 
   constructor(parts: StageRunnerParts) {
@@ -101,6 +102,17 @@ export class StageRunner {
    * there is one, no sums are kept that contain it
    */
   async run(task: StageTask, io: StageIo, signal: AbortSignal): Promise<readonly number[]> {
+    this.#running++;
+    try {
+      return await this.#run(task, io, signal);
+    } finally {
+      this.#running--;
+      // Between leases the memory is of use to others, such as the quantizing that follows.
+      if (this.#running === 0) this.#scratch = new Uint8Array(0);
+    }
+  }
+
+  async #run(task: StageTask, io: StageIo, signal: AbortSignal): Promise<readonly number[]> {
     const failed = new AbortController();
     const both = AbortSignal.any([signal, failed.signal]);
     let computed: Promise<void> = Promise.resolve();
