@@ -108,8 +108,12 @@ export class HeldMeasurement {
   /** Answers that have been heard, and leases that are wanted no more. */
   forget(leases: readonly number[]): void {
     for (const lease of leases) {
-      this.#leases.get(lease)?.stop.abort();
+      const held = this.#leases.get(lease);
+      if (held === undefined) continue;
       this.#leases.delete(lease);
+      held.stop.abort();
+      // What a lease has left stands until it is released; what one was about to leave is nobody's.
+      if (held.answer === undefined) this.release([lease]);
     }
   }
 
@@ -147,9 +151,13 @@ export class HeldMeasurement {
     network.send(this.coordinator, { kind: 'stage-working', run: this.run, leases, passed });
   }
 
-  /** Says at once what a new connection may have missed. */
-  sayAgain(): void {
-    for (const held of this.#leases.values()) held.saidMs = 0;
+  /**
+   * The coordinator has connected anew, perhaps as another process whose leases have the same
+   * numbers: what it gave before is gone for it. Sums are still of use.
+   */
+  reopen(): void {
+    this.forget([...this.#leases.keys()]);
+    this.#states.releaseAll().catch(() => undefined);
     this.say();
   }
 

@@ -64,7 +64,7 @@ export class StageHolder {
         held?.keptSums(message.digests);
         break;
       case 'run-open':
-        held?.sayAgain();
+        held?.reopen();
         break;
       case 'run-close':
         this.#forget(key);
