@@ -14,9 +14,18 @@ import type { PeerId } from '../../proto/peer-messages.ts';
 import type { CalibrationRequest } from '../../proto/requests.ts';
 import { type Calibration, GROUP_CHUNKS } from '../core/calibration/chunks.ts';
 import type { Checkpoint } from '../core/checkpoint/checkpoint.ts';
-import { coverageOf, decideCoverage, expertCounts } from '../core/importance/coverage.ts';
-import type { ImportanceMatrix } from '../core/importance/importance-matrix.ts';
-import { type MeasuredLayer, measuredEntries } from '../core/importance/measured.ts';
+import {
+  coverageOf,
+  decideCoverage,
+  type ExpertCounts,
+  expertCounts,
+} from '../core/importance/coverage.ts';
+import {
+  type ImportanceMatrix,
+  type MatrixEntry,
+  sortedByName,
+} from '../core/importance/importance-matrix.ts';
+import { layerEntries, type MeasuredLayer } from '../core/importance/measured.ts';
 import { encodeDescription } from '../core/models/description.ts';
 import { forwardOf } from '../core/models/families.ts';
 import type { ModelTensor } from '../core/models/family.ts';
@@ -242,14 +251,14 @@ class Session {
       progress.begin('measure', this.#chunks * model.layers.length);
       await measurer.run(drain);
       await this.#cover(measurer);
-      const layers = await layersOf(measurer, model);
-      this.#tellCoverage(layers);
-      const perplexity = perplexityOf(model, layers);
+      const { entries, experts, losses } = await finish(measurer, model);
+      this.#tellCoverage(experts);
+      const perplexity = losses && perplexityOf(losses);
       if (perplexity !== undefined) report({ type: 'perplexity', ...perplexity });
       ended = goesOn ? undefined : { sealed: true };
       const chunkCount = this.#chunks - measurer.leftOut.size;
       const { datasets, chunkTokens: chunkSize } = this.#calibration;
-      const matrix = { entries: measuredEntries(layers), datasets, chunkCount, chunkSize };
+      const matrix = { entries: sortedByName(entries), datasets, chunkCount, chunkSize };
       const { holds } = measurer;
       this.#tellMeasured(measurer);
       const leaves = this.#leaves;
@@ -320,9 +329,9 @@ class Session {
     const { chunks, reserve } = this.#calibration;
     const available = Math.ceil((chunks.length + reserve.length) / GROUP_CHUNKS);
     for (;;) {
-      const counts = expertCounts(await layersOf(measurer, model));
+      const { experts } = await finish(measurer, model);
       const groupsDone = Math.ceil(this.#chunks / GROUP_CHUNKS);
-      const question = { floor, layers: counts, groupsDone, groupsAvailable: available };
+      const question = { floor, layers: experts, groupsDone, groupsAvailable: available };
       const decision = decideCoverage(question);
       if (decision.kind === 'enough') return;
       if (decision.kind === 'never') {
@@ -351,11 +360,10 @@ class Session {
     this.#telling.report({ type: 'measured', peers, stateBytes, sumsBytes });
   }
 
-  #tellCoverage(layers: readonly MeasuredLayer[]): void {
-    const counts = expertCounts(layers);
-    if (counts.length === 0) return;
+  #tellCoverage(experts: readonly ExpertCounts[]): void {
+    if (experts.length === 0) return;
     const floor = this.#request.calibration.minExpertTokens ?? FLOOR_TOKENS;
-    const covered = coverageOf(counts, floor).map(({ below, ...layer }) => ({
+    const covered = coverageOf(experts, floor).map(({ below, ...layer }) => ({
       ...layer,
       belowFloor: below.length,
       below: below.slice(0, EXPERTS_NAMED_MAX),
@@ -384,7 +392,26 @@ class Session {
 // A terminal shows no more of a layer's experts.
 const EXPERTS_NAMED_MAX = 32;
 
-async function layersOf(measurer: Measurer, model: MeasuredModel): Promise<MeasuredLayer[]> {
-  const sums = await measurer.sums();
-  return sums.map((bytes, layer) => ({ statistics: model.statistics[layer] ?? [], bytes }));
+/** What is left of the sums: numbers of 4 bytes in place of 16. */
+async function finish(
+  measurer: Measurer,
+  { statistics, loss }: MeasuredModel,
+): Promise<{
+  readonly entries: readonly MatrixEntry[];
+  readonly experts: readonly ExpertCounts[];
+  /** Of the head, where it has losses. */
+  readonly losses: MeasuredLayer | undefined;
+}> {
+  const entries: MatrixEntry[] = [];
+  const experts: ExpertCounts[] = [];
+  let losses: MeasuredLayer | undefined;
+  let layer = 0;
+  for await (const bytes of measurer.sums()) {
+    const measured = { statistics: statistics[layer] ?? [], bytes };
+    entries.push(...layerEntries(measured));
+    for (const { counts } of expertCounts([measured])) experts.push({ layer, counts });
+    if (loss?.layer === layer) losses = measured;
+    layer++;
+  }
+  return { entries, experts, losses };
 }

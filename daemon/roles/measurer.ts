@@ -172,14 +172,12 @@ export class Measurer {
     }
   }
 
-  /** The sums of every layer, from the first. */
-  async sums(): Promise<Uint8Array[]> {
+  /** The sums of every layer, from the first, one at a time: together they are large. */
+  async *sums(): AsyncGenerator<Uint8Array> {
     const all = groupSet(this.#groups.keys());
-    const sums: Uint8Array[] = [];
     for (const layer of this.#parts.model.layers.keys()) {
-      sums.push(await this.#parts.store.sums(layer, all));
+      yield await this.#parts.store.sums(layer, all);
     }
-    return sums;
   }
 
   /** @param ended as MeasurePool.stop */

@@ -7,16 +7,16 @@
 import { toBinary32 } from '../core/importance/fixed-point.ts';
 import type { MeasuredLayer } from '../core/importance/measured.ts';
 import { readCounts, viewStatistics } from '../core/importance/statistics.ts';
-import { lossStatistic, type MeasuredModel } from '../core/models/measured-model.ts';
+import { lossStatistic } from '../core/models/measured-model.ts';
 
-/** Undefined where no losses were measured. Only shown: no file holds it. */
-export function perplexityOf(
-  { loss }: MeasuredModel,
-  layers: readonly MeasuredLayer[],
-): { readonly value: number; readonly error: number; readonly tokens: number } | undefined {
-  const head = loss === undefined ? undefined : layers[loss.layer];
-  if (head === undefined) return undefined;
-  const view = viewStatistics(head.statistics, head.bytes).find(
+/** Of the head's sums; undefined where they hold no losses. Only shown: no file holds it. */
+export function perplexityOf({
+  statistics,
+  bytes,
+}: MeasuredLayer):
+  | { readonly value: number; readonly error: number; readonly tokens: number }
+  | undefined {
+  const view = viewStatistics(statistics, bytes).find(
     ({ statistic }) => statistic === lossStatistic,
   );
   if (view === undefined) return undefined;
