@@ -6,6 +6,9 @@
 //   bench-forward --threads 1,2    other numbers of threads
 //   bench-forward --json           one object a line instead of the table
 //   bench-forward --smoke          small size, run by the tests so that the bench never rots
+//   bench-forward --asked C,R,E,U,A,T   for each line "SET THREADS" on stdin, one product: its
+//                                  seconds and its CPU seconds. bf16 weights of C columns and R
+//                                  rows, E experts, U of them a token, A rows a token, T tokens
 //
 // Two floating-point operations for each product that a model needs: padding is not counted.
 // Tokens of experts are drawn at random, and gathered, packed and multiplied. Seconds are processor
@@ -34,12 +37,16 @@ namespace quantd {
 namespace {
 
 constexpr int kTurns = 5;
+constexpr size_t kAskedFields = 6;
+// More than any machine of ours has memory for, and no product of them overflows.
+constexpr size_t kAskedMost = 1 << 20;
 
 struct Options {
   bool smoke = false;
   bool json = false;
   std::string sets;  // ",avx2,avx512," or empty for all.
   std::vector<size_t> threads = {1, 2};
+  std::vector<size_t> asked;  // kAskedFields of them, or none.
 };
 
 struct AlignedDelete {
@@ -60,6 +67,7 @@ struct Case {
   size_t experts;
   size_t used;
   size_t tokens;
+  size_t rows_a_token = 1;  // The inputs of a token: one for all of its experts, or one for each.
 };
 
 struct Data {
@@ -74,7 +82,7 @@ struct Data {
 Data MakeData(const Case& what) {
   Data data = {what, {}, {}, {}, {}, {}};
   const size_t columns = what.columns;
-  data.x.resize(what.tokens * columns);
+  data.x.resize(what.tokens * what.rows_a_token * columns);
   FillProductSample(0, 1, data.x.size(), data.x.data());
   // One matrix of numbers serves all experts; each has its own copy of them in memory.
   std::vector<float> w(what.rows * columns);
@@ -92,7 +100,8 @@ Data MakeData(const Case& what) {
       const size_t expert = (state >> 33) % what.experts;
       if (met[expert]) continue;
       met[expert] = true;
-      data.chosen[expert].push_back(&data.x[t * columns]);
+      const size_t row = t * what.rows_a_token + i % what.rows_a_token;
+      data.chosen[expert].push_back(&data.x[row * columns]);
       ++i;
     }
   }
@@ -131,8 +140,10 @@ size_t PackedMax(const Products& products, const Data& data) {
   return bytes;
 }
 
-// Threads take every so-manieth expert, or of a single matrix their share of the rows.
-double RunOnce(const Products& products, Data& data, size_t threads, std::vector<Panels>& packed) {
+// Processor time of each thread. Threads take every so-manieth expert, or of a single matrix their
+// share of the rows.
+std::vector<double> RunOnce(const Products& products, Data& data, size_t threads,
+                            std::vector<Panels>& packed) {
   const Case& what = data.what;
   std::vector<double> seconds(threads);
   const auto work = [&](size_t thread) {
@@ -153,6 +164,10 @@ double RunOnce(const Products& products, Data& data, size_t threads, std::vector
   for (size_t i = 1; i < threads; ++i) others.emplace_back(work, i);
   work(0);
   for (std::thread& other : others) other.join();
+  return seconds;
+}
+
+double LongestOf(const std::vector<double>& seconds) {
   return *std::max_element(seconds.begin(), seconds.end());
 }
 
@@ -185,7 +200,7 @@ void BenchCase(const Options& options, const Case& what) {
   for (int turn = 0; turn < (options.smoke ? 1 : kTurns); ++turn) {
     for (Runner& runner : runners) {
       const Products& products = runner.kernels->products[static_cast<uint32_t>(what.type)];
-      const double seconds = RunOnce(products, data, runner.threads, runner.packed);
+      const double seconds = LongestOf(RunOnce(products, data, runner.threads, runner.packed));
       runner.best = std::min(runner.best, seconds);
     }
   }
@@ -226,6 +241,58 @@ void Bench(const Options& options) {
   }
 }
 
+const ForwardKernels* FindSet(const char* isa) {
+  for (const ForwardKernels* const* set = RunnableForward(); *set != nullptr; ++set) {
+    if (strcmp((*set)->isa, isa) == 0) return *set;
+  }
+  return nullptr;
+}
+
+// Someone else decides when: so two programs take turns.
+int AnswerTurns(const std::vector<size_t>& asked) {
+  Data data = MakeData({"asked", WeightType::kBF16, asked[0], asked[1], asked[2], asked[3],
+                        asked[5], asked[4]});
+  char line[64];
+  while (fgets(line, sizeof line, stdin) != nullptr) {
+    char isa[32];
+    size_t threads = 0;
+    const bool is_read = sscanf(line, "%31s %zu", isa, &threads) == 2;
+    const ForwardKernels* const set = is_read ? FindSet(isa) : nullptr;
+    if (set == nullptr || threads == 0 || threads > 256) {
+      fprintf(stderr, "not a set of this machine and a number of threads: %s", line);
+      return 2;
+    }
+    const Products& products = set->products[static_cast<uint32_t>(WeightType::kBF16)];
+    std::vector<Panels> packed;
+    for (size_t i = 0; i < threads; ++i) {
+      const size_t bytes = PackedMax(products, data);
+      packed.push_back(NewPanels(bytes));
+      memset(packed.back().get(), 0, bytes);
+    }
+    const Stopwatch watch;
+    const std::vector<double> seconds = RunOnce(products, data, threads, packed);
+    const double wall = watch.Seconds();
+    double cpu = 0;
+    for (const double one : seconds) cpu += one;
+    printf("%.6f %.6f\n", wall, cpu);
+    fflush(stdout);
+  }
+  return 0;
+}
+
+// Numbers with commas between them, each from 1 to `most`; none where it is not that.
+std::vector<size_t> ReadNumbers(const char* text, size_t most) {
+  std::vector<size_t> numbers;
+  for (const char* at = text; *at != '\0'; at += *at == ',' ? 1 : 0) {
+    char* end = nullptr;
+    const size_t number = strtoul(at, &end, 10);
+    if (end == at || number == 0 || number > most) return {};
+    numbers.push_back(number);
+    at = end;
+  }
+  return numbers;
+}
+
 bool ReadOptions(int argc, char** argv, Options& options) {
   for (int i = 1; i < argc; ++i) {
     const std::string name = argv[i];
@@ -238,14 +305,12 @@ bool ReadOptions(int argc, char** argv, Options& options) {
       options.sets = "," + std::string(value) + ",";
       ++i;
     } else if (name == "--threads" && value != nullptr) {
-      options.threads.clear();
-      for (const char* at = value; *at != '\0'; at += *at == ',' ? 1 : 0) {
-        char* end = nullptr;
-        const size_t count = strtoul(at, &end, 10);
-        if (end == at || count == 0 || count > 256) return false;
-        options.threads.push_back(count);
-        at = end;
-      }
+      options.threads = ReadNumbers(value, 256);
+      if (options.threads.empty()) return false;
+      ++i;
+    } else if (name == "--asked" && value != nullptr) {
+      options.asked = ReadNumbers(value, kAskedMost);
+      if (options.asked.size() != kAskedFields || options.asked[3] > options.asked[2]) return false;
       ++i;
     } else {
       return false;
@@ -261,9 +326,10 @@ int main(int argc, char** argv) {
   quantd::FeignCpuWithout(getenv("QUANTD_CPU_WITHOUT"));
   quantd::Options options;
   if (!quantd::ReadOptions(argc, argv, options)) {
-    fprintf(stderr, "bench-forward [--smoke] [--json] [--sets A,B] [--threads 1,2]\n");
+    fprintf(stderr, "bench-forward [--smoke] [--json] [--sets A,B] [--threads 1,2] [--asked …]\n");
     return 2;
   }
+  if (!options.asked.empty()) return quantd::AnswerTurns(options.asked);
   quantd::Bench(options);
   return 0;
 }

@@ -1,15 +1,18 @@
 // Bench forward llama: GFLOP/s of llama.cpp's matrix products on the shapes of a forward pass.
 //   node scripts/bench-forward-llama.mjs --cpu haswell --threads 1,2   a JSON line for each product
 //   node scripts/bench-forward-llama.mjs --smoke                       small ones; checks the numbers
+//   node scripts/bench-forward-llama.mjs --asked --shapes down --tokens 512
+//                              for each number of threads on stdin, one product: its seconds, CPU too
 //
 //   shape ──▶ a ggml graph of one product, through koffi ──▶ {shape, tokens, threads, gflops, …}
 //
 // The weights are bf16 and the activations f32, as in a decode of a BF16 GGUF. --cpu names one of
 // the package's libggml-cpu-*.so; zen4 uses the bf16 unit, haswell is AVX2. Before it measures it
 // compares a small product with binary64. Others call `benchForwardLlama` for the same rows.
-import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import koffi from 'koffi';
@@ -24,7 +27,8 @@ export const shapes = {
   'gate-up': { columns: 2816, rows: 1408, experts: 128, used: 8, rowsAToken: 1 },
   down: { columns: 704, rows: 2816, experts: 128, used: 8, rowsAToken: 8 },
 };
-const smokeShapes = {
+/** Of the same kinds, for a look whether it all still runs. */
+export const smokeShapes = {
   dense: { columns: 256, rows: 96 },
   'gate-up': { columns: 256, rows: 64, experts: 8, used: 2, rowsAToken: 1 },
   down: { columns: 32, rows: 256, experts: 8, used: 2, rowsAToken: 2 },
@@ -38,6 +42,25 @@ const SECONDS_MIN = 1;
 const RUNS_MIN = 3;
 /** How far a product may be from binary64, over the root mean square of its results. */
 const ERROR_MAX = 1e-5;
+
+/** The library that llama.cpp would load of those that are installed. */
+export function defaultCpu() {
+  const { stdout } = spawnSync(process.execPath, [script, '--default-cpu'], { encoding: 'utf8' });
+  return stdout.trim();
+}
+
+/** Of the highest score on this CPU. */
+function highestScore() {
+  const base = koffi.load(join(libraries, 'libggml-base.so'), { global: true });
+  const best = { cpu: '', score: 0, base };
+  for (const file of readdirSync(libraries)) {
+    const [, cpu] = /^libggml-cpu-(.*)\.so$/.exec(file) ?? [];
+    if (cpu === undefined) continue;
+    const score = koffi.load(join(libraries, file)).func('int ggml_backend_score()')();
+    if (score > best.score) Object.assign(best, { cpu, score });
+  }
+  return best.cpu;
+}
 
 /** Why there is nothing to compare with; undefined where there is. */
 export function whyNoLlamaProducts(cpu = 'zen4') {
@@ -254,7 +277,23 @@ function measure(product, { secondsMin, runsMin }) {
   };
 }
 
-function main() {
+/** Someone else decides when: so two programs take turns. */
+async function answerTurns(ggml, backend, { name, shape, tokens }) {
+  checkProduct(ggml, backend, name);
+  const product = makeProduct(ggml, backend, shape, tokens);
+  for await (const line of createInterface({ input: process.stdin })) {
+    ggml.setThreads(backend, Number(line));
+    const cpuBefore = process.cpuUsage();
+    const start = process.hrtime.bigint();
+    product.run();
+    const seconds = Number(process.hrtime.bigint() - start) / 1e9;
+    const { user, system } = process.cpuUsage(cpuBefore);
+    console.log(`${seconds} ${(user + system) / 1e6}`);
+  }
+  product.free();
+}
+
+async function main() {
   const { values } = parseArgs({
     options: {
       cpu: { type: 'string', default: 'zen4' },
@@ -262,11 +301,25 @@ function main() {
       tokens: { type: 'string', default: '512,4096' },
       threads: { type: 'string', default: '1,2' },
       smoke: { type: 'boolean', default: false },
+      asked: { type: 'boolean', default: false },
+      'default-cpu': { type: 'boolean', default: false },
     },
   });
-  const list = (text) => text.split(',').map(Number);
+  if (values['default-cpu']) return console.log(highestScore());
   const ggml = bind(values.cpu);
   const backend = ggml.backend();
+  if (values.asked) {
+    const name = values.shapes;
+    const shape = (values.smoke ? smokeShapes : shapes)[name];
+    await answerTurns(ggml, backend, { name, shape, tokens: Number(values.tokens) });
+    return ggml.end(backend);
+  }
+  measureAll(ggml, backend, values);
+  ggml.end(backend);
+}
+
+function measureAll(ggml, backend, values) {
+  const list = (text) => text.split(',').map(Number);
   const effort = values.smoke
     ? { secondsMin: 0, runsMin: 1 }
     : { secondsMin: SECONDS_MIN, runsMin: RUNS_MIN };
@@ -287,7 +340,6 @@ function main() {
       product.free();
     }
   }
-  ggml.end(backend);
 }
 
-if (process.argv[1] === script) main();
+if (process.argv[1] === script) await main();

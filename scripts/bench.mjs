@@ -1,5 +1,6 @@
 // Bench: the kernels, every common type through the whole program, and the program beside llama.cpp.
 //   npm run bench                 kernels, a 1 GB checkpoint, a 4.2 GB GGUF: an hour
+//   npm run bench -- --measure    the forward pass alone, with the words of bench-measure.mjs
 //   npm run bench -- --smoke      small ones, to see that the bench still runs
 // Its results are kept in docs/bench.md. Read next: bench-whole.mjs.
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
@@ -7,6 +8,7 @@ import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { benchCluster } from './bench-cluster.mjs';
+import { benchMeasure } from './bench-measure.mjs';
 import { benchMeasureCluster } from './bench-measure-cluster.mjs';
 import { benchNetwork } from './bench-network.mjs';
 import { eventsOf, runQuantd } from './bench-programs.mjs';
@@ -55,6 +57,10 @@ async function benchTypes(scratch) {
 }
 
 await setup({ dev: true });
+if (process.argv.includes('--measure')) {
+  await benchMeasure(process.argv.slice(2).filter((word) => word !== '--measure'));
+  process.exit();
+}
 benchKernels();
 const scratch = mkdtempSync(join(tmpdir(), 'quantd-bench-'));
 try {
@@ -66,3 +72,4 @@ await benchWhole({ smoke, turns: 3, only: [], keep: false });
 await benchNetwork({ small: smoke });
 await benchCluster({ small: smoke });
 await benchMeasureCluster({ smoke });
+await benchMeasure(smoke ? ['--smoke'] : []);

@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { seededRandom } from './random.ts';
 import { encodeWeights, indexOf, planShards, tensorBytes, writeShard } from './safetensors.ts';
 import type { CheckpointSpec, Dtype } from './spec.ts';
-import { drawWeights, listTensors } from './tensors.ts';
+import { drawWeights, listTensors, type TensorSpec } from './tensors.ts';
 import { makeTokenizer, type TokenizerFiles } from './tokenizer.ts';
 
 /**
@@ -78,6 +78,45 @@ export async function writeSparseCheckpoint(directory: string, bytes: number): P
   for (const { file, tensors } of shards) await writeShard(join(directory, file), tensors);
   await writeJson(directory, 'model.safetensors.index.json', indexOf(shards));
   return size(count);
+}
+
+/**
+ * Fills `directory` with a checkpoint of any size, a tensor at a time and each in parts: its
+ * weights have the spread that the spec asks for and repeat after some millions.
+ */
+export async function writeRepeatedCheckpoint(
+  directory: string,
+  spec: CheckpointSpec,
+): Promise<void> {
+  await writeTexts(directory, spec, drawTokenizer(spec));
+  const shards = planShards(listTensors(spec), spec.shards);
+  const repeat = repeatedWeights(spec.seed);
+  for (const { file, tensors } of shards) await writeShard(join(directory, file), tensors, repeat);
+  if (shards.length > 1)
+    await writeJson(directory, 'model.safetensors.index.json', indexOf(shards));
+}
+
+/** An odd number: rows, which are of even length, do not repeat in step with it. */
+const DRAWN_WEIGHTS = 4_194_301;
+
+function repeatedWeights(seed: number): (tensor: TensorSpec) => Iterable<Uint8Array> {
+  const random = seededRandom(seed);
+  const drawn = Float32Array.from({ length: DRAWN_WEIGHTS }, () => random.normal());
+  const encoded = new Map<string, Uint8Array>();
+  return function* (tensor) {
+    const { mean, deviation, dtype } = tensor;
+    const key = JSON.stringify([mean, deviation, dtype]);
+    const bytes =
+      encoded.get(key) ??
+      encodeWeights(
+        drawn.map((weight) => mean + deviation * weight),
+        dtype,
+      );
+    encoded.set(key, bytes);
+    for (let left = tensorBytes(tensor); left > 0; left -= bytes.length) {
+      yield bytes.subarray(0, Math.min(left, bytes.length));
+    }
+  };
 }
 
 /** Its own generator, so that the tokenizer does not depend on how many weights there are. */

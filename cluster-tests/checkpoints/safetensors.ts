@@ -53,18 +53,26 @@ export function indexOf(shards: readonly Shard[]): object {
   };
 }
 
-/** Writes one file; without `bytesOf` its tensors are holes, which read as zeros. */
+/**
+ * Writes one file; without `bytesOf` its tensors are holes, which read as zeros.
+ *
+ * @param bytesOf a tensor's bytes, or parts of them in order where they are too many at once
+ */
 export async function writeShard(
   file: string,
   tensors: readonly TensorSpec[],
-  bytesOf?: (tensor: TensorSpec) => Uint8Array,
+  bytesOf?: (tensor: TensorSpec) => Uint8Array | Iterable<Uint8Array>,
 ): Promise<void> {
   const handle = await open(file, 'w');
   try {
     const headerBytes = await writeHeader(handle, tensors);
     const dataBytes = tensors.reduce((sum, tensor) => sum + tensorBytes(tensor), 0);
     if (bytesOf === undefined) return await handle.truncate(headerBytes + dataBytes);
-    for (const tensor of tensors) await handle.write(bytesOf(tensor));
+    for (const tensor of tensors) {
+      const bytes = bytesOf(tensor);
+      const parts = bytes instanceof Uint8Array ? [bytes] : bytes;
+      for (const part of parts) await handle.write(part);
+    }
   } finally {
     await handle.close();
   }

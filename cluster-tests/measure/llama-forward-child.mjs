@@ -79,11 +79,15 @@ function run({ gguf, chunks, want, cpu, threads }) {
   const context = openContext(llama, model, tokens, capture);
   llama.setThreads(context, threads, threads);
   const vocabulary = llama.vocabularySize(llama.vocabulary(model));
+  const cpuSeconds = [];
   const seconds = chunks.map((chunk, index) => {
     capture.begin(index);
+    const cpuBefore = process.cpuUsage();
     const start = process.hrtime.bigint();
     decode(llama, context, chunk);
     const taken = Number(process.hrtime.bigint() - start) / 1e9;
+    const { user, system } = process.cpuUsage(cpuBefore);
+    cpuSeconds.push((user + system) / 1e6);
     if (want.logits) keepLogits(llama, context, { index, chunk, vocabulary, file });
     return taken;
   });
@@ -92,7 +96,7 @@ function run({ gguf, chunks, want, cpu, threads }) {
   const layers = llama.layers(model);
   llama.free(model);
   file.close();
-  return { index: file.index, nodes: capture.nodes, layers, vocabulary, seconds };
+  return { index: file.index, nodes: capture.nodes, layers, vocabulary, seconds, cpuSeconds };
 }
 
 function bind(cpu) {
