@@ -1,5 +1,7 @@
 #include "weights.h"
 
+#include <string.h>
+
 #include <map>
 #include <mutex>
 
@@ -104,6 +106,30 @@ class WeightLoader {
   }
 
  private:
+  // The first bfloat16 that is 2^96 or more, or not finite; `count` when there is none. A product with
+  // one could leave binary32, where multiplying before adding is not what a fused step does.
+  static size_t FindTooLarge(const uint8_t* bytes, size_t count) {
+    constexpr uint16_t kExponent = (127 + 96) << 7;
+    constexpr size_t kBlock = 4096;
+    for (size_t start = 0; start < count; start += kBlock) {
+      const size_t end = start + kBlock < count ? start + kBlock : count;
+      uint16_t largest = 0;
+      for (size_t i = start; i < end; ++i) {
+        uint16_t bits;
+        memcpy(&bits, bytes + 2 * i, sizeof bits);
+        const uint16_t magnitude = bits & 0x7FFF;
+        largest = magnitude > largest ? magnitude : largest;
+      }
+      if (largest < kExponent) continue;
+      for (size_t i = start; i < end; ++i) {
+        uint16_t bits;
+        memcpy(&bits, bytes + 2 * i, sizeof bits);
+        if ((bits & 0x7FFF) >= kExponent) return i;
+      }
+    }
+    return count;
+  }
+
   void PlanWeight(size_t index) {
     const WeightSpec& spec = layer_.weights[index];
     LoadedWeight& loaded = into_.weights[index];
@@ -133,12 +159,14 @@ class WeightLoader {
     const WeightSpec& spec = layer_.weights[turn.weight];
     const uint32_t format = FormatOf(spec.type);
     const size_t count = turn.rows * spec.columns;
-    const size_t bad = kernels_.find_non_finite[format](turn.bytes, count);
+    LoadedWeight& loaded = into_.weights[turn.weight];
+    const bool is_mode_b = spec.type == WeightType::kBF16 && loaded.values_.empty();
+    const size_t bad = is_mode_b ? FindTooLarge(turn.bytes, count)
+                                 : kernels_.find_non_finite[format](turn.bytes, count);
     if (bad < count) {
       TellBad(turn.weight, turn.first * spec.columns + bad);
       return;
     }
-    LoadedWeight& loaded = into_.weights[turn.weight];
     if (!loaded.values_.empty()) {
       float* const into = loaded.values_.data() + turn.first * spec.columns;
       kernels_.dequantize[format](turn.bytes, count, into);

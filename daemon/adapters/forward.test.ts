@@ -347,14 +347,15 @@ test('weights that are not finite, missing or cut off are faults with their plac
   const piece = copy.placed[at]?.pieces[1];
   const bytes = Buffer.alloc(1 << 20);
   const infinite = Buffer.from([0x80, 0x7f]);
-  const put = (element: number): void => {
+  const tooLarge = Buffer.from([0x80, 0x6f]);
+  const put = (element: number, number: Buffer): void => {
     const { writeSync, openSync, closeSync } = process.getBuiltinModule('node:fs');
     const file = openSync(piece?.path ?? '', 'r+');
-    writeSync(file, infinite, 0, 2, (piece?.offset ?? 0) + 2 * element);
+    writeSync(file, number, 0, 2, (piece?.offset ?? 0) + 2 * element);
     closeSync(file);
   };
-  put(500);
-  put(700);
+  put(500, tooLarge);
+  put(700, infinite);
   // The first piece has a third of 185 rows, of 7 columns: 61. 37 of them are an expert.
   const row = 61 + Math.floor(500 / 7);
   expect(await faultOf(prepare(forward, copy))).toMatchObject({

@@ -30,7 +30,7 @@ export const kernelFaults = {
   weightNotFinite: {
     code: 'QD-5105',
     exit: exitCodes.input,
-    what: 'a weight of the checkpoint is infinite or not a number',
+    what: 'a weight of the checkpoint is infinite, not a number, or far too large',
     hint: 'download that file again, or report it to the author of the model',
   },
   weightUnreadable: {
