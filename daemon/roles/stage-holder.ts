@@ -42,6 +42,11 @@ export class StageHolder {
     for (const key of [...this.#runs.keys()]) this.#forget(key);
   }
 
+  /** Leases that it holds, of all runs. */
+  get leases(): number {
+    return [...this.#runs.values()].reduce((sum, { leases }) => sum + leases, 0);
+  }
+
   /** Only who may give leases is listened to. */
   #hear(from: ConnectedPeer, message: PeerMessage): void {
     if (from.role !== 'coordinator') return;

@@ -1,0 +1,79 @@
+/**
+ * Goal: whoever is lost on the way, the importance matrix has the SHA-256 that one machine gives it,
+ * and what is stored is not measured again.
+ * Method: daemons in three stages, each with room for the layers of its own; in the middle of a run
+ * the machine of each stage is killed in turn, one comes late, or the one with the source dies.
+ */
+
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { type Daemon, endDaemons } from './cluster.ts';
+import { type RunningCommand, startRun } from './cluster-run.ts';
+import {
+  imatrixWords,
+  type Measuring,
+  matrixDigest,
+  measureAlone,
+  measuredPast,
+  measuredShare,
+  stagesOf,
+  startCoordinator,
+  startWorkers,
+} from './measure-run.ts';
+import { makeScratch } from './quantd.ts';
+
+// Thirteen groups, the last of them not whole; the slowest kernels, so that there is a middle.
+const measuring: Measuring = { chunks: 200, ctx: 32 };
+const SLOW = { isa: 'scalar' } as const;
+
+let scratch: Awaited<ReturnType<typeof makeScratch>>;
+let reference: string;
+beforeAll(async () => {
+  scratch = await makeScratch('losses');
+  reference = (await measureAlone(scratch.path, 'alone', measuring)).digest;
+});
+afterEach(() => endDaemons());
+afterAll(async () => {
+  await endDaemons();
+  await scratch.remove();
+});
+
+const begin = (coordinator: Daemon, out: string): RunningCommand =>
+  startRun(imatrixWords(scratch.path, out, measuring), coordinator.data);
+
+/** Whoever has the stage in this place, once `share` of the run is done. */
+async function machineOfStage(run: RunningCommand, stage: number, share: number): Promise<string> {
+  await run.until(measuredPast(share));
+  const now = measuredShare(run.events.findLast(({ type }) => type === 'progress'));
+  expect(now).toBeLessThan(0.75);
+  const [name = ''] = stagesOf(run.events)[stage]?.names ?? [];
+  return name;
+}
+
+test.each([0, 1, 2])('the machine of stage %d dies in the middle', async (stage) => {
+  const coordinator = await startCoordinator(scratch.path);
+  const names = ['a', 'b', 'c'];
+  const workers = await startWorkers(
+    scratch.path,
+    coordinator,
+    names.map((name) => ({ name, ...SLOW })),
+  );
+  const run = begin(coordinator, `killed-${stage}`);
+  const victim = await machineOfStage(run, stage, 0.3);
+  expect(names).toContain(victim);
+  await workers[names.indexOf(victim)]?.kill();
+  await run.done;
+  expect(matrixDigest(scratch.path, `killed-${stage}`)).toBe(reference);
+  // The layers of the one that is gone went to the others.
+  expect(stagesOf(run.events).flatMap((each) => each.names)).not.toContain(victim);
+});
+
+test('a machine that comes late gets layers of what is left', async () => {
+  const coordinator = await startCoordinator(scratch.path);
+  await startWorkers(scratch.path, coordinator, [{ name: 'a', ...SLOW }]);
+  const run = begin(coordinator, 'late');
+  await run.until(measuredPast(0.15));
+  await startWorkers(scratch.path, coordinator, [{ name: 'b', ...SLOW }]);
+  await run.done;
+  expect(matrixDigest(scratch.path, 'late')).toBe(reference);
+  expect(stagesOf(run.events).flatMap(({ names }) => names)).toContain('b');
+});

@@ -1,0 +1,361 @@
+/**
+ * Measure cluster: the machines of one simulated measurement, and what befalls them.
+ *
+ *   WorldModel + scenario ──▶ MeasureCluster.run ──▶ the matrix that is expected, or a Violation
+ *
+ * Machine 0 measures, with the others' help; after every end but the good one its user runs the
+ * same command again. The others hold stages.
+ */
+
+import type { ConnectedPeer, MeasurementFiles, Network } from '../../daemon/ports.ts';
+import { runFaults } from '../../daemon/roles/faults.ts';
+import { type MeasurePorts, measure } from '../../daemon/roles/measure.ts';
+import { Progress } from '../../daemon/roles/progress.ts';
+import { StageHolder } from '../../daemon/roles/stage-holder.ts';
+import type { RunEvent } from '../../proto/api.ts';
+import { FaultError } from '../../proto/fault.ts';
+import type { Dice } from '../simulator/dice.ts';
+import { type DiskWitness, FalseDisk } from '../simulator/false-disk.ts';
+import { falseKernels } from '../simulator/false-kernels.ts';
+import { LeafDisk } from '../simulator/false-leaf-store.ts';
+import { FalseNetwork, peerIdOf, peerOf } from '../simulator/false-network.ts';
+import { falseSource } from '../simulator/false-source.ts';
+import { Machine } from '../simulator/machine.ts';
+import type { PlannedMisfortune } from '../simulator/scenario.ts';
+import { sha256 } from '../simulator/sha256.ts';
+import { Violation } from '../simulator/violation.ts';
+import type { Process, World } from '../simulator/world.ts';
+import { falseForward } from './false-forward.ts';
+import type { MeasureScenario } from './measure-scenario.ts';
+import {
+  CHUNK_TOKENS,
+  calibrationIds,
+  expectedMatrix,
+  layerNumber,
+  spell,
+  type WorldModel,
+} from './world-model.ts';
+
+// From the end of all trouble to the matrix: some time-outs one after the other.
+const RECOVERY_MS_MAX = 20 * 60_000;
+// After an error the user runs the command again.
+const AGAIN_MS = 5_000;
+// More of them in a calm world are no bad luck.
+const FAULTS_WHEN_CALM_MAX = 3;
+// Workers wait some minutes for a coordinator that went away.
+const AFTERMATH_MS = 12 * 60_000;
+const COORDINATOR = peerIdOf('coordinator');
+const MEMORY_BYTES = 1 << 26;
+const SOURCE = 'source/';
+
+const unwatched: DiskWitness = {
+  named: () => undefined,
+  cut: () => undefined,
+  closed: () => undefined,
+  step: () => undefined,
+};
+
+export class MeasureCluster {
+  readonly #world: World;
+  readonly #dice: Dice;
+  readonly #model: WorldModel;
+  readonly #scenario: MeasureScenario;
+  readonly #network: FalseNetwork;
+  readonly #machines: Machine[] = [];
+  readonly #holders = new Map<Process, StageHolder>();
+  /** What the coordinator's data directory holds of measurements. */
+  readonly #kept = new Map<string, Map<string, Uint8Array>>();
+  readonly #notices: string[] = [];
+  #drain = new AbortController();
+  #faultsWhenCalm = 0;
+  #matrix: string | undefined;
+  /** Chunks times layers that were run, by whom. */
+  readonly passed = new Map<string, number>();
+
+  constructor(world: World, model: WorldModel, scenario: MeasureScenario) {
+    this.#world = world;
+    this.#dice = world.dice;
+    this.#model = model;
+    this.#scenario = scenario;
+    const nothing = (): void => undefined;
+    this.#network = new FalseNetwork(world, { sent: nothing, said: nothing, parted: nothing });
+    this.#network.trouble = scenario.network;
+    for (let index = 0; index <= scenario.workers; index++) this.#machines.push(this.#build(index));
+  }
+
+  get deaths(): number {
+    return this.#machines.reduce((sum, { deaths }) => sum + deaths, 0);
+  }
+
+  /** @throws Violation, or what the roles threw and should not have */
+  async run(): Promise<void> {
+    const { calmFromMs, startsMs, misfortunes } = this.#scenario;
+    const [coordinator, ...workers] = this.#machines;
+    coordinator?.startIn(10);
+    for (const [index, worker] of workers.entries()) worker.startIn(startsMs[index] ?? 0);
+    for (const misfortune of misfortunes) {
+      this.#world.at(misfortune.atMs, undefined, 'misfortune', () => this.#befall(misfortune));
+    }
+    this.#world.at(calmFromMs, undefined, 'calm', () => this.#calm());
+    this.#world.at(calmFromMs + RECOVERY_MS_MAX, undefined, 'too late', () => {
+      throw new Violation(`no matrix ${RECOVERY_MS_MAX} ms after the last trouble`);
+    });
+    const end = await this.#world.run(() => this.#matrix !== undefined);
+    if (end !== 'over') throw new Violation(end);
+    this.#checkMatrix();
+    await this.#checkAftermath();
+  }
+
+  #build(index: number): Machine {
+    const dice = this.#dice;
+    const { scenario, model } = { scenario: this.#scenario, model: this.#model };
+    const isCoordinator = index === 0;
+    const name = isCoordinator ? COORDINATOR : peerIdOf(`worker${index}`);
+    const disk = new FalseDisk(dice, unwatched, () => {
+      throw new Violation('nobody uses this disk');
+    });
+    const sourceBytes = [...model.files.values()].reduce((sum, { length }) => sum + length, 0);
+    const peer = peerOf(name, isCoordinator ? 'coordinator' : 'worker', {
+      threads: 1,
+      ramBytes: MEMORY_BYTES,
+      diskBytes: 4 * sourceBytes,
+      bytesPerSecond: isCoordinator && !scenario.coordinatorWorks ? 0 : dice.between(800, 1_200),
+    });
+    const leaves = new LeafDisk(dice, peer.hello.diskBytes);
+    const live = async (process: Process): Promise<void> => {
+      const network = withHints(this.#network.join(process, peer), scenario.hints);
+      if (isCoordinator) await this.#coordinate(process, network, peer, leaves);
+      else this.#hold(process, network, leaves);
+    };
+    return new Machine({ world: this.#world, name, network: this.#network, disk, leaves, live });
+  }
+
+  #hold(process: Process, network: Network, leaves: LeafDisk): void {
+    const holder = new StageHolder({
+      network,
+      kernels: falseKernels(process, { leastMs: 1, bytesPerMs: 10_000 }),
+      openForward: () => this.#forward(process, leaves),
+      store: leaves.openFor(process),
+      clock: process.clock,
+      sha256,
+      memoryBytes: MEMORY_BYTES,
+      cacheBytes: this.#scenario.isStreamed ? 0 : MEMORY_BYTES,
+    });
+    holder.start();
+    this.#holders.set(process, holder);
+  }
+
+  #forward(process: Process, leaves: LeafDisk): ReturnType<typeof falseForward> {
+    const { badAt, chunkMs } = this.#scenario;
+    return falseForward({
+      process,
+      chunkMs,
+      fileOf: (path) => {
+        if (path.startsWith(SOURCE)) return this.#model.files.get(path.slice(SOURCE.length));
+        const [run = '', key = ''] = path.split('/');
+        return leaves.runs.get(run)?.get(key);
+      },
+      isBad: (layer, chunk) => {
+        const name = process.name;
+        this.passed.set(name, (this.passed.get(name) ?? 0) + 1);
+        return badAt.get(chunk) === layerNumber(layer);
+      },
+    });
+  }
+
+  /** The command is run again after every end but the good one. */
+  async #coordinate(
+    process: Process,
+    network: Network,
+    peer: ConnectedPeer,
+    leaves: LeafDisk,
+  ): Promise<void> {
+    this.#drain = new AbortController();
+    const report = (event: RunEvent): void => {
+      if (event.type !== 'notice') return;
+      this.#notices.push(event.text);
+      this.#world.tell(() => `${process.name} says: ${event.text}`);
+    };
+    const ports = this.#ports(process, network, peer, leaves);
+    try {
+      const progress = new Progress(process.clock, report);
+      const telling = { report, progress, drain: this.#drain.signal, goesOn: false };
+      const { matrix } = await measure(this.#request(process), ports, telling);
+      this.#world.tell(() => `${process.name} has measured all`);
+      this.#matrix = spell([...matrix.entries], matrix.chunkCount);
+    } catch (error) {
+      if (!(error instanceof FaultError)) throw error;
+      this.#world.tell(() => `${process.name} ends: ${error.message}`);
+      this.#checkFault(error);
+      this.#machines[0]?.leave();
+      this.#machines[0]?.startIn(AGAIN_MS);
+    }
+  }
+
+  #request(process: Process): Parameters<typeof measure>[0] {
+    const { checkpoint, model, fileDigests, files } = this.#model;
+    const { chunks, replicas, waveChunks } = this.#scenario;
+    const source = falseSource(process, this.#dice, files);
+    return {
+      calibration: {
+        files: [{ path: 'text', given: 'text' }],
+        default: false,
+        chat: false,
+        parseSpecial: false,
+        ctx: CHUNK_TOKENS,
+        fromChunk: 0,
+        processOutput: false,
+        ppl: false,
+        replicas,
+        chunks,
+        ...(waveChunks === 0 ? {} : { waveChunks }),
+      },
+      source: { ...source, path: (file) => `${SOURCE}${file}` },
+      checkpoint,
+      model,
+      tensors: model.tensors,
+      fileDigests,
+      purpose: 'simulated',
+    };
+  }
+
+  #ports(
+    process: Process,
+    network: Network,
+    { hello }: ConnectedPeer,
+    leaves: LeafDisk,
+  ): MeasurePorts {
+    const { chunks, workers, isStreamed } = this.#scenario;
+    return {
+      openFile: async () => ({
+        bytes: 1,
+        read: async (_, into) => {
+          into.fill(0x61);
+        },
+        close: async () => undefined,
+      }),
+      splitPath: (path) => ({ file: path }),
+      openTokenizer: () => ({ encode: async () => calibrationIds(chunks + 1).slice(1) }),
+      openTemplate: () => ({ render: () => '' }),
+      defaultText: 'text',
+      kernels: falseKernels(process, { leastMs: 1, bytesPerMs: 10_000 }),
+      clock: process.clock,
+      sha256,
+      offer: { leasesMax: 2, memoryBytes: MEMORY_BYTES, bytesPerSecond: hello.bytesPerSecond },
+      network: workers === 0 ? undefined : network,
+      openForward: () => this.#forward(process, leaves),
+      openMeasurement: async (id) => this.#files(process, id),
+      store: leaves.openFor(process),
+      cacheBytes: isStreamed ? 0 : MEMORY_BYTES,
+    };
+  }
+
+  /** Each write is durable when it is said to be, and not at all before. */
+  #files(process: Process, id: string): MeasurementFiles {
+    const files = this.#kept.get(id) ?? new Map<string, Uint8Array>();
+    this.#kept.set(id, files);
+    const step = <T>(what: string, work: () => T): Promise<T> =>
+      process.later(this.#dice.skewed(0, 30), `sums: ${what}`, work);
+    return {
+      list: () => step('list', () => [...files.keys()]),
+      read: (name) => step('read', () => files.get(name)?.slice()),
+      write: (name, bytes) => {
+        const copy = bytes.slice();
+        return step('write', () => void files.set(name, copy));
+      },
+      remove: (name) => step('remove', () => void files.delete(name)),
+      drop: () => step('drop', () => files.clear()),
+    };
+  }
+
+  #checkFault(error: FaultError): void {
+    const isInterrupted = error.kind.code === runFaults.interrupted.code;
+    if (isInterrupted && !this.#drain.signal.aborted) throw error;
+    const isCalm = this.#world.nowMs >= this.#scenario.calmFromMs;
+    if (isCalm && ++this.#faultsWhenCalm > FAULTS_WHEN_CALM_MAX) throw error;
+  }
+
+  #befall({ machine: index, what }: PlannedMisfortune): void {
+    const machine = this.#machines[index];
+    if (machine === undefined) return;
+    const links = this.#network.linksOf(machine.name);
+    switch (what.kind) {
+      case 'kill':
+      case 'power cut':
+        if (what.kind === 'kill') machine.kill();
+        else machine.cutPower();
+        machine.startIn(what.awayMs);
+        break;
+      case 'stall':
+        machine.stall(what.forMs);
+        break;
+      case 'broken links':
+        for (const link of links) {
+          if (this.#dice.chance(0.7)) this.#network.breakLink(link, what.forMs);
+        }
+        break;
+      case 'disconnect':
+        for (const link of links) this.#network.disconnect(link, this.#dice.chance(0.5));
+        break;
+      case 'full disk':
+        machine.leaves.fullUntilMs = this.#world.nowMs + what.forMs;
+        break;
+      case 'interrupt':
+        this.#drain.abort();
+        break;
+    }
+  }
+
+  #calm(): void {
+    this.#network.calm();
+    for (const [index, machine] of this.#machines.entries()) {
+      machine.leaves.fullUntilMs = 0;
+      if (machine.process !== undefined) machine.process.stalledUntilMs = 0;
+      // The one that was to die stays away.
+      if (this.#scenario.kind !== 'one death' || index === 0) machine.startIn(0);
+    }
+  }
+
+  #checkMatrix(): void {
+    const { chunks, badAt } = this.#scenario;
+    const leftOut = new Set(badAt.keys());
+    const expected = expectedMatrix(this.#model, chunks, leftOut);
+    if (this.#matrix !== expected) throw new Violation('the matrix is not that of the chunks');
+    const unnamed = [...leftOut].filter(
+      (chunk) =>
+        !this.#notices.some((text) => new RegExp(`chunk [\\d, ]*\\b${chunk}\\b`).test(text)),
+    );
+    if (unnamed.length > 0) throw new Violation(`nobody was told of the bad chunks ${unnamed}`);
+  }
+
+  /** The daemons live on; whatever they held for the run they must let go of. */
+  async #checkAftermath(): Promise<void> {
+    this.#network.calm();
+    const endMs = this.#world.nowMs + AFTERMATH_MS;
+    this.#world.at(AFTERMATH_MS, undefined, 'end of the world', () => undefined);
+    await this.#world.run(() => this.#world.nowMs >= endMs);
+    for (const [process, holder] of this.#holders) {
+      if (!process.isAlive || holder.leases === 0) continue;
+      throw new Violation(`${process.name} still holds leases of a run that ended`);
+    }
+  }
+}
+
+/** Word gets round as it does, or never, or twice. */
+function withHints(network: Network, hints: MeasureScenario['hints']): Network {
+  const tell = (message: Parameters<Network['hint']>[0]): void => {
+    const times = { usual: 1, never: 0, twice: 2 }[hints];
+    for (let told = 0; told < times; told++) network.hint(message);
+  };
+  return {
+    self: network.self,
+    peers: () => network.peers(),
+    listen: (listener) => network.listen(listener),
+    send: (to, message) => network.send(to, message),
+    addressesOf: (peer) => network.addressesOf(peer),
+    meet: (peer, addresses) => network.meet(peer, addresses),
+    hint: tell,
+    pull: (sources, blob, into, options) => network.pull(sources, blob, into, options),
+    serve: (provider) => network.serve(provider),
+  };
+}

@@ -1,0 +1,47 @@
+/**
+ * Measure scenario: how large one simulated measurement is, and what goes wrong in it.
+ *
+ *   dice ──▶ inventMeasureScenario ──▶ MeasureScenario  (read next: measure-cluster.ts)
+ */
+
+import type { Dice } from '../simulator/dice.ts';
+import { inventScenario, type Scenario } from '../simulator/scenario.ts';
+
+export interface MeasureScenario
+  extends Pick<
+    Scenario,
+    'kind' | 'workers' | 'coordinatorWorks' | 'network' | 'misfortunes' | 'startsMs' | 'calmFromMs'
+  > {
+  readonly chunks: number;
+  readonly replicas: number;
+  /** 0 leaves it to each machine. */
+  readonly waveChunks: number;
+  readonly hints: 'usual' | 'never' | 'twice';
+  /** Chunks that are bad, with the layer in which it shows. */
+  readonly badAt: ReadonlyMap<number, number>;
+  /** Of one chunk in one layer. */
+  readonly chunkMs: number;
+  /** Weights do not fit into memory. */
+  readonly isStreamed: boolean;
+}
+
+const LAYERS = 7;
+
+export function inventMeasureScenario(dice: Dice): MeasureScenario {
+  const scenario = inventScenario(dice);
+  const chunks = dice.skewed(2, 200);
+  const bad = dice.chance(0.3) ? dice.between(1, Math.min(3, chunks - 1)) : 0;
+  const badAt = Array.from({ length: bad }, () => {
+    return [dice.between(0, chunks - 1), dice.between(0, LAYERS - 1)] as const;
+  });
+  return {
+    ...scenario,
+    chunks,
+    replicas: dice.pick([1, 1, 1, 2, 3]),
+    waveChunks: dice.pick([0, 0, 1, 3]),
+    hints: dice.pick(['usual', 'never', 'twice'] as const),
+    badAt: new Map(badAt),
+    chunkMs: dice.skewed(1, 300),
+    isStreamed: dice.chance(0.3),
+  };
+}
