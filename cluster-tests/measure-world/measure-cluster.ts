@@ -7,7 +7,7 @@
  * same command again. The others hold stages.
  */
 
-import type { ConnectedPeer, MeasurementFiles, Network } from '../../daemon/ports.ts';
+import type { BlobProvider, ConnectedPeer, MeasurementFiles, Network } from '../../daemon/ports.ts';
 import { runFaults } from '../../daemon/roles/faults.ts';
 import { type MeasurePorts, measure } from '../../daemon/roles/measure.ts';
 import { Progress } from '../../daemon/roles/progress.ts';
@@ -123,7 +123,7 @@ export class MeasureCluster {
     });
     const leaves = new LeafDisk(dice, peer.hello.diskBytes);
     const live = async (process: Process): Promise<void> => {
-      const network = withHints(this.#network.join(process, peer), scenario.hints);
+      const network = withTrouble(this.#network.join(process, peer), scenario, this.#world);
       if (isCoordinator) await this.#coordinate(process, network, peer, leaves);
       else this.#hold(process, network, leaves);
     };
@@ -341,12 +341,25 @@ export class MeasureCluster {
   }
 }
 
-/** Word gets round as it does, or never, or twice. */
-function withHints(network: Network, hints: MeasureScenario['hints']): Network {
-  const tell = (message: Parameters<Network['hint']>[0]): void => {
-    const times = { usual: 1, never: 0, twice: 2 }[hints];
-    for (let told = 0; told < times; told++) network.hint(message);
-  };
+/** Word gets round as it does, or never, or twice; a provider's bytes are not what they were. */
+function withTrouble(
+  network: Network,
+  { hints, wrongBlobs, calmFromMs }: MeasureScenario,
+  world: World,
+): Network {
+  const spoiled = (provider: BlobProvider): BlobProvider => ({
+    ...provider,
+    read: async (to, blob, offset, bytes) => {
+      const block = await provider.read(to, blob, offset, bytes);
+      const isChecked = blob.kind === 'source' || blob.kind === 'sums';
+      const isTroubled = world.nowMs < calmFromMs && world.dice.chance(wrongBlobs);
+      if (block === undefined || !isChecked || !isTroubled) return block;
+      const copy = block.slice();
+      const at = world.dice.between(0, bytes - 1);
+      copy[at] = (copy[at] ?? 0) ^ 1;
+      return copy;
+    },
+  });
   return {
     self: network.self,
     peers: () => network.peers(),
@@ -354,8 +367,11 @@ function withHints(network: Network, hints: MeasureScenario['hints']): Network {
     send: (to, message) => network.send(to, message),
     addressesOf: (peer) => network.addressesOf(peer),
     meet: (peer, addresses) => network.meet(peer, addresses),
-    hint: tell,
+    hint: (message) => {
+      const times = { usual: 1, never: 0, twice: 2 }[hints];
+      for (let told = 0; told < times; told++) network.hint(message);
+    },
     pull: (sources, blob, into, options) => network.pull(sources, blob, into, options),
-    serve: (provider) => network.serve(provider),
+    serve: (provider) => network.serve(spoiled(provider)),
   };
 }

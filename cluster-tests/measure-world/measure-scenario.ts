@@ -5,7 +5,7 @@
  */
 
 import type { Dice } from '../simulator/dice.ts';
-import { inventScenario, type Scenario } from '../simulator/scenario.ts';
+import { inventScenario, type PlannedMisfortune, type Scenario } from '../simulator/scenario.ts';
 
 export interface MeasureScenario
   extends Pick<
@@ -21,6 +21,11 @@ export interface MeasureScenario
   readonly badAt: ReadonlyMap<number, number>;
   /** Of one chunk in one layer. */
   readonly chunkMs: number;
+  /**
+   * The share of blocks that a machine gives wrong, of those that have a digest: for a state a
+   * member's word counts.
+   */
+  readonly wrongBlobs: number;
   /** Weights do not fit into memory. */
   readonly isStreamed: boolean;
 }
@@ -34,8 +39,12 @@ export function inventMeasureScenario(dice: Dice): MeasureScenario {
   const badAt = Array.from({ length: bad }, () => {
     return [dice.between(0, chunks - 1), dice.between(0, LAYERS - 1)] as const;
   });
+  const { wrongBlocks } = scenario.network;
   return {
     ...scenario,
+    network: { ...scenario.network, wrongBlocks: 0 },
+    misfortunes: [...scenario.misfortunes, ...inventRestarts(dice, scenario)],
+    wrongBlobs: wrongBlocks,
     chunks,
     replicas: dice.pick([1, 1, 1, 2, 3]),
     waveChunks: dice.pick([0, 0, 1, 3]),
@@ -44,4 +53,14 @@ export function inventMeasureScenario(dice: Dice): MeasureScenario {
     chunkMs: dice.skewed(1, 300),
     isStreamed: dice.chance(0.3),
   };
+}
+
+/** The coordinator dies in the middle and is soon back: its workers still have what it gave them. */
+function inventRestarts(dice: Dice, { kind, calmFromMs }: Scenario): PlannedMisfortune[] {
+  if (kind !== 'troubled' || dice.chance(0.6)) return [];
+  return Array.from({ length: dice.between(1, 4) }, () => ({
+    atMs: dice.skewed(100, calmFromMs),
+    machine: 0,
+    what: { kind: 'kill', awayMs: dice.skewed(10, 2_000) },
+  }));
 }

@@ -56,6 +56,8 @@ export interface WorldModel {
   readonly checkpoint: Checkpoint;
   readonly model: Model;
   readonly forward: Forward;
+  /** What weights are mixed to, by the first of them: they are the same in every seed. */
+  readonly mixed: Map<string, number>;
 }
 
 /** Generates the checkpoint and reads it into memory. */
@@ -71,7 +73,14 @@ export async function loadModel(): Promise<WorldModel> {
     const { checkpoint } = await openCheckpoint(sourceOf(files));
     const fileDigests = new Map([...files].map(([file, bytes]) => [file, sha256Hex(bytes)]));
     const model = describeModel(checkpoint, 'world');
-    return { files, fileDigests, checkpoint, model, forward: forwardOf(checkpoint) };
+    return {
+      files,
+      fileDigests,
+      checkpoint,
+      model,
+      forward: forwardOf(checkpoint),
+      mixed: new Map(),
+    };
   } finally {
     await scratch.remove();
   }
@@ -185,14 +194,21 @@ function takeInputs(
 }
 
 /** The bytes of these weights in the source, mixed in their order. */
-function weightsOf({ files, model, fileDigests }: WorldModel, weights: readonly Weight[]): number {
+function weightsOf(
+  { files, model, fileDigests, mixed }: WorldModel,
+  weights: readonly Weight[],
+): number {
+  const known = mixed.get(weights[0]?.tensor ?? '');
+  if (known !== undefined) return known;
   const tensors = new Map(model.tensors.map((tensor) => [tensor.name, tensor]));
   const pieces = weightSources(weights, tensors, fileDigests).flatMap((each) => each.pieces);
-  return mixAll(
+  const found = mixAll(
     pieces.map(({ file, offset, bytes }) => {
       const content = files.get(file);
       assert(content !== undefined, `the checkpoint has ${file}`);
       return content.subarray(offset, offset + bytes);
     }),
   );
+  mixed.set(weights[0]?.tensor ?? '', found);
+  return found;
 }
