@@ -128,7 +128,7 @@ export function passLayer(
   for (const { register } of [...layer.reads, ...layer.inputs]) {
     const numbers = state.get(register);
     assert(numbers !== undefined, `the chunk brings ${register}`);
-    mixed = mix(bytesOfFloats(numbers), mixed);
+    mixed = mixFloats(numbers, mixed);
   }
   for (const [index, { register, width }] of layer.leaves.entries()) {
     const numbers = state.get(register);
@@ -197,6 +197,11 @@ function mix(bytes: Uint8Array, start: number): number {
   return state;
 }
 
-function bytesOfFloats({ buffer, byteOffset, byteLength }: Float32Array): Uint8Array {
-  return new Uint8Array(buffer, byteOffset, byteLength);
+/** The same of numbers, all of whose bits count. */
+function mixFloats({ buffer, byteOffset, length }: Float32Array, start: number): number {
+  let state = start;
+  for (const word of new Int32Array(buffer, byteOffset, length)) {
+    state = Math.imul(state ^ word, 0x0100_0193) ^ (state >>> 15);
+  }
+  return state;
 }
