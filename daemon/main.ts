@@ -8,7 +8,7 @@
  */
 
 import './polyfill.ts';
-import { createHash } from 'node:crypto';
+import { createHash, randomInt } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import { totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -122,9 +122,12 @@ async function measureTools(settings: Settings, hello: Hello | undefined): Promi
     openMeasurement: (id) => openMeasurementFiles(join(dataDirectory, 'measurements'), id),
     store: hello && (await DiskLeafStore.open(leaves, hello.diskBytes)),
     cacheBytes: Math.max(0, memoryBytes - ramBytes - RESERVED_BYTES),
+    drawFirstLease: () => randomInt(FIRST_LEASE_MAX),
   };
 }
 
+// Numbers of leases are below 2^32 on the wire.
+const FIRST_LEASE_MAX: number = 2 ** 31;
 // What the process itself and the rest of the machine take beside tasks.
 const RESERVED_BYTES: number = 512 * 1024 * 1024;
 

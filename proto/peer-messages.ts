@@ -166,7 +166,7 @@ export interface StageLease {
   readonly descriptionBytes: number;
 }
 
-/** The peer is at these leases. */
+/** The peer is at these leases, or keeps states that they have left. */
 export interface StageWorking {
   readonly kind: 'stage-working';
   readonly run: RunId;

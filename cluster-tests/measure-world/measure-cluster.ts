@@ -247,6 +247,7 @@ export class MeasureCluster {
       openMeasurement: async (id) => this.#files(process, id),
       store: leaves.openFor(process),
       cacheBytes: isStreamed ? 0 : MEMORY_BYTES,
+      drawFirstLease: () => this.#dice.between(0, 2 ** 31 - 1),
     };
   }
 

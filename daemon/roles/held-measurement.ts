@@ -9,6 +9,7 @@
 
 import { assert } from '../../proto/assert.ts';
 import { FaultError } from '../../proto/fault.ts';
+import { STAGE_LEASES_MAX } from '../../proto/peer-limits.ts';
 import type {
   HeldSums,
   PeerId,
@@ -139,25 +140,21 @@ export class HeldMeasurement {
     }
   }
 
-  /** Which leases are alive, and how far they are. */
+  /** Which leases are alive or have left states here, and how far they are. */
   #sayWorking(): void {
     const { network, clock } = this.#ports;
     this.#workingMs = clock.now();
-    const leases = [...this.#leases.values()].flatMap(({ answer, lease }) =>
-      answer ? [] : [lease.lease],
-    );
-    if (leases.length === 0) return;
+    const running = [...this.#leases.values()].filter(({ answer }) => answer === undefined);
+    const leases = new Set([...running.map(({ lease }) => lease.lease), ...this.#states.leases]);
+    if (leases.size === 0) return;
     const passed = this.#passed;
-    network.send(this.coordinator, { kind: 'stage-working', run: this.run, leases, passed });
+    const said = [...leases].slice(0, STAGE_LEASES_MAX);
+    network.send(this.coordinator, { kind: 'stage-working', run: this.run, leases: said, passed });
   }
 
-  /**
-   * The coordinator has connected anew, perhaps as another process whose leases have the same
-   * numbers: what it gave before is gone for it. Sums are still of use.
-   */
-  reopen(): void {
-    this.forget([...this.#leases.keys()]);
-    this.#states.releaseAll().catch(() => undefined);
+  /** Says at once what a new connection may have missed. */
+  sayAgain(): void {
+    for (const held of this.#leases.values()) held.saidMs = 0;
     this.say();
   }
 
@@ -208,7 +205,14 @@ export class HeldMeasurement {
     this.#ports.network.send(this.coordinator, held.answer);
   }
 
-  #open(lease: StageLease, signal: AbortSignal): Promise<OpenModel> {
+  async #open(lease: StageLease, signal: AbortSignal): Promise<OpenModel> {
+    const known = this.#model;
+    try {
+      if (known !== undefined) return await known;
+    } catch {
+      // It was begun for a lease that may be wanted no more.
+      signal.throwIfAborted();
+    }
     if (this.#model === undefined) {
       const opening = this.#openModel(lease, signal);
       this.#model = opening;
@@ -216,7 +220,7 @@ export class HeldMeasurement {
         this.#model = undefined;
       });
     }
-    return this.#model;
+    return await this.#model;
   }
 
   async #openModel(lease: StageLease, signal: AbortSignal): Promise<OpenModel> {

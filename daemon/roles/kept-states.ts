@@ -9,6 +9,7 @@
 import type { RunId } from '../../proto/peer-messages.ts';
 import { hex, type Sha256 } from '../core/plan/unit-id.ts';
 import type { Clock, LeafStore } from '../ports.ts';
+import { Turns } from './turns.ts';
 
 // The next stage asks while the chunk is still on its way through this one.
 const WAIT_MS = 4000;
@@ -26,6 +27,7 @@ export class KeptStates {
   readonly #sha256: Sha256;
   readonly #kept = new Map<string, Kept>();
   readonly #waiting = new Map<string, Set<() => void>>();
+  readonly #turns = new Turns();
 
   constructor(run: RunId, ports: { store: LeafStore; clock: Clock; sha256: Sha256 }) {
     this.#run = run;
@@ -34,17 +36,24 @@ export class KeptStates {
     this.#sha256 = ports.sha256;
   }
 
-  async keep(lease: number, boundary: number, chunk: number, bytes: Uint8Array): Promise<void> {
+  /** Leases of which states are kept. */
+  get leases(): ReadonlySet<number> {
+    return new Set([...this.#kept.values()].flatMap(({ leases }) => [...leases]));
+  }
+
+  keep(lease: number, boundary: number, chunk: number, bytes: Uint8Array): Promise<void> {
     const name = nameOf(boundary, chunk);
-    // Made again it is the same.
-    const known = this.#kept.get(name);
-    if (known !== undefined) {
-      known.leases.add(lease);
-      return;
-    }
-    await this.#store.put(this.#run, this.#key(name), bytes);
-    this.#kept.set(name, { bytes: bytes.length, leases: new Set([lease]) });
-    for (const wake of this.#waiting.get(name) ?? []) wake();
+    return this.#turns.take(name, async () => {
+      // Made again it is the same.
+      const known = this.#kept.get(name);
+      if (known !== undefined) {
+        known.leases.add(lease);
+        return;
+      }
+      await this.#store.put(this.#run, this.#key(name), bytes);
+      this.#kept.set(name, { bytes: bytes.length, leases: new Set([lease]) });
+      for (const wake of this.#waiting.get(name) ?? []) wake();
+    });
   }
 
   /** A part of what is kept, or will be in a moment; undefined where it is not. */
@@ -63,17 +72,23 @@ export class KeptStates {
 
   /** Nobody needs what this lease has left. */
   async release(lease: number): Promise<void> {
-    for (const [name, { leases }] of [...this.#kept]) {
-      if (!leases.delete(lease) || leases.size > 0) continue;
-      this.#kept.delete(name);
-      await this.#store.remove(this.#run, this.#key(name));
-    }
+    const names = [...this.#kept].filter(([, { leases }]) => leases.has(lease));
+    for (const [name] of names) await this.#drop(name, (each) => each === lease);
   }
 
   async releaseAll(): Promise<void> {
-    const names = [...this.#kept.keys()];
-    this.#kept.clear();
-    for (const name of names) await this.#store.remove(this.#run, this.#key(name));
+    for (const name of [...this.#kept.keys()]) await this.#drop(name, () => true);
+  }
+
+  #drop(name: string, isOver: (lease: number) => boolean): Promise<void> {
+    return this.#turns.take(name, async () => {
+      const kept = this.#kept.get(name);
+      if (kept === undefined) return;
+      for (const lease of [...kept.leases].filter(isOver)) kept.leases.delete(lease);
+      if (kept.leases.size > 0) return;
+      this.#kept.delete(name);
+      await this.#store.remove(this.#run, this.#key(name));
+    });
   }
 
   #wait(name: string): Promise<void> {

@@ -9,6 +9,7 @@ import { groupSet } from '../core/importance/group-set.ts';
 import { sumsDigest } from '../core/importance/partial-sums.ts';
 import { hex, type Sha256 } from '../core/plan/unit-id.ts';
 import type { Kernels, LeafStore } from '../ports.ts';
+import { Turns } from './turns.ts';
 
 export interface KeptSumsPorts {
   readonly store: LeafStore;
@@ -20,6 +21,7 @@ export class KeptSums {
   readonly #run: RunId;
   readonly #ports: KeptSumsPorts;
   readonly #held = new Map<string, HeldSums>();
+  readonly #turns = new Turns();
 
   constructor(run: RunId, ports: KeptSumsPorts) {
     this.#run = run;
@@ -41,9 +43,12 @@ export class KeptSums {
     const groups = [group];
     const set = groupSet(groups);
     const digest = sumsDigest(sha256, { layer, groups: set }, await kernels.sha256(bytes));
-    await store.put(this.#run, hex(digest), bytes);
     const held = { layer, groups, leftOut, digest, bytes: bytes.length };
-    this.#held.set(hex(digest), held);
+    const key = hex(digest);
+    await this.#turns.take(key, async () => {
+      await store.put(this.#run, key, bytes);
+      this.#held.set(key, held);
+    });
     return held;
   }
 
@@ -62,7 +67,9 @@ export class KeptSums {
   async release(digests: readonly Uint8Array[]): Promise<void> {
     for (const digest of digests) {
       const key = hex(digest);
-      if (this.#held.delete(key)) await this.#ports.store.remove(this.#run, key);
+      await this.#turns.take(key, async () => {
+        if (this.#held.delete(key)) await this.#ports.store.remove(this.#run, key);
+      });
     }
   }
 }

@@ -16,6 +16,7 @@ import type {
   RunId,
   StageAnswer,
   StageLease,
+  StageWorking,
 } from '../../proto/peer-messages.ts';
 import type { MeasuredModel } from '../core/models/measured-model.ts';
 import type { LayerPiece, WeightSource } from '../core/plan/layer-source.ts';
@@ -31,6 +32,11 @@ export interface MeasurePoolParts {
   readonly network: Network;
   readonly clock: Clock;
   readonly run: RunId;
+  /**
+   * What the numbers of leases begin with on the wire, drawn at random: an answer to an earlier
+   * process of this machine is none to this one.
+   */
+  readonly firstLease: number;
   readonly source: Pick<Source, 'read'>;
   readonly model: MeasuredModel;
   readonly description: Uint8Array;
@@ -72,6 +78,8 @@ interface Given {
 interface Member {
   readonly share: MeasureShare;
   readonly leases: Map<number, Given>;
+  /** Leases whose states may be wanted. */
+  readonly leaving: Set<number>;
   isHere: boolean;
   /** Of whom it has been told where they are. */
   readonly met: Set<PeerId>;
@@ -127,8 +135,9 @@ export class MeasurePool {
     if (member === undefined) return;
     if (!member.leases.has(lease.lease)) member.share.leases++;
     member.leases.set(lease.lease, { lease, heardMs: this.#parts.clock.now() });
+    if (lease.leavesState) member.leaving.add(lease.lease);
     this.#introduce(peer, lease.inputs);
-    this.#parts.network.send(peer, lease);
+    this.#send(peer, lease);
   }
 
   /** Chunks of a lease come from others now. */
@@ -137,7 +146,12 @@ export class MeasurePool {
     if (given === undefined) return;
     given.lease = { ...given.lease, inputs };
     this.#introduce(peer, inputs);
-    this.#parts.network.send(peer, given.lease);
+    this.#send(peer, given.lease);
+  }
+
+  #send(peer: PeerId, lease: StageLease): void {
+    const { network, firstLease } = this.#parts;
+    network.send(peer, { ...lease, lease: firstLease + lease.lease });
   }
 
   /** Tells a worker where those are whose states it is to take, once for each. */
@@ -155,14 +169,15 @@ export class MeasurePool {
 
   /** An answer is heard, or the lease is wanted no more. */
   end(peer: PeerId, lease: number): void {
-    const { network, run } = this.#parts;
+    const { network, run, firstLease } = this.#parts;
     this.#members.get(peer)?.leases.delete(lease);
-    network.send(peer, { kind: 'stage-kept', run, leases: [lease] });
+    network.send(peer, { kind: 'stage-kept', run, leases: [firstLease + lease] });
   }
 
   release(peer: PeerId, lease: number): void {
-    const { network, run } = this.#parts;
-    network.send(peer, { kind: 'state-release', run, leases: [lease] });
+    const { network, run, firstLease } = this.#parts;
+    this.#members.get(peer)?.leaving.delete(lease);
+    network.send(peer, { kind: 'state-release', run, leases: [firstLease + lease] });
   }
 
   keptSums(peer: PeerId, digests: readonly Uint8Array[]): void {
@@ -172,12 +187,12 @@ export class MeasurePool {
 
   /** Says leases again that nothing has been heard of. */
   tick(): void {
-    const { clock, network } = this.#parts;
+    const { clock } = this.#parts;
     for (const [peer, { leases }] of this.#members) {
       for (const given of leases.values()) {
         if (clock.now() - given.heardMs < SAY_AGAIN_MS) continue;
         given.heardMs = clock.now();
-        network.send(peer, given.lease);
+        this.#send(peer, given.lease);
       }
     }
   }
@@ -198,7 +213,13 @@ export class MeasurePool {
       name: peer.hello.name,
       ...{ leases: 0, passed: 0, sourceBytes: 0, sumsBytes: 0 },
     };
-    this.#members.set(peer.peer, { share, leases: new Map(), isHere: true, met: new Set() });
+    this.#members.set(peer.peer, {
+      share,
+      leases: new Map(),
+      isHere: true,
+      leaving: new Set(),
+      met: new Set(),
+    });
     network.send(peer.peer, { kind: 'run-open', run });
     onJoined(peer);
   }
@@ -207,27 +228,36 @@ export class MeasurePool {
     peer: PeerId,
     message: Parameters<NonNullable<Parameters<Network['listen']>[0]['message']>>[1],
   ): void {
-    const { run, clock, onAnswer, onSums, onPassed } = this.#parts;
+    const { run, firstLease, onAnswer, onSums } = this.#parts;
     const member = this.#members.get(peer);
     if (member === undefined || !('run' in message) || message.run !== run) return;
     switch (message.kind) {
-      case 'stage-working': {
-        for (const lease of message.leases) {
-          const given = member.leases.get(lease);
-          if (given !== undefined) given.heardMs = clock.now();
-        }
-        const more = Math.max(0, message.passed - member.share.passed);
-        member.share.passed += more;
-        onPassed(more);
+      case 'stage-working':
+        this.#hearWorking(peer, member, message);
         break;
-      }
       case 'stage-answer':
-        onAnswer(peer, message);
+        onAnswer(peer, { ...message, lease: message.lease - firstLease });
         break;
       case 'sums-held':
         onSums(peer, message.sums);
         break;
     }
+  }
+
+  #hearWorking(peer: PeerId, member: Member, { leases, passed }: StageWorking): void {
+    const { firstLease, clock, onPassed } = this.#parts;
+    for (const lease of leases.map((number) => number - firstLease)) {
+      const given = member.leases.get(lease);
+      if (given !== undefined) given.heardMs = clock.now();
+      else if (!member.leaving.has(lease)) {
+        // Of an earlier connection or process, or what told that it is over was lost.
+        this.end(peer, lease);
+        this.release(peer, lease);
+      }
+    }
+    const more = Math.max(0, passed - member.share.passed);
+    member.share.passed += more;
+    onPassed(more);
   }
 
   #provider(): BlobProvider {

@@ -69,6 +69,8 @@ export interface MeasureTools {
   readonly store: LeafStore | undefined;
   /** Source bytes of weights that memory holds beside what is offered to tasks. */
   readonly cacheBytes: number;
+  /** A number below 2^31, another one each time: see MeasurePoolParts.firstLease. */
+  readonly drawFirstLease: () => number;
 }
 
 export interface MeasurePorts extends CalibrationPorts, MeasureTools {
@@ -291,6 +293,7 @@ class Session {
     const front = this.#front;
     const wire = network && {
       ...{ network, run, source, model, front, description },
+      firstLease: this.#ports.drawFirstLease(),
       descriptionDigest: sha256(description),
       leaves: this.#leaves,
       weightsOf: (layer: number) => weights[layer] ?? [],

@@ -29,8 +29,8 @@ import { measureFaults } from './measure-faults.ts';
 import { MeasurePool, type MeasurePoolParts, type MeasureShare } from './measure-pool.ts';
 import { LOCAL_PEER } from './offers.ts';
 import { stateBytes } from './stage-io.ts';
-import { isSame, SumsIntake } from './sums-intake.ts';
-import type { SumsStore } from './sums-store.ts';
+import { SumsIntake } from './sums-intake.ts';
+import { isSame, type SumsStore } from './sums-store.ts';
 
 export interface MeasurerParts {
   readonly model: MeasuredModel;
@@ -138,10 +138,10 @@ export class Measurer {
     drain.addEventListener('abort', onDrain, { once: true });
     const stopTicking = this.#keepTicking();
     try {
+      // What an earlier process found bad is bad: sums that still hold it count no more.
+      for (const { group, leftOut } of store.list()) await this.#void(group, leftOut);
       for (const { layer, group, leftOut } of store.list()) {
-        const excluded = leftOut
-          .filter((chunk) => Math.floor(chunk / GROUP_CHUNKS) === group)
-          .map((chunk) => chunk % GROUP_CHUNKS);
+        const excluded = leftOut.map((chunk) => chunk % GROUP_CHUNKS);
         this.#feed({ kind: 'sums-stored', layer, group, excluded });
         this.#parts.onPassed(this.#groups[group] ?? 0);
       }
@@ -174,7 +174,11 @@ export class Measurer {
 
   /** The sums of every layer, from the first, one at a time: together they are large. */
   async *sums(): AsyncGenerator<Uint8Array> {
-    const all = groupSet(this.#groups.keys());
+    // A group of which every chunk was taken out has no sums.
+    const measured = this.#groups.flatMap((chunks, group) =>
+      this.#leftOutOf(group).length < chunks ? [group] : [],
+    );
+    const all = groupSet(measured);
     for (const layer of this.#parts.model.layers.keys()) {
       yield await this.#parts.store.sums(layer, all);
     }
@@ -364,7 +368,7 @@ export class Measurer {
     await store.put(layer, [group], leftOut, bytes);
     // Meanwhile a chunk of the group may have gone bad in another layer.
     if (!isSame(leftOut, this.#leftOutOf(group))) {
-      await store.drop(group);
+      await store.drop(group, this.#leftOutOf(group));
       return;
     }
     const excluded = leftOut.map((chunk) => chunk % GROUP_CHUNKS);
@@ -414,7 +418,7 @@ export class Measurer {
       throw new FaultError(measureFaults.nothingLeft);
     }
     this.#feed({ kind: 'bad-chunks', group, chunks: news });
-    await this.#parts.store.drop(group);
+    await this.#parts.store.drop(group, this.#leftOutOf(group));
   }
 
   #track(work: Promise<void>): void {

@@ -69,7 +69,7 @@ export class StageHolder {
         held?.keptSums(message.digests);
         break;
       case 'run-open':
-        held?.reopen();
+        held?.sayAgain();
         break;
       case 'run-close':
         this.#forget(key);

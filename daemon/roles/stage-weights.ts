@@ -36,9 +36,19 @@ export class StageWeights {
   }
 
   /** The layer, mapped once; a failure is tried anew the next time. */
-  layer(index: number, signal: AbortSignal): Promise<PreparedLayer> {
+  async layer(index: number, signal: AbortSignal): Promise<PreparedLayer> {
     const known = this.#prepared.get(index);
-    if (known !== undefined) return known;
+    if (known === undefined) return await this.#begin(index, signal);
+    try {
+      return await known;
+    } catch {
+      // It was begun for a lease that may be wanted no more.
+      signal.throwIfAborted();
+      return await (this.#prepared.get(index) ?? this.#begin(index, signal));
+    }
+  }
+
+  #begin(index: number, signal: AbortSignal): Promise<PreparedLayer> {
     const preparing = this.#prepare(index, signal);
     this.#prepared.set(index, preparing);
     preparing.catch(() => this.#prepared.delete(index));

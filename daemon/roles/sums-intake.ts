@@ -17,7 +17,7 @@ import { hex, type Sha256 } from '../core/plan/unit-id.ts';
 import type { Kernels, Network } from '../ports.ts';
 import { Credit } from './credit.ts';
 import { measureFaults } from './measure-faults.ts';
-import type { SumsStore } from './sums-store.ts';
+import { isSame, type SumsStore } from './sums-store.ts';
 
 export interface SumsIntakeParts {
   readonly run: RunId;
@@ -114,8 +114,4 @@ export class SumsIntake {
     if (strikes >= STRIKES_MAX) throw new FaultError(measureFaults.keepsFailing, { why: from });
     return undefined;
   }
-}
-
-export function isSame(a: readonly number[], b: readonly number[]): boolean {
-  return a.length === b.length && a.every((value, index) => value === b[index]);
 }

@@ -95,7 +95,9 @@ test('a torn file is as good as absent, and a dropped group is gone in every lay
   for (const layer of [0, 1]) await store.put(layer, [3], [50], sumsOf(layer, 3));
   await store.put(0, [4], [], sumsOf(0, 4));
   expect(store.list()).toContainEqual({ layer: 1, group: 3, leftOut: [50] });
-  await store.drop(3);
+  await store.drop(3, [50]);
+  expect(store.list()).toHaveLength(3);
+  await store.drop(3, [50, 51]);
   expect(store.list()).toEqual([{ layer: 0, group: 4, leftOut: [] }]);
   for (const bytes of files.files.values()) bytes[bytes.length - 1] = 7;
   files.files.set('ab'.repeat(32), new Uint8Array(5));

@@ -8,6 +8,7 @@
  */
 
 import { assert } from '../../proto/assert.ts';
+import { GROUP_CHUNKS } from '../core/calibration/chunks.ts';
 import { type GroupSet, groupCount, groupSet, groupsOf } from '../core/importance/group-set.ts';
 import { type LayerSums, mergeSums } from '../core/importance/partial-sums.ts';
 import { checkSums, sumsBytes } from '../core/importance/statistics.ts';
@@ -75,8 +76,10 @@ export class SumsStore {
     readonly group: number;
     readonly leftOut: readonly number[];
   }[] {
-    return this.#stored.flatMap(({ layer, groups, leftOut }) =>
-      groups.map((group) => ({ layer, group, leftOut })),
+    return this.#stored.flatMap((stored) =>
+      stored.groups.map((group) => {
+        return { layer: stored.layer, group, leftOut: leftOutOf(group, stored) };
+      }),
     );
   }
 
@@ -97,12 +100,14 @@ export class SumsStore {
     });
   }
 
-  /** Drops the sums of a group in every layer: a chunk of it was bad. */
-  drop(group: number): Promise<void> {
+  /**
+   * Drops the sums of a group in every layer, unless these of its chunks are left out: a chunk was
+   * bad. With them goes what they were joined with by an earlier process.
+   */
+  drop(group: number, leftOut: readonly number[]): Promise<void> {
     return this.#inTurn(async () => {
       for (const stored of this.#stored.filter(({ groups }) => groups.includes(group))) {
-        assert(stored.groups.length === 1, 'a group that is complete is not dropped');
-        await this.#remove(stored);
+        if (!isSame(leftOutOf(group, stored), leftOut)) await this.#remove(stored);
       }
     });
   }
@@ -205,4 +210,12 @@ export class SumsStore {
     this.#turn = done.catch(() => undefined);
     return done;
   }
+}
+
+function leftOutOf(group: number, { leftOut }: Pick<Stored, 'leftOut'>): number[] {
+  return leftOut.filter((chunk) => Math.floor(chunk / GROUP_CHUNKS) === group);
+}
+
+export function isSame(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((value, index) => value === b[index]);
 }
