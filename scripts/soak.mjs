@@ -21,6 +21,15 @@ const parts = [
     '--count',
     '20000',
   ],
+  [
+    '2 000 simulated measurements by a cluster',
+    'scripts/simulate.mjs',
+    '--measure',
+    '--from',
+    '1000000',
+    '--count',
+    '2000',
+  ],
   ['kernels on Arm, under sanitizers, fuzzed', 'scripts/kernel-checks.mjs', '--soak'],
   ['a published tokenizer of 262 144 tokens', 'cluster-tests/oracle/real-tokenizer.mjs'],
 ];

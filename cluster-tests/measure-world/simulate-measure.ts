@@ -53,7 +53,7 @@ export async function simulateMeasure(
   } finally {
     process.off('unhandledRejection', onUnheard);
   }
-  const passed = [...cluster.passed.values()].reduce((sum, steps) => sum + steps, 0);
+  const { passed } = cluster;
   const { events, nowMs: virtualMs } = world;
   const trace = world.trace ?? [];
   return { seed, violation, scenario, events, virtualMs, deaths: cluster.deaths, passed, trace };
