@@ -70,6 +70,11 @@ async function timed(work) {
   return { seconds, cpu: (user + system) / 1e6 };
 }
 
+/** Memory that is there already: a measurement uses the same for all of its waves. */
+function touched(bytes) {
+  return new Uint8Array(bytes).fill(1);
+}
+
 /** Our side: the layers prepared once, waves as often as wanted. */
 async function openOurs(modules, checkpoint, { isa, threads, chunks }) {
   const { planRegisters, sumsBytes } = modules;
@@ -84,7 +89,7 @@ async function openOurs(modules, checkpoint, { isa, threads, chunks }) {
   const shape = { chunks: chunks.length, positions: chunks[0].length };
   const tokens = Int32Array.from(chunks.flatMap((chunk) => [...chunk]));
   const hidden = new Float32Array(tokens.length * forward.hiddenWidth);
-  const scratch = new Uint8Array(
+  const scratch = touched(
     Math.max(...layers.map((layer) => layer.scratchBytes(shape.chunks, shape.positions))),
   );
   const sums = forward.layers.map(({ statistics }) => new Uint8Array(sumsBytes(statistics)));
@@ -198,7 +203,7 @@ async function profileOne(modules, ours, { layer, operation, state, turns }) {
   const { kernels, shape } = ours;
   const prepared = await kernels.prepareLayer(one, one.weights.map(ours.placed), ours.angles);
   const sums = new Uint8Array(modules.sumsBytes(one.statistics));
-  const scratch = new Uint8Array(prepared.scratchBytes(shape.chunks, shape.positions));
+  const scratch = touched(prepared.scratchBytes(shape.chunks, shape.positions));
   const written = state.get(operation.into ?? operation.from);
   const before = written.slice();
   const all = [];
