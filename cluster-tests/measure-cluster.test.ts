@@ -21,9 +21,9 @@ import {
 import { makeScratch } from './quantd.ts';
 
 // Three groups, the last of them not whole.
-const plain: Measuring = { chunks: 40, ctx: 128 };
+const plain: Measuring = { chunks: 40, ctx: 64 };
 const withHead: Measuring = { ...plain, chunks: 20, more: ['--ppl', '--process-output'] };
-const sharing: Measuring = { source: SHARING_SOURCE, chunks: 40, ctx: 64 };
+const sharing: Measuring = { source: SHARING_SOURCE, chunks: 40, ctx: 32 };
 
 let scratch: Awaited<ReturnType<typeof makeScratch>>;
 let reference: string;

@@ -18,12 +18,14 @@ import {
   stagesOf,
   startCoordinator,
   startWorkers,
+  untilConnected,
 } from './measure-run.ts';
 import { makeScratch } from './quantd.ts';
 
-// Thirteen groups, the last of them not whole; the slowest kernels, so that there is a middle.
-const measuring: Measuring = { chunks: 200, ctx: 32 };
+// Eight groups, the last of them not whole; the slowest kernels, so that there is a middle.
+const measuring: Measuring = { chunks: 120, ctx: 32 };
 const SLOW = { isa: 'scalar' } as const;
+const LAYERS = 4;
 
 let scratch: Awaited<ReturnType<typeof makeScratch>>;
 let reference: string;
@@ -76,4 +78,28 @@ test('a machine that comes late gets layers of what is left', async () => {
   await run.done;
   expect(matrixDigest(scratch.path, 'late')).toBe(reference);
   expect(stagesOf(run.events).flatMap(({ names }) => names)).toContain('b');
+});
+
+test('the machine with the source dies, and what is stored is not measured again', async () => {
+  const coordinator = await startCoordinator(scratch.path);
+  const names = ['a', 'b'];
+  await startWorkers(
+    scratch.path,
+    coordinator,
+    names.map((name) => ({ name, ...SLOW })),
+  );
+  const first = begin(coordinator, 'restarted');
+  await first.until(measuredPast(0.5));
+  await coordinator.kill();
+  await expect(first.done).rejects.toThrow();
+  const again = await startCoordinator(scratch.path, 0, coordinator.data);
+  await untilConnected(again, names);
+  const second = begin(again, 'restarted');
+  await second.done;
+  expect(matrixDigest(scratch.path, 'restarted')).toBe(reference);
+  const measured = second.events.find(({ type }) => type === 'measured');
+  if (measured?.type !== 'measured') throw new Error('the run says who measured');
+  const steps = measured.peers.reduce((sum, peer) => sum + peer.steps, 0);
+  console.log(`steps of the second run: ${steps} of ${measuring.chunks * LAYERS}`);
+  expect(steps).toBeLessThan(0.9 * measuring.chunks * LAYERS);
 });

@@ -77,6 +77,8 @@ export class HeldMeasurement {
   #model: Promise<OpenModel> | undefined;
   #passed = 0;
   #workingMs = 0;
+  /** The coordinator may be another process: it is told what was passed before its time. */
+  #isAskedAnew = false;
   /** When the coordinator last spoke of the run. */
   heardMs: number;
 
@@ -146,7 +148,8 @@ export class HeldMeasurement {
     this.#workingMs = clock.now();
     const running = [...this.#leases.values()].filter(({ answer }) => answer === undefined);
     const leases = new Set([...running.map(({ lease }) => lease.lease), ...this.#states.leases]);
-    if (leases.size === 0) return;
+    if (leases.size === 0 && !this.#isAskedAnew) return;
+    this.#isAskedAnew = false;
     const passed = this.#passed;
     const said = [...leases].slice(0, STAGE_LEASES_MAX);
     network.send(this.coordinator, { kind: 'stage-working', run: this.run, leases: said, passed });
@@ -155,6 +158,7 @@ export class HeldMeasurement {
   /** Says at once what a new connection may have missed. */
   sayAgain(): void {
     for (const held of this.#leases.values()) held.saidMs = 0;
+    this.#isAskedAnew = true;
     this.say();
   }
 

@@ -80,6 +80,8 @@ interface Member {
   readonly leases: Map<number, Given>;
   /** Leases whose states may be wanted. */
   readonly leaving: Set<number>;
+  /** What it said last to have passed, of this run since it knows of it. */
+  heardPassed: number;
   isHere: boolean;
   /** Of whom it has been told where they are. */
   readonly met: Set<PeerId>;
@@ -208,18 +210,15 @@ export class MeasurePool {
   #open(peer: ConnectedPeer): void {
     const { network, run, onJoined } = this.#parts;
     if (!isWorking(peer)) return;
-    const share = this.#members.get(peer.peer)?.share ?? {
+    const known = this.#members.get(peer.peer);
+    const share = known?.share ?? {
       peer: peer.peer,
       name: peer.hello.name,
       ...{ leases: 0, passed: 0, sourceBytes: 0, sumsBytes: 0 },
     };
-    this.#members.set(peer.peer, {
-      share,
-      leases: new Map(),
-      isHere: true,
-      leaving: new Set(),
-      met: new Set(),
-    });
+    const heardPassed = known?.heardPassed ?? 0;
+    const fresh = { leases: new Map(), leaving: new Set<number>(), met: new Set<PeerId>() };
+    this.#members.set(peer.peer, { share, isHere: true, heardPassed, ...fresh });
     network.send(peer.peer, { kind: 'run-open', run });
     onJoined(peer);
   }
@@ -246,16 +245,21 @@ export class MeasurePool {
 
   #hearWorking(peer: PeerId, member: Member, { leases, passed }: StageWorking): void {
     const { firstLease, clock, onPassed } = this.#parts;
+    let isAtOurs = false;
     for (const lease of leases.map((number) => number - firstLease)) {
       const given = member.leases.get(lease);
       if (given !== undefined) given.heardMs = clock.now();
-      else if (!member.leaving.has(lease)) {
+      if (given !== undefined || member.leaving.has(lease)) isAtOurs = true;
+      else {
         // Of an earlier connection or process, or what told that it is over was lost.
         this.end(peer, lease);
         this.release(peer, lease);
       }
     }
-    const more = Math.max(0, passed - member.share.passed);
+    // What it passed for an earlier process of this machine is none of this one's.
+    const since = passed < member.heardPassed ? 0 : member.heardPassed;
+    const more = isAtOurs ? passed - since : 0;
+    member.heardPassed = passed;
     member.share.passed += more;
     onPassed(more);
   }
