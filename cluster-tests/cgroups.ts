@@ -26,6 +26,8 @@ export interface MemoryGroup {
   readonly prefix: readonly string[];
   /** The most that the group has held at any time, in bytes. */
   peakBytes(): number;
+  /** What it holds now beside page cache, which the kernel takes back when it is needed. */
+  anonymousBytes(): number;
   /** Processes that the kernel killed for the limit. */
   killCount(): number;
   /** Kills what still runs in the group and removes it. */
@@ -41,6 +43,8 @@ interface Version {
   readonly swap: readonly [file: string, forbidding: (limitBytes: number) => number];
   readonly peak: string;
   readonly events: string;
+  /** What memory.stat calls the memory of processes. */
+  readonly anonymous: string;
 }
 
 const versions: readonly Version[] = [
@@ -51,6 +55,7 @@ const versions: readonly Version[] = [
     swap: ['memory.swap.max', () => 0],
     peak: 'memory.peak',
     events: 'memory.events',
+    anonymous: 'anon',
   },
   {
     number: 1,
@@ -59,6 +64,7 @@ const versions: readonly Version[] = [
     swap: ['memory.memsw.limit_in_bytes', (limitBytes) => limitBytes],
     peak: 'memory.max_usage_in_bytes',
     events: 'memory.oom_control',
+    anonymous: 'total_rss',
   },
 ];
 
@@ -98,6 +104,10 @@ export function makeMemoryGroup(limitBytes: number): MemoryGroup {
     version: version.number,
     prefix: [...untilWeDie, 'sh', '-c', enter, 'sh'],
     peakBytes: () => Number(read(version.peak)),
+    anonymousBytes: () => {
+      const line = new RegExp(`^${version.anonymous} (\\d+)$`, 'm');
+      return Number(line.exec(read('memory.stat'))?.[1]);
+    },
     killCount: () => Number(/^oom_kill (\d+)$/m.exec(read(version.events))?.[1]),
     remove: () => removeGroup(path),
   };

@@ -9,7 +9,15 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { seededRandom } from './random.ts';
-import { encodeWeights, indexOf, planShards, tensorBytes, writeShard } from './safetensors.ts';
+import { RepeatedWeights } from './repeated-weights.ts';
+import {
+  encodeWeights,
+  indexOf,
+  planShards,
+  tensorBytes,
+  writeShard,
+  writeSparseShard,
+} from './safetensors.ts';
 import type { CheckpointSpec, Dtype } from './spec.ts';
 import { drawWeights, listTensors, type TensorSpec } from './tensors.ts';
 import { makeTokenizer, type TokenizerFiles } from './tokenizer.ts';
@@ -117,6 +125,36 @@ function repeatedWeights(seed: number): (tensor: TensorSpec) => Iterable<Uint8Ar
       yield bytes.subarray(0, Math.min(left, bytes.length));
     }
   };
+}
+
+/**
+ * Fills `directory` with four layers of the published shapes, 128 experts each: 6.5 GB of tensors, of
+ * which less than one is on disk. Attention, router, norms and the dense part are random numbers, so
+ * that tokens are routed as ever; of each expert some rows are, and the rest is holes.
+ *
+ * @returns the bytes of its tensors, and of those among them that belong to a layer
+ */
+export async function writeLayersCheckpoint(
+  directory: string,
+): Promise<{ readonly bytes: number; readonly layerBytes: number }> {
+  const spec: CheckpointSpec = {
+    ...large,
+    layers: 'SSSF',
+    window: 64,
+    experts: { count: 128, used: 8, width: 704, form: 'stacked' },
+  };
+  const tensors = listTensors(spec);
+  const weights = new RepeatedWeights(seededRandom(spec.seed));
+  await writeTexts(directory, spec, drawTokenizer(spec));
+  const shards = planShards(tensors, spec.shards);
+  for (const { file, tensors: inShard } of shards) {
+    await writeSparseShard(join(directory, file), inShard, (tensor) => weights.pieces(tensor));
+  }
+  await writeJson(directory, 'model.safetensors.index.json', indexOf(shards));
+  const sum = (some: readonly TensorSpec[]): number =>
+    some.reduce((bytes, tensor) => bytes + tensorBytes(tensor), 0);
+  const ofLayers = tensors.filter(({ name }) => name.includes('.layers.'));
+  return { bytes: sum(tensors), layerBytes: sum(ofLayers) };
 }
 
 /** Its own generator, so that the tokenizer does not depend on how many weights there are. */

@@ -53,6 +53,39 @@ export function indexOf(shards: readonly Shard[]): object {
   };
 }
 
+/** A part of a tensor's bytes. */
+export interface TensorPiece {
+  /** From the tensor's first byte. */
+  readonly offset: number;
+  readonly bytes: Uint8Array;
+}
+
+/**
+ * Writes one file of which only some parts take room on disk.
+ *
+ * @param piecesOf the parts of a tensor that are not zero
+ */
+export async function writeSparseShard(
+  file: string,
+  tensors: readonly TensorSpec[],
+  piecesOf: (tensor: TensorSpec) => Iterable<TensorPiece>,
+): Promise<void> {
+  const handle = await open(file, 'w');
+  try {
+    let start = await writeHeader(handle, tensors);
+    const dataBytes = tensors.reduce((sum, tensor) => sum + tensorBytes(tensor), 0);
+    await handle.truncate(start + dataBytes);
+    for (const tensor of tensors) {
+      for (const { offset, bytes } of piecesOf(tensor)) {
+        await handle.write(bytes, 0, bytes.length, start + offset);
+      }
+      start += tensorBytes(tensor);
+    }
+  } finally {
+    await handle.close();
+  }
+}
+
 /**
  * Writes one file; without `bytesOf` its tensors are holes, which read as zeros.
  *
