@@ -3,7 +3,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { FaultError } from '../../proto/fault.ts';
-import { planWaves, WAVES_IN_MEMORY, type WaveSizes } from './wave-plan.ts';
+import { LEASES_AT_A_TIME, planWaves, WAVES_IN_MEMORY, type WaveSizes } from './wave-plan.ts';
 
 const MIB = 2 ** 20;
 
@@ -27,7 +27,8 @@ const anySizes: fc.Arbitrary<WaveSizes> = fc
 
 /** What a plan holds at most, by the rule of the page above it. */
 function heldBytes(sizes: WaveSizes, wave: number, slice: number): number {
-  const sums = wave >= sizes.chunks ? sizes.sumsBytesLargest : sizes.sumsBytes;
+  const open = LEASES_AT_A_TIME * sizes.sumsBytes;
+  const sums = wave >= sizes.chunks ? sizes.sumsBytesLargest : open;
   return WAVES_IN_MEMORY * wave * sizes.stateBytes + sizes.scratchBytes(slice) + sums;
 }
 
@@ -56,4 +57,30 @@ test('a stage whose weights do not stay in memory gets the largest waves', () =>
   };
   expect(planWaves({ ...sizes, isStreamed: false })).toMatchObject({ waveChunks: 8 });
   expect(planWaves({ ...sizes, isStreamed: true })).toMatchObject({ waveChunks: 16 });
+});
+
+test('who offers too little is told how much is needed, and that is enough', () => {
+  const sizes = {
+    ...{
+      chunks: 4,
+      positions: 512,
+      stateBytes: 6 * MIB,
+      scratchBytes: (n: number) => n * 90 * MIB,
+    },
+    ...{ sumsBytesLargest: 7 * MIB, sumsBytes: 14 * MIB, isStreamed: true, waveChunksMax: 4 },
+  };
+  const refusal = /^QD-5301 .*: a chunk of 512 tokens needs (\d+) bytes, 67108864 are offered$/;
+  const refused = (): unknown => planWaves({ ...sizes, memoryBytes: 64 * MIB });
+  expect(refused).toThrow(refusal);
+  let said = '';
+  try {
+    refused();
+  } catch (error) {
+    said = error instanceof Error ? error.message : '';
+  }
+  const memoryBytes = Number(refusal.exec(said)?.[1]);
+  expect(() => planWaves({ ...sizes, memoryBytes })).not.toThrow();
+  expect(() => planWaves({ ...sizes, memoryBytes: memoryBytes - 1 })).toThrow(
+    refusal.source.slice(1, 8),
+  );
 });

@@ -38,6 +38,8 @@ export interface WavePlan {
 
 // One is computed while the next is fetched, and another lease may wait for its first.
 export const WAVES_IN_MEMORY = 3;
+// As many as core/schedule/measurement.ts gives to a peer.
+export const LEASES_AT_A_TIME = 2;
 // Experts get a few hundred tokens each of so many, and weights are read once for all of them.
 const SLICE_TOKENS = 4096;
 
@@ -71,7 +73,8 @@ function largestWave(sizes: WaveSizes, slice: number, most: number): number {
 
 function neededBytes(sizes: WaveSizes, wave: number, slice: number): number {
   const { chunks, stateBytes, scratchBytes, sumsBytesLargest, sumsBytes } = sizes;
-  // Where all chunks pass a layer before the next begins, one layer's sums are open at a time.
-  const sums = wave >= chunks ? sumsBytesLargest : sumsBytes;
+  // Where all chunks pass a layer before the next begins, one layer's sums are open at a time;
+  // else waves of two leases may take turns.
+  const sums = wave >= chunks ? sumsBytesLargest : LEASES_AT_A_TIME * sumsBytes;
   return WAVES_IN_MEMORY * wave * stateBytes + scratchBytes(slice) + sums;
 }
