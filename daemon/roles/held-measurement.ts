@@ -279,7 +279,7 @@ export class HeldMeasurement {
       },
       keepState: async (boundary, chunk, from) => {
         if (!held.lease.leavesState) return;
-        await this.#states.keep(held.lease.lease, boundary, chunk, gather(from).slice());
+        await this.#states.keep(held.lease.lease, boundary, chunk, gather(from));
       },
       passed: (chunks) => {
         this.#passed += chunks;

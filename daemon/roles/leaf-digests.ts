@@ -14,8 +14,9 @@ export class LeafDigests {
   readonly #source: Pick<Source, 'read'>;
   readonly #kernels: Pick<Kernels, 'sha256'>;
   readonly #known = new Map<string, Promise<Uint8Array[]>>();
-  /** One piece at a time is read for it. */
+  /** One piece at a time is read for it, a leaf at a time. */
   #hashing: Promise<unknown> = Promise.resolve();
+  readonly #buffer = new Uint8Array(LEAF_BYTES);
 
   constructor(source: Pick<Source, 'read'>, kernels: Pick<Kernels, 'sha256'>) {
     this.#source = source;
@@ -33,10 +34,9 @@ export class LeafDigests {
   }
 
   async #hash({ file, offset, bytes }: Piece): Promise<Uint8Array[]> {
-    const buffer = new Uint8Array(Math.min(LEAF_BYTES, bytes));
     const digests: Uint8Array[] = [];
     for (let at = 0; at < bytes; at += LEAF_BYTES) {
-      const leaf = buffer.subarray(0, Math.min(LEAF_BYTES, bytes - at));
+      const leaf = this.#buffer.subarray(0, Math.min(LEAF_BYTES, bytes - at));
       await this.#source.read(file, offset + at, leaf);
       digests.push(await this.#kernels.sha256(leaf));
     }

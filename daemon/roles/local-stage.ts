@@ -86,7 +86,7 @@ export class LocalStage {
       keepState: async (boundary, chunk, from) => {
         if (!lease.leavesState) return;
         assert(states !== undefined, 'who is not alone has room for states');
-        await states.keep(lease.lease, boundary, chunk, gather(from).slice());
+        await states.keep(lease.lease, boundary, chunk, gather(from));
       },
       passed,
       keepSums: (layer, bytes) => keepSums(lease, layer, bytes),

@@ -24,6 +24,8 @@ export interface PulledWeightsParts {
 }
 
 interface Checked extends LayerPiece {
+  /** Its name in the store. */
+  readonly key: string;
   readonly leaves: readonly Uint8Array[];
 }
 
@@ -50,10 +52,13 @@ export class PulledWeights {
   ): Promise<WeightPiece[][]> {
     const pieces = sources.flatMap((source) => source.pieces);
     const checked = await this.#withLeaves(layer, pieces, signal);
-    const waiting = [...checked];
+    const waiting = checked.filter(({ key }) => !this.#checked.has(key));
+    const most = waiting.reduce((bytes, piece) => Math.max(bytes, piece.bytes), 0);
     const lane = async (): Promise<void> => {
+      // One for all its pieces: the collector would be busy with new ones all the time.
+      const buffer = new Uint8Array(waiting.length === 0 ? 0 : most);
       for (let piece = waiting.shift(); piece !== undefined; piece = waiting.shift()) {
-        await this.#provide(piece, signal);
+        await this.#provide(piece, buffer.subarray(0, piece.bytes), signal);
       }
     };
     await Promise.all(Array.from({ length: PIECES_AT_A_TIME }, lane));
@@ -83,16 +88,17 @@ export class PulledWeights {
         at += DIGEST_BYTES;
         return digests.slice(at - DIGEST_BYTES, at);
       });
-      return { ...piece, leaves };
+      return { ...piece, key: leafKey(this.#parts.sha256, piece), leaves };
     });
   }
 
-  async #provide(piece: Checked, signal: AbortSignal): Promise<void> {
+  /** @param into of the piece's length; whatever it holds afterwards is of no use to anyone */
+  async #provide(piece: Checked, into: Uint8Array, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
-    const { run, network, store, sha256, sources } = this.#parts;
-    const key = leafKey(sha256, piece);
+    const { run, network, store, sources } = this.#parts;
+    const { key } = piece;
+    // A layer may name a piece twice.
     if (this.#checked.has(key)) return;
-    const into = new Uint8Array(piece.bytes);
     const isThere = (await store.read(run, key, into)) && (await this.#isRight(piece, into));
     if (!isThere) {
       const { fileDigest, offset, bytes, leaves } = piece;

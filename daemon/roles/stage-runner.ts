@@ -92,6 +92,8 @@ export class StageRunner {
   #waves = 0;
   #running = 0;
   #scratch = new Uint8Array(0);
+  /** Numbers of waves that are over, by their count: the next wave's. */
+  readonly #spare = new Map<number, Float32Array[]>();
 
   constructor(parts: StageRunnerParts) {
     this.#parts = parts;
@@ -108,7 +110,10 @@ export class StageRunner {
     } finally {
       this.#running--;
       // Between leases the memory is of use to others, such as the quantizing that follows.
-      if (this.#running === 0) this.#scratch = new Uint8Array(0);
+      if (this.#running === 0) {
+        this.#scratch = new Uint8Array(0);
+        this.#spare.clear();
+      }
     }
   }
 
@@ -126,7 +131,7 @@ export class StageRunner {
         this.#waves++;
         const fetched = this.#fetch(stage, chunks);
         computed = Promise.all([computed, fetched])
-          .then(([, wave]) => this.#compute(stage, wave))
+          .then(([, wave]) => this.#compute(stage, wave).then(() => this.#reuse(wave)))
           .finally(() => this.#waves--);
         computed.catch((error: unknown) => failed.abort(error));
         await fetched;
@@ -184,7 +189,7 @@ export class StageRunner {
     const state = new Map(
       stage.registers.map(({ register, width }) => [
         register,
-        new Float32Array(chunks.length * model.positions * width),
+        this.#numbers(chunks.length * model.positions * width),
       ]),
     );
     const wave = { chunks, state };
@@ -198,6 +203,23 @@ export class StageRunner {
       }
     }
     return wave;
+  }
+
+  /** With whatever stood there: a register is read where it was written. */
+  #numbers(count: number): Float32Array {
+    const spare = this.#spare.get(count)?.pop();
+    if (spare !== undefined) return spare;
+    // Waves of another size do not come again soon.
+    this.#spare.clear();
+    return new Float32Array(count);
+  }
+
+  #reuse({ state }: Wave): void {
+    for (const numbers of state.values()) {
+      const spare = this.#spare.get(numbers.length) ?? [];
+      spare.push(numbers);
+      this.#spare.set(numbers.length, spare);
+    }
   }
 
   /** The numbers of one chunk of a wave (by its place in it), register by register. */
