@@ -211,10 +211,12 @@ void CheckProducts(size_t step) {
       }
     }
   }
-  // More tokens than are taken at a time.
+  // More tokens than are taken at a time; and more of everything than caches hold.
   const Sample long_sample = MakeSample(WeightType::kBF16, {33, 5, 1031}, 0);
+  const Sample large_sample = MakeSample(WeightType::kBF16, {803, step == 1 ? 125u : 29u, 259}, 0);
   for (const ForwardKernels* const* set = RunnableForward(); *set != nullptr; ++set) {
     CheckSample(**set, Flush(**set, long_sample));
+    CheckSample(**set, Flush(**set, large_sample));
     for (const WeightType type : kTypes) CheckNotFinite(**set, type);
     printf("%s: %zu shapes hold\n", (*set)->isa, count);
   }

@@ -171,6 +171,26 @@ QUANTD_LANE void StoreFirst(Float<W> vector, float* into) {
 
 // ---- tiles ----
 
+// Memory that is wanted soon, fetched while the multipliers are busy: at every eighth word some lines
+// from `at` on, which moves by `step`. Little by little, for much at once fills the queues to memory
+// and stops the tile; and without a branch, for one that is guessed wrong costs as much as the words
+// between.
+struct Ahead {
+  uintptr_t at;
+  size_t step;
+};
+constexpr size_t kAheadWords = 8;
+constexpr size_t kAheadLines = 3;
+constexpr size_t kLine = 64;
+
+// Past the end of an array too, which does no harm.
+QUANTD_LANE void Fetch(uintptr_t at, size_t lines) {
+#pragma GCC unroll 4
+  for (size_t line = 0; line < lines; ++line) {
+    __builtin_prefetch(reinterpret_cast<const void*>(at + line * kLine));
+  }
+}
+
 struct Place {
   float* into;  // Of the tile's first token and row.
   size_t stride;
@@ -210,8 +230,10 @@ QUANTD_LANE void StoreChains(const Place& place, const Float<W> (&a)[R][V]) {
 }
 
 // weights: R rows of TileShape<W>::kDepth words, of which `depth` count; tokens: `depth` times V vectors.
-template <typename Step, int W, int R, int V>
-void RunTile(const float* weights, const float* tokens, size_t depth, const Place& place) {
+template <typename Step, int W, int R, int V, bool kFetches>
+void RunTile(const float* weights, const float* tokens, size_t depth, const Place& place,
+             [[maybe_unused]] Ahead ahead) {
+  float* const chains = place.chains;
   Float<W> a[R][V];
   if (place.begins) {
 #pragma GCC unroll 24
@@ -223,33 +245,42 @@ void RunTile(const float* weights, const float* tokens, size_t depth, const Plac
 #pragma GCC unroll 24
     for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 4
-      for (int v = 0; v < V; ++v) a[r][v] = Float<W>::Load(place.chains + (r * V + v) * W);
+      for (int v = 0; v < V; ++v) a[r][v] = Float<W>::Load(chains + (r * V + v) * W);
     }
   }
-  for (size_t k = 0; k < depth; ++k) {
-    Float<W> x[V];
+  for (size_t k = 0; k < depth;) {
+    size_t stop = depth;
+    if constexpr (kFetches) {
+      if (depth - k > kAheadWords) stop = k + kAheadWords;
+      Fetch(ahead.at, kAheadLines);
+      ahead.at += ahead.step;
+    }
+    for (; k < stop; ++k) {
+      Float<W> x[V];
 #pragma GCC unroll 4
-    for (int v = 0; v < V; ++v) x[v] = Float<W>::Load(tokens + (k * V + v) * W);
+      for (int v = 0; v < V; ++v) x[v] = Float<W>::Load(tokens + (k * V + v) * W);
 #pragma GCC unroll 24
-    for (int r = 0; r < R; ++r) {
-      const Float<W> w = Float<W>::Set(weights[r * TileShape<W>::kDepth + k]);
+      for (int r = 0; r < R; ++r) {
+        const Float<W> w = Float<W>::Set(weights[r * TileShape<W>::kDepth + k]);
 #pragma GCC unroll 4
-      for (int v = 0; v < V; ++v) a[r][v] = Step::Add(w, x[v], a[r][v]);
+        for (int v = 0; v < V; ++v) a[r][v] = Step::Add(w, x[v], a[r][v]);
+      }
     }
   }
   if (place.ends) return StoreChains<W, R, V>(place, a);
 #pragma GCC unroll 24
   for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 4
-    for (int v = 0; v < V; ++v) a[r][v].Store(place.chains + (r * V + v) * W);
+    for (int v = 0; v < V; ++v) a[r][v].Store(chains + (r * V + v) * W);
   }
 }
 
-using Tile = void (*)(const float* weights, const float* tokens, size_t depth, const Place& place);
+using Tile = void (*)(const float* weights, const float* tokens, size_t depth, const Place& place,
+                      Ahead ahead);
 
-template <typename Step, int W, int V, int... R>
+template <typename Step, int W, int V, bool kFetches, int... R>
 constexpr std::array<Tile, sizeof...(R)> ListTiles(std::integer_sequence<int, R...>) {
-  return {RunTile<Step, W, R + 1, V>...};
+  return {RunTile<Step, W, R + 1, V, kFetches>...};
 }
 
 // The tiles of one step, by their rows less one.
@@ -257,9 +288,11 @@ template <typename Step, int W>
 struct Tiles {
   using Shape = TileShape<W>;
   static constexpr auto kWide =
-      ListTiles<Step, W, Shape::kVectors>(std::make_integer_sequence<int, Shape::kRows>());
+      ListTiles<Step, W, Shape::kVectors, false>(std::make_integer_sequence<int, Shape::kRows>());
+  static constexpr auto kWideFetching =
+      ListTiles<Step, W, Shape::kVectors, true>(std::make_integer_sequence<int, Shape::kRows>());
   static constexpr auto kNarrow =
-      ListTiles<Step, W, 1>(std::make_integer_sequence<int, Shape::kGroup>());
+      ListTiles<Step, W, 1, false>(std::make_integer_sequence<int, Shape::kGroup>());
 };
 
 }  // namespace

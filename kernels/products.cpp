@@ -12,11 +12,13 @@ constexpr int W = kWidth;
 using Shape = TileShape<W>;
 constexpr size_t kDepth = Shape::kDepth;
 constexpr size_t kPanel = static_cast<size_t>(W) * Shape::kVectors;
-// Tokens at a time: as many as the second-level cache holds whole rows of, and room for what cuts
-// of a group of rows leave.
+// Of the second-level cache for tokens; the rest is for weights, chains and what comes ahead.
 constexpr size_t kCachedBytes = 768 << 10;
+// Tokens that share the words of a row.
 constexpr size_t kTokensMax = 256;
 static_assert(kTokensMax % kPanel == 0);
+// Rows whose chains are kept from cut to cut.
+constexpr size_t kRowsTogether = 120 / Shape::kGroup * Shape::kGroup;
 // Many, so that tokens come from farther away but seldom; and of whole groups.
 constexpr size_t kRowsAtATime = 480;
 static_assert(kRowsAtATime % Shape::kGroup == 0);
@@ -54,112 +56,206 @@ struct Request {
   const float* panels;
   size_t tokens;
   size_t words;  // In the whole of a chain.
-  const uint8_t* weights;
-  size_t row_bytes;
   float* into;
   size_t stride;
 };
 
-// The words [first, first + count) of all chains.
-struct Cut {
+// What is laid out and multiplied at a time: `rows` rows from `row` on, and of each the words
+// [first, first + count).
+struct Block {
+  size_t row;
+  size_t rows;
   size_t first;
   size_t count;
 };
 
-// Weights that are wanted next, fetched while the multipliers are busy: rows lie too far apart for
-// the CPU to guess it.
-struct Ahead {
-  const uint8_t* rows;
+// What is fetched while a block is multiplied: a part by each tile. That goes beyond the last row
+// too: there lie the rows that are wanted after these.
+struct Fetched {
+  // Of each panel, which lie `panel_bytes` apart, a run, of which each tile takes so many bytes;
+  // 0: none.
+  uintptr_t run;
+  size_t panel_bytes;
+  size_t tile_bytes;
+  // And `row_count` runs of `bytes`, before the tile begins.
+  uintptr_t rows;
   size_t row_bytes;
-  size_t count;
-  size_t bytes;  // Of each row.
+  size_t row_count;
+  size_t bytes;
+  size_t rows_a_tile;
+  size_t step;
 
-  void Fetch(size_t wanted) {
-    for (; wanted > 0 && count > 0; --wanted, --count, rows += row_bytes) {
-      for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(rows + i);
+  // For `tiles` tiles in each of `panels` panels, which go `depth` words. A tile is too short for
+  // a division.
+  void Divide(size_t panels, size_t tiles, size_t depth) {
+    rows_a_tile = (row_count + panels * tiles - 1) / (panels * tiles);
+    const size_t fetches = (depth + kAheadWords - 1) / kAheadWords;
+    step = (tile_bytes + fetches - 1) / fetches;
+  }
+  // Tile `tile` of `tiles` in panel `panel`.
+  Ahead For(size_t panel, size_t tile, size_t tiles) const {
+    const size_t first = (panel * tiles + tile) * rows_a_tile;
+    for (size_t r = first; r < first + rows_a_tile && r < row_count; ++r) {
+      for (size_t byte = 0; byte < bytes; byte += kLine) Fetch(rows + r * row_bytes + byte, 1);
     }
+    return {run + panel * panel_bytes + tile * tile_bytes, step};
   }
 };
 
-// `group` rows from `row` on, whose words are laid out, by the tokens [begin, end).
+// The rows of a block, whose words are laid out, by the tokens [begin, end).
 template <typename Step>
-void MultiplyGroup(const Request& request, Cut cut, const float* words, size_t row, size_t group,
-                   size_t begin, size_t end, float* chains, Ahead ahead) {
+void MultiplyBlock(const Request& request, const Block& block, const float* words, size_t begin,
+                   size_t end, float* chains, Fetched fetched) {
   using Set = Tiles<Step, W>;
-  const size_t tiles = (end - begin + kPanel - 1) / kPanel * (Shape::kGroup / Shape::kRows);
-  const size_t fetched = (ahead.count + tiles - 1) / tiles;
+  const size_t tiles = (block.rows + Shape::kRows - 1) / Shape::kRows;
+  const auto& wide = fetched.run == 0 ? Set::kWide : Set::kWideFetching;
+  fetched.Divide((end - begin + kPanel - 1) / kPanel, tiles, block.count);
   for (size_t t = begin; t < end; t += kPanel) {
     const size_t left = end - t;
     const size_t lanes = left <= W ? W : kPanel;
-    const float* const panel = request.panels + t * request.words + cut.first * lanes;
-    Place place = {request.into + t * request.stride + row,
+    const float* const panel = request.panels + t * request.words + block.first * lanes;
+    Place place = {request.into + t * request.stride + block.row,
                    request.stride,
                    left < lanes ? left : lanes,
                    chains + (t - begin) * Shape::kGroup,
-                   cut.first == 0,
-                   cut.first + cut.count == request.words};
+                   block.first == 0,
+                   block.first + block.count == request.words};
+    const size_t index = (t - begin) / kPanel;
     if (lanes == W) {
-      ahead.Fetch(ahead.count);
-      Set::kNarrow[group - 1](words, panel, cut.count, place);
+      Set::kNarrow[block.rows - 1](words, panel, block.count, place,
+                                   fetched.For(index, 0, tiles));
       continue;
     }
-    for (size_t r = 0; r < group; r += Shape::kRows) {
-      ahead.Fetch(fetched);
-      const size_t rows = group - r < Shape::kRows ? group - r : Shape::kRows;
-      Set::kWide[rows - 1](words + r * kDepth, panel, cut.count, place);
+    for (size_t r = 0; r < block.rows; r += Shape::kRows) {
+      const size_t rows = block.rows - r < Shape::kRows ? block.rows - r : Shape::kRows;
+      wide[rows - 1](words + r * kDepth, panel, block.count, place,
+                     fetched.For(index, r / Shape::kRows, tiles));
       place.into += Shape::kRows;
       place.chains += Shape::kRows * kPanel;
     }
   }
 }
 
-// Cuts of equal length, so that none is too short to be worth its loads and stores.
+// Where the second-level cache holds the tokens for whole chains, one group after the other goes
+// through; otherwise as many groups as there is room for go through every cut together, so that a
+// cut's tokens come from farther away but once for them all.
+size_t RowsTogether(size_t rows, size_t words, size_t tokens) {
+  if (LanesFor(tokens) * words * sizeof(float) <= kCachedBytes) return Shape::kGroup;
+  const size_t parts = (rows + kRowsTogether - 1) / kRowsTogether;
+  const size_t groups = (rows + Shape::kGroup - 1) / Shape::kGroup;
+  return (groups + parts - 1) / parts * Shape::kGroup;
+}
+
+// Of equal length, so that none is too short to be worth its loads and stores.
 size_t CutLength(size_t words) {
   const size_t cuts = (words + kDepth - 1) / kDepth;
-  constexpr size_t kStep = 16;
+  constexpr size_t kStep = 32;
   return ((words + cuts - 1) / cuts + kStep - 1) / kStep * kStep;
 }
 
-// Whole panels, one at least.
-size_t TokensAtATime(size_t words) {
-  const size_t fit = kCachedBytes / (words * sizeof(float)) / kPanel * kPanel;
-  return fit < kPanel ? kPanel : fit > kTokensMax ? kTokensMax : fit;
-}
+// The order in which products go through memory, and what they keep there.
+template <typename Step, typename Tokens, typename Weights>
+class Product {
+ public:
+  Product(const Request& request, size_t columns, const uint8_t* weights, size_t row_bytes,
+          size_t rows)
+      : request_(request),
+        columns_(columns),
+        weights_(weights),
+        row_bytes_(row_bytes),
+        rows_(rows),
+        cut_(CutLength(request.words)) {}
+
+  // By the tokens [begin, end), at most kTokensMax.
+  void Multiply(size_t begin, size_t end) {
+    begin_ = begin;
+    end_ = end;
+    together_ = RowsTogether(rows_, request_.words, end - begin);
+    for (size_t row = 0; row < rows_; row += together_) {
+      const size_t last = rows_ - row < together_ ? rows_ : row + together_;
+      for (size_t first = 0; first < request_.words; first += cut_) MultiplyCut(row, last, first);
+    }
+  }
+
+ private:
+  // The rows [begin, end), all of which keep their chains, group by group.
+  void MultiplyCut(size_t begin, size_t end, size_t first) {
+    const size_t left = request_.words - first;
+    for (size_t row = begin; row < end; row += Shape::kGroup) {
+      const Block block = {row, end - row < Shape::kGroup ? end - row : Shape::kGroup, first,
+                           left < cut_ ? left : cut_};
+      for (size_t r = 0; r < block.rows; ++r) {
+        Weights::Fill(weights_ + (row + r) * row_bytes_ + ByteOf(first),
+                      BytesOf(block) / Weights::kBytes, words_ + r * kDepth);
+      }
+      const Fetched fetched = together_ > Shape::kGroup ? FetchedOf(block, begin, end)
+                                                        : FetchedOf(block);
+      MultiplyBlock<Step>(request_, block, words_, begin_, end_,
+                          chains_ + (row - begin) * kTokensMax, fetched);
+    }
+  }
+
+  // The rows of the next block, whose first one and first word these are.
+  Fetched FetchedRows(const Block& block, uintptr_t first) const {
+    return {0, 0, 0, first, row_bytes_, Shape::kGroup, BytesOf(block), 0, 0};
+  }
+
+  // Where the tokens stay cached.
+  Fetched FetchedOf(const Block& block) const {
+    const size_t next_cut = block.first + block.count;
+    return FetchedRows(block, next_cut == request_.words ? At(block.row + Shape::kGroup, 0)
+                                                         : At(block.row, next_cut));
+  }
+
+  // Where they do not: their next cut, a share of it by each of these rows, and the next block.
+  Fetched FetchedOf(const Block& block, size_t begin, size_t end) const {
+    const size_t next = block.first + block.count;
+    const size_t next_cut = next < request_.words ? next : 0;
+    const size_t next_group = block.row + Shape::kGroup;
+    const size_t next_begin = next_cut == 0 ? end : begin;
+    Fetched fetched = FetchedRows(
+        block, next_group < end ? At(next_group, block.first) : At(next_begin, next_cut));
+    const size_t tiles = (end - begin + Shape::kRows - 1) / Shape::kRows;
+    const float* const panel = request_.panels + begin_ * request_.words + next_cut * kPanel;
+    fetched.tile_bytes = cut_ * kPanel * sizeof(float) / tiles;
+    fetched.panel_bytes = request_.words * kPanel * sizeof(float);
+    fetched.run = reinterpret_cast<uintptr_t>(panel) +
+                  (block.row - begin) / Shape::kRows * fetched.tile_bytes;
+    return fetched;
+  }
+
+  static size_t ByteOf(size_t word) { return word * Tokens::kColumns * Weights::kBytes; }
+  // Of each row of a block.
+  size_t BytesOf(const Block& block) const {
+    const size_t left = columns_ * Weights::kBytes - ByteOf(block.first);
+    const size_t wide = ByteOf(block.count);
+    return left < wide ? left : wide;
+  }
+  uintptr_t At(size_t row, size_t word) const {
+    return reinterpret_cast<uintptr_t>(weights_) + row * row_bytes_ + ByteOf(word);
+  }
+
+  const Request request_;
+  const size_t columns_;
+  const uint8_t* const weights_;
+  const size_t row_bytes_;
+  const size_t rows_;
+  const size_t cut_;
+  size_t begin_ = 0;
+  size_t end_ = 0;
+  size_t together_ = 0;
+  alignas(64) float words_[Shape::kGroup * kDepth];
+  alignas(64) float chains_[kRowsTogether * kTokensMax];
+};
 
 template <typename Step, typename Tokens, typename Weights>
 void Multiply(const uint8_t* packed, size_t tokens, size_t columns, const uint8_t* weights,
               size_t row_bytes, size_t count, float* into, size_t stride) {
-  alignas(64) float words[Shape::kGroup * kDepth];
-  alignas(64) float chains[Shape::kGroup * kTokensMax];
-  const size_t all = WordsIn(columns, Tokens::kColumns);
-  const Request request = {reinterpret_cast<const float*>(packed), tokens, all, weights, row_bytes,
-                           into, stride};
-  const size_t length = CutLength(all);
-  const size_t step = TokensAtATime(all);
-  for (size_t t = 0; t < tokens; t += step) {
-    const size_t end = tokens - t < step ? tokens : t + step;
-    for (size_t n = 0; n < count; n += Shape::kGroup) {
-      const size_t group = count - n < Shape::kGroup ? count - n : Shape::kGroup;
-      for (size_t first = 0; first < all; first += length) {
-        const Cut cut = {first, all - first < length ? all - first : length};
-        const size_t column = first * Tokens::kColumns;
-        const size_t left = columns - column;
-        const size_t wide = cut.count * Tokens::kColumns;
-        for (size_t r = 0; r < group; ++r) {
-          Weights::Fill(weights + (n + r) * row_bytes + column * Weights::kBytes,
-                        left < wide ? left : wide, words + r * kDepth);
-        }
-        const bool more = first + cut.count < all;
-        const size_t next = more ? n : n + Shape::kGroup;
-        const size_t next_column = more ? column + wide : 0;
-        const size_t rows_left = next < count ? count - next : 0;
-        const size_t columns_left = columns - next_column;
-        const Ahead ahead = {weights + next * row_bytes + next_column * Weights::kBytes, row_bytes,
-                             rows_left < Shape::kGroup ? rows_left : Shape::kGroup,
-                             (columns_left < wide ? columns_left : wide) * Weights::kBytes};
-        MultiplyGroup<Step>(request, cut, words, n, group, t, end, chains, ahead);
-      }
-    }
+  const Request request = {reinterpret_cast<const float*>(packed), tokens,
+                           WordsIn(columns, Tokens::kColumns), into, stride};
+  Product<Step, Tokens, Weights> product(request, columns, weights, row_bytes, count);
+  for (size_t t = 0; t < tokens; t += kTokensMax) {
+    product.Multiply(t, tokens - t < kTokensMax ? tokens : t + kTokensMax);
   }
 }
 
