@@ -136,12 +136,13 @@ function repeatedWeights(seed: number): (tensor: TensorSpec) => Iterable<Uint8Ar
  */
 export async function writeLayersCheckpoint(
   directory: string,
+  experts: number,
 ): Promise<{ readonly bytes: number; readonly layerBytes: number }> {
   const spec: CheckpointSpec = {
     ...large,
     layers: 'SSSF',
     window: 64,
-    experts: { count: 128, used: 8, width: 704, form: 'stacked' },
+    experts: { count: experts, used: 8, width: 704, form: 'stacked' },
   };
   const tensors = listTensors(spec);
   const weights = new RepeatedWeights(seededRandom(spec.seed));
