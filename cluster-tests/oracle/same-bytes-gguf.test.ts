@@ -108,7 +108,10 @@ describe.skipIf(whyNoOracle() !== undefined)('the bytes of llama.cpp, from a GGU
       const ask = ['convert', `fixtures/${name}`, '--type', dtype, '--out', input];
       await mustRunQuantd(ask, { data: data() });
       // Rows of these models are no whole blocks of Q1_0, which alone has no fallback.
-      const all = makeable.filter((ftype) => ftype.name !== 'Q1_0');
+      const every = makeable.filter((ftype) => ftype.name !== 'Q1_0');
+      // All of them on each model are a part of the soak, which sets the variable.
+      const isWhole = name === 'tiny-gemma4' || process.env['QUANTD_SOAK'] !== undefined;
+      const all = isWhole ? every : every.filter((_, index) => index % 4 === 1);
       const types = dtype === 'BF16' ? all : named('Q4_K_M', 'BF16');
       expect(await compareTypes(input, { types }), dtype).toEqual([]);
     }

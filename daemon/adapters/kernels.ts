@@ -7,6 +7,7 @@
  * bytes must not make any. Read next: kernels/addon.cpp.
  */
 
+import { setMaxListeners } from 'node:events';
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { resolve } from 'node:path';
@@ -141,6 +142,8 @@ export async function cancellable<Result>(
   begin: () => Ticketed<Result>,
 ): Promise<Result> {
   signal?.throwIfAborted();
+  // A run has one signal for all that it has under way: many listeners are no leak.
+  if (signal !== undefined) setMaxListeners(0, signal);
   const { promise, ticket } = begin();
   const cancel = (): void => native.cancel(ticket);
   signal?.addEventListener('abort', cancel, { once: true });
