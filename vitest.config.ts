@@ -6,6 +6,11 @@ const soakTests =
     ? ['cluster-tests/oracle/real-tokenizer.test.ts']
     : [];
 
+// The kernels are compared with llama.cpp in every run, and the interpreter with the kernels.
+if (process.env['QUANTD_SOAK'] === undefined) {
+  soakTests.push('cluster-tests/det1-model/against-llama.test.ts');
+}
+
 const config: ViteUserConfig = defineConfig({
   test: {
     include: ['{proto,daemon,cli,cluster-tests}/**/*.test.ts'],

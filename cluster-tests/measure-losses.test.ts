@@ -22,8 +22,8 @@ import {
 } from './measure-run.ts';
 import { makeScratch } from './quantd.ts';
 
-// Eight groups, the last of them not whole; the slowest kernels, so that there is a middle.
-const measuring: Measuring = { chunks: 120, ctx: 32 };
+// Five groups, the last of them not whole; the slowest kernels, so that there is a middle.
+const measuring: Measuring = { chunks: 75, ctx: 32 };
 const SLOW = { isa: 'scalar' } as const;
 const LAYERS = 4;
 

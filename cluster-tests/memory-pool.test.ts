@@ -18,8 +18,8 @@ import { requireOrSkip } from './privileges.ts';
 import { makeScratch } from './quantd.ts';
 
 const LIMIT_BYTES = 512 * 2 ** 20;
-const EXPERTS = process.env['QUANTD_SOAK'] === undefined ? 24 : 128;
-const SOURCE_BYTES_MIN = EXPERTS === 128 ? 4e9 : 1.2e9;
+const EXPERTS = process.env['QUANTD_SOAK'] === undefined ? 16 : 128;
+const SOURCE_BYTES_MIN = EXPERTS === 128 ? 4e9 : 0.9e9;
 const STORE_SHARE_MAX = 0.3;
 // What a machine of this size would offer: the rest is for the program and the network.
 const OFFER = ['--ram', '160MiB', '--threads'];

@@ -41,6 +41,8 @@ const parts = [
     'node_modules/vitest/vitest.mjs',
     'run',
     'cluster-tests/importance/same-bytes.test.ts',
+    'cluster-tests/oracle/same-bytes.test.ts',
+    'cluster-tests/det1-model/against-llama.test.ts',
     'cluster-tests/oracle/same-bytes-gguf.test.ts',
   ],
   ['kernels on Arm, under sanitizers, fuzzed', 'scripts/kernel-checks.mjs', '--soak'],

@@ -32,7 +32,10 @@ describe.skipIf(whyNoOracle() !== undefined)('the bytes of llama.cpp', () => {
   });
 
   test.each(specs.map((spec) => [spec.name, spec] as const))('%s', async (_, spec) => {
-    const differences = await compareTypes(spec, everyType, { words: [], options: {} });
+    // Every type of every model is a part of the soak, which sets the variable.
+    const isWhole = specs.indexOf(spec) < 3 || process.env['QUANTD_SOAK'] !== undefined;
+    const types = isWhole ? everyType : everyType.filter((_type, index) => index % 3 === 1);
+    const differences = await compareTypes(spec, types, { words: [], options: {} });
     expect(differences, `SEED=${SEED}`).toEqual([]);
   });
 
