@@ -212,14 +212,19 @@ export function planObjects({ architecture, sets, parts, sanitize, fuzz }) {
   const base = [...commonFlags, ...(sanitize ? checked : releaseFlags)];
   // Under sanitizers more takes minutes to compile and finds nothing more.
   const level = sanitize ? '-O1' : '-O3';
-  // Of unrolled tiles every access is checked: optimizing that takes clang over a minute for each set.
-  const levelOf = (source) => (sanitize && source === 'products' ? '-O0' : level);
+  // With both sanitizers clang takes over a minute for the widest tiles; the narrower ones, of the same
+  // source, keep both.
+  const unchecked = (source, set) =>
+    sanitize && source === 'products' && set.startsWith('avx512')
+      ? ['-fno-sanitize=undefined']
+      : [];
   const compiledFor = (set) => (source) => ({
     name: `${source}-${set}`,
     source,
     fuses: forwardSources.includes(source),
     flags: [
-      ...[...base, levelOf(source), `-DQUANTD_ISA=${set}`, ...known[set].flags],
+      ...[...base, level, `-DQUANTD_ISA=${set}`, ...known[set].flags],
+      ...unchecked(source, set),
       ...(tunings[`${source}-${set}`] ?? []),
     ],
   });
