@@ -3,6 +3,7 @@
  * false-network.ts.
  */
 
+import { setMaxListeners } from 'node:events';
 import type { BlobProvider, ConnectedPeer, Network, NetworkListener } from '../../daemon/ports.ts';
 import { assert } from '../../proto/assert.ts';
 import { exitCodes, FaultError, type FaultKind } from '../../proto/fault.ts';
@@ -157,6 +158,8 @@ export class Endpoint implements Network {
     { digests, signal }: PullOptions,
   ): Promise<void> {
     assert(blob.bytes === into.length, 'the room for a blob has its length');
+    // A run has one signal for all its pulls.
+    setMaxListeners(0, signal);
     for (let at = 0; at < into.length; at += LEAF_BYTES) {
       const room = into.subarray(at, Math.min(into.length, at + LEAF_BYTES));
       await this.#pullBlock(sources, blob, at, room, digests?.[at / LEAF_BYTES], signal);

@@ -7,7 +7,6 @@
  * work), kept-states.ts and kept-sums.ts (what is made), stage-holder.ts (the messages).
  */
 
-import { assert } from '../../proto/assert.ts';
 import { FaultError } from '../../proto/fault.ts';
 import { STAGE_LEASES_MAX } from '../../proto/peer-limits.ts';
 import type {
@@ -29,9 +28,10 @@ import { KeptStates } from './kept-states.ts';
 import { KeptSums } from './kept-sums.ts';
 import { measureFaults } from './measure-faults.ts';
 import { PulledWeights } from './pulled-weights.ts';
-import { bytesOfNumbers, gather, scatter, stateBytes } from './stage-io.ts';
+import { gather, stateBytes } from './stage-io.ts';
 import { type StageIo, StageRunner } from './stage-runner.ts';
 import { StageWeights } from './stage-weights.ts';
+import { StateInput } from './state-input.ts';
 
 export interface MeasurePorts {
   readonly network: Network;
@@ -60,8 +60,6 @@ interface OpenModel {
   readonly runner: StageRunner;
 }
 
-// A stage before this one that is long at a chunk, or has just died.
-const ASK_AGAIN_MS = 200;
 const SAY_AGAIN_MS = 5000;
 // For a bar that moves.
 const WORKING_MS = 300;
@@ -74,6 +72,8 @@ export class HeldMeasurement {
   readonly #leases = new Map<number, HeldStage>();
   readonly #states: KeptStates;
   readonly #sums: KeptSums;
+  readonly #input: StateInput;
+  readonly #ending = new AbortController();
   #model: Promise<OpenModel> | undefined;
   #passed = 0;
   #workingMs = 0;
@@ -88,6 +88,9 @@ export class HeldMeasurement {
     this.#ports = ports;
     this.#states = new KeptStates(run, ports);
     this.#sums = new KeptSums(run, ports);
+    const { network, clock } = ports;
+    const named = { self: network.self, relay: coordinator };
+    this.#input = new StateInput({ network, clock, states: this.#states, ...named });
     this.heardMs = ports.clock.now();
   }
 
@@ -179,6 +182,7 @@ export class HeldMeasurement {
 
   /** Ends what is under way; source bytes stay in the store. */
   async end(): Promise<void> {
+    this.#ending.abort();
     this.forget([...this.#leases.keys()]);
     await this.#model?.then(closeModel).catch(() => undefined);
     await this.#states.releaseAll().catch(() => undefined);
@@ -189,7 +193,7 @@ export class HeldMeasurement {
     const { lease, stop } = held;
     const answer = { kind: 'stage-answer', run: this.run, lease: lease.lease } as const;
     try {
-      const { model, runner } = await this.#open(lease, stop.signal);
+      const { model, runner } = await this.#open(lease);
       checkLease(lease, model);
       const task = { ...lease, collect: new Set(lease.collect) };
       const bad = await runner.run(task, this.#io(held, model), stop.signal);
@@ -209,22 +213,15 @@ export class HeldMeasurement {
     this.#ports.network.send(this.coordinator, held.answer);
   }
 
-  async #open(lease: StageLease, signal: AbortSignal): Promise<OpenModel> {
-    const known = this.#model;
-    try {
-      if (known !== undefined) return await known;
-    } catch {
-      // It was begun for a lease that may be wanted no more.
-      signal.throwIfAborted();
-    }
-    if (this.#model === undefined) {
-      const opening = this.#openModel(lease, signal);
-      this.#model = opening;
-      opening.catch(() => {
-        this.#model = undefined;
-      });
-    }
-    return await this.#model;
+  /** Opened once, for all leases; a failure is tried anew with the next. */
+  #open(lease: StageLease): Promise<OpenModel> {
+    if (this.#model !== undefined) return this.#model;
+    const opening = this.#openModel(lease, this.#ending.signal);
+    this.#model = opening;
+    opening.catch(() => {
+      this.#model = undefined;
+    });
+    return opening;
   }
 
   async #openModel(lease: StageLease, signal: AbortSignal): Promise<OpenModel> {
@@ -255,7 +252,7 @@ export class HeldMeasurement {
     );
     const runner = new StageRunner({
       model,
-      layer: (index, stop) => weights.layer(index, stop),
+      layer: (index) => weights.layer(index),
       memoryBytes,
       cacheBytes,
       sourceBytes: (layer) => sizes[layer] ?? 0,
@@ -270,12 +267,12 @@ export class HeldMeasurement {
       readState: async (boundary, chunk, into, signal) => {
         const bytes = stateBytes(model.cuts[boundary] ?? [], positions);
         const blob = { kind: 'state', run, boundary, chunk, bytes } as const;
-        await this.#fill(blob, into, () => held.lease.inputs, signal);
+        await this.#input.fill(blob, into, () => held.lease.inputs, signal);
       },
       readInputs: async (layer, chunk, into, signal) => {
         const bytes = stateBytes(model.layers[layer]?.inputs ?? [], positions);
         const blob = { kind: 'layer-inputs', run, layer, chunk, bytes } as const;
-        await this.#fill(blob, into, () => [coordinator], signal);
+        await this.#input.fill(blob, into, () => [coordinator], signal);
       },
       keepState: async (boundary, chunk, from) => {
         if (!held.lease.leavesState) return;
@@ -295,56 +292,6 @@ export class HeldMeasurement {
   /** A hint, which may be lost: `say` says it again. */
   #announce(sums: HeldSums): void {
     this.#ports.network.hint({ kind: 'sums-held', run: this.run, sums: [sums] });
-  }
-
-  /** Pulls from whoever has it by now; others may be named while it waits. */
-  async #fill(
-    blob: Parameters<Network['pull']>[1],
-    into: readonly Float32Array[],
-    sources: () => readonly PeerId[],
-    signal: AbortSignal,
-  ): Promise<void> {
-    const [only] = into;
-    const bytes =
-      into.length === 1 && only !== undefined ? bytesOfNumbers(only) : new Uint8Array(blob.bytes);
-    assert(bytes.length === blob.bytes, 'a blob has the size of its registers');
-    for (;;) {
-      signal.throwIfAborted();
-      try {
-        await this.#fetch(blob, bytes, sources(), signal);
-        break;
-      } catch {
-        // It is not made yet, or its maker is gone and the coordinator will name another.
-        await new Promise<void>((resolve) => this.#ports.clock.after(ASK_AGAIN_MS, resolve));
-      }
-    }
-    if (into.length > 1) scatter(bytes, into);
-  }
-
-  /** From itself, from a machine that is connected, or by way of the coordinator. */
-  async #fetch(
-    blob: Parameters<Network['pull']>[1],
-    into: Uint8Array,
-    sources: readonly PeerId[],
-    signal: AbortSignal,
-  ): Promise<void> {
-    const { network } = this.#ports;
-    if (sources.includes(network.self)) {
-      await this.#copyOwn(blob, into);
-      return;
-    }
-    const connected = new Set(network.peers().map(({ peer }) => peer));
-    const direct = sources.filter((peer) => connected.has(peer));
-    const asked = direct.length > 0 ? direct : [this.coordinator];
-    await network.pull(asked, blob, into, { signal });
-  }
-
-  async #copyOwn(blob: Parameters<Network['pull']>[1], into: Uint8Array): Promise<void> {
-    assert(blob.kind === 'state', 'only states are left by a stage of this machine');
-    const place = { total: blob.bytes, offset: 0, bytes: blob.bytes };
-    const own = await this.#states.read(blob.boundary, blob.chunk, place);
-    if (own === undefined) throw new Error('not here yet');
-    into.set(own);
   }
 }
 

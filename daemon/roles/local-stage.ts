@@ -12,8 +12,9 @@ import type { MeasuredModel } from '../core/models/measured-model.ts';
 import type { Clock, Network } from '../ports.ts';
 import type { KeptStates } from './kept-states.ts';
 import type { ModelFront } from './model-front.ts';
-import { bytesOfNumbers, gather, scatter, stateBytes } from './stage-io.ts';
+import { gather, stateBytes } from './stage-io.ts';
 import type { StageIo, StageRunner, StageTask } from './stage-runner.ts';
+import { StateInput } from './state-input.ts';
 
 export interface LocalLease extends StageTask {
   readonly lease: number;
@@ -38,14 +39,14 @@ export interface LocalStageParts {
   readonly passed: (chunks: number) => void;
 }
 
-const ASK_AGAIN_MS = 200;
-
 export class LocalStage {
   readonly #parts: LocalStageParts;
+  readonly #input: StateInput;
   readonly #stops = new Map<number, { lease: LocalLease; stop: AbortController }>();
 
   constructor(parts: LocalStageParts) {
     this.#parts = parts;
+    this.#input = new StateInput({ ...parts, relay: undefined });
   }
 
   /** @returns bad chunks; undefined where the lease was cancelled */
@@ -76,11 +77,16 @@ export class LocalStage {
   }
 
   #io(lease: LocalLease): StageIo {
-    const { front, states, keepSums, passed } = this.#parts;
+    const { run, model, front, states, keepSums, passed } = this.#parts;
     return {
       readState: async (boundary, chunk, into, signal) => {
-        if (boundary > 0) await this.#take(lease, boundary, chunk, into, signal);
-        else copyAll(await front.state(chunk), into);
+        if (boundary === 0) {
+          copyAll(await front.state(chunk), into);
+          return;
+        }
+        const bytes = stateBytes(model.cuts[boundary] ?? [], model.positions);
+        const blob = { kind: 'state', run, boundary, chunk, bytes } as const;
+        await this.#input.fill(blob, into, () => lease.inputs, signal);
       },
       readInputs: async (layer, chunk, into) => copyAll(await front.inputs(layer, chunk), into),
       keepState: async (boundary, chunk, from) => {
@@ -91,42 +97,6 @@ export class LocalStage {
       passed,
       keepSums: (layer, bytes) => keepSums(lease, layer, bytes),
     };
-  }
-
-  /** From itself or from another, whoever has it by now. */
-  async #take(
-    lease: LocalLease,
-    boundary: number,
-    chunk: number,
-    into: readonly Float32Array[],
-    signal: AbortSignal,
-  ): Promise<void> {
-    const { run, model, network, states, self, clock } = this.#parts;
-    const total = stateBytes(model.cuts[boundary] ?? [], model.positions);
-    const [only] = into;
-    const single = into.length === 1 && only !== undefined;
-    const bytes = single ? bytesOfNumbers(only) : new Uint8Array(total);
-    for (;;) {
-      signal.throwIfAborted();
-      const place = { total, offset: 0, bytes: total };
-      const isOwn = lease.inputs.includes(self);
-      const own = isOwn ? await states?.read(boundary, chunk, place) : undefined;
-      if (own !== undefined) {
-        bytes.set(own);
-        break;
-      }
-      const others = lease.inputs.filter((peer) => peer !== self);
-      const blob = { kind: 'state', run, boundary, chunk, bytes: total } as const;
-      try {
-        if (network === undefined || others.length === 0) throw new Error('nobody has it yet');
-        await network.pull(others, blob, bytes, { signal });
-        break;
-      } catch {
-        // Not made yet, or its maker is gone: others will be named.
-        await new Promise<void>((resolve) => clock.after(ASK_AGAIN_MS, resolve));
-      }
-    }
-    if (!single) scatter(bytes, into);
   }
 }
 

@@ -285,7 +285,7 @@ class Session {
     const states = leafStore && new KeptStates(run, { store: leafStore, clock, sha256 });
     const runner = new StageRunner({
       model,
-      layer: (index, signal) => this.#weights.layer(index, signal),
+      layer: (index) => this.#weights.layer(index),
       memoryBytes: offer.memoryBytes,
       cacheBytes,
       sourceBytes: (layer) => sizes[layer] ?? 0,

@@ -53,7 +53,7 @@ export interface StageIo {
 
 export interface StageRunnerParts {
   readonly model: MeasuredModel;
-  readonly layer: (index: number, signal: AbortSignal) => Promise<PreparedLayer>;
+  readonly layer: (index: number) => Promise<PreparedLayer>;
   /** For waves, scratch memory and sums. */
   readonly memoryBytes: number;
   /** Source bytes of weights that memory holds beside that. */
@@ -151,7 +151,10 @@ export class StageRunner {
     const { model, layer } = this.#parts;
     const indexes = Array.from({ length: task.to - task.from }, (_, at) => task.from + at);
     const prepared: PreparedLayer[] = [];
-    for (const index of indexes) prepared.push(await layer(index, signal));
+    for (const index of indexes) {
+      signal.throwIfAborted();
+      prepared.push(await layer(index));
+    }
     const registers = stageRegisters(model, indexes);
     const plan = this.#plan(task, prepared, registers);
     if (this.#scratch.length < plan.scratchBytes) this.#scratch = new Uint8Array(plan.scratchBytes);

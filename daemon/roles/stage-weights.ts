@@ -29,33 +29,28 @@ export interface StageWeightsParts {
 
 export class StageWeights {
   readonly #parts: StageWeightsParts;
+  readonly #closing = new AbortController();
   readonly #prepared = new Map<number, Promise<PreparedLayer>>();
 
   constructor(parts: StageWeightsParts) {
     this.#parts = parts;
   }
 
-  /** The layer, mapped once; a failure is tried anew the next time. */
-  async layer(index: number, signal: AbortSignal): Promise<PreparedLayer> {
+  /**
+   * The layer, mapped once; a failure is tried anew the next time. It is nobody's to cancel: a lease
+   * that ends while its weights come is mostly followed by another of the same stage.
+   */
+  layer(index: number): Promise<PreparedLayer> {
     const known = this.#prepared.get(index);
-    if (known === undefined) return await this.#begin(index, signal);
-    try {
-      return await known;
-    } catch {
-      // It was begun for a lease that may be wanted no more.
-      signal.throwIfAborted();
-      return await (this.#prepared.get(index) ?? this.#begin(index, signal));
-    }
-  }
-
-  #begin(index: number, signal: AbortSignal): Promise<PreparedLayer> {
-    const preparing = this.#prepare(index, signal);
+    if (known !== undefined) return known;
+    const preparing = this.#prepare(index, this.#closing.signal);
     this.#prepared.set(index, preparing);
     preparing.catch(() => this.#prepared.delete(index));
     return preparing;
   }
 
   close(): void {
+    this.#closing.abort();
     for (const preparing of this.#prepared.values()) {
       preparing.then((layer) => layer.close()).catch(() => undefined);
     }
