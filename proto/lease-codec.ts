@@ -3,6 +3,7 @@
  * wire's. Read next: peer-codec.ts, which owns the frame around them.
  */
 
+import { joinBytes } from './bytes.ts';
 import type { FaultMessage } from './fault.ts';
 import { exitCodes } from './fault.ts';
 import type { quantd } from './generated/peer.generated.js';
@@ -13,7 +14,6 @@ import {
   fromHex,
   fromLongs,
   integer,
-  joined,
   list,
   name,
   outOfLimits,
@@ -54,7 +54,7 @@ export function encodeLease(lease: Lease): quantd.Lease.$Properties {
     pieces: lease.pieces.map((piece) => ({
       ...piece,
       fileDigest: fromHex(piece.fileDigest),
-      leaves: joined(piece.leaves),
+      leaves: joinBytes(piece.leaves),
     })),
     sources: [...lease.sources],
     runs: lease.runs.map((run) => ({ ...run, unit: fromHex(run.unit) })),

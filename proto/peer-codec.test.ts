@@ -12,9 +12,9 @@ import {
   encodeBlockReply,
   encodeBlockRequest,
 } from './block-codec.ts';
+import { joinBytes } from './bytes.ts';
 import { FaultError } from './fault.ts';
 import { decodePeerMessage, encodePeerMessage } from './peer-codec.ts';
-import { joined } from './peer-fields.ts';
 import { FRAME_BYTES_MAX } from './peer-limits.ts';
 import { type BlobName, LEAF_BYTES, type Lease, type PeerMessage } from './peer-messages.ts';
 
@@ -268,7 +268,7 @@ test('the committed code is what peer.proto gives', () => {
 });
 
 test('bytes are put together in order', () => {
-  expect(joined([Uint8Array.of(1), Uint8Array.of(), Uint8Array.of(2, 3)])).toEqual(
+  expect(joinBytes([Uint8Array.of(1), Uint8Array.of(), Uint8Array.of(2, 3)])).toEqual(
     Uint8Array.of(1, 2, 3),
   );
 });

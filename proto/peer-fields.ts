@@ -118,16 +118,6 @@ export function fromDigests(value: WireBytes, field: string, count: number): Uin
   );
 }
 
-export function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let offset = 0;
-  for (const each of parts) {
-    whole.set(each, offset);
-    offset += each.length;
-  }
-  return whole;
-}
-
 export function toHex(value: Uint8Array): string {
   let text = '';
   for (const byte of value) text += byte.toString(16).padStart(2, '0');

@@ -4,6 +4,7 @@
  * Read next: peer-codec.ts, which owns the frame around them.
  */
 
+import { joinBytes } from './bytes.ts';
 import type { quantd } from './generated/peer.generated.js';
 import { cut, decodeFault, encodeFault } from './lease-codec.ts';
 import {
@@ -11,7 +12,6 @@ import {
   fromDigests,
   fromHex,
   integer,
-  joined,
   list,
   outOfLimits,
   peerId,
@@ -59,7 +59,7 @@ export function encodeStageMessage(message: StageMessage): Envelope {
     case 'sums-held':
       return { sumsHeld: { run, sums: message.sums.map(encodeHeld) } };
     case 'sums-kept':
-      return { sumsKept: { run, digests: joined(message.digests) } };
+      return { sumsKept: { run, digests: joinBytes(message.digests) } };
   }
 }
 

@@ -9,6 +9,7 @@
  */
 
 import { assert } from '../../proto/assert.ts';
+import { joinBytes } from '../../proto/bytes.ts';
 import type {
   BlobName,
   HeldSums,
@@ -313,13 +314,7 @@ export class MeasurePool {
       this.#pieces.set(pieceKey(piece.fileDigest, piece.offset, piece.bytes), piece);
       digests.push(...(await leaves.of(piece)));
     }
-    const joined = new Uint8Array(digests.reduce((sum, { length }) => sum + length, 0));
-    let at = 0;
-    for (const digest of digests) {
-      joined.set(digest, at);
-      at += digest.length;
-    }
-    return joined;
+    return joinBytes(digests);
   }
 
   #pieceOf(blob: Extract<BlobName, { kind: 'source' }>): LayerPiece | undefined {

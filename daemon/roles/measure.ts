@@ -33,7 +33,7 @@ import type { Forward } from '../core/models/forward.ts';
 import { type MeasuredModel, measuredModel } from '../core/models/measured-model.ts';
 import { rotationsOf } from '../core/models/rotation.ts';
 import { sourceBytesOf, type WeightSource, weightSources } from '../core/plan/layer-source.ts';
-import { CONTRACT, digestFields, hex, type Sha256 } from '../core/plan/unit-id.ts';
+import { CONTRACT, runId, type Sha256 } from '../core/plan/unit-id.ts';
 import type {
   Clock,
   ForwardKernels,
@@ -112,8 +112,6 @@ interface Telling {
   readonly goesOn: boolean;
 }
 
-// Sixteen bytes tell all the runs apart that a cluster will ever see.
-const RUN_ID_DIGITS = 32;
 // Experts with fewer tokens than this are named, where no other floor is asked for.
 const FLOOR_TOKENS = 32;
 // What stands in front of the layers is a small part of the work.
@@ -160,11 +158,15 @@ async function prepare(
   const head = { perplexity: ppl, output: processOutput };
   const forward = forwardOf(checkpoint);
   const model = measuredModel(forward, chunkTokens, head);
-  const { config, headers } = await readHeaders(source, checkpoint.files);
-  const files = checkpoint.files.map(({ file, bytes }, index) => ({
-    ...{ file, bytes, header: headers[index] ?? new Uint8Array(0) },
-    digest: fileDigests.get(file) ?? hex(new Uint8Array(32)),
-  }));
+  // The others have no tensor of the model: nobody asks for a byte of them.
+  const used = checkpoint.files.flatMap(({ file, bytes }) => {
+    const fileDigest = fileDigests.get(file);
+    return fileDigest === undefined ? [] : [{ file, bytes, digest: fileDigest }];
+  });
+  const { config, headers } = await readHeaders(source, used);
+  const files = used.map((file, index) => {
+    return { ...file, header: headers[index] ?? new Uint8Array(0) };
+  });
   const description = encodeDescription({ config, files, positions: chunkTokens, head });
   const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
   const sources = (weights: Parameters<typeof weightSources>[0]): WeightSource[] =>
@@ -173,7 +175,7 @@ async function prepare(
   const fronts = sources([...front.lookups.map(({ table }) => table), ...front.layer.weights]);
   const named = new Map(fronts.map((each) => [each.weight.tensor, each]));
   const fields = [CONTRACT, 'measure', ports.sha256(description), digest];
-  const id = hex(digestFields(ports.sha256, fields)).slice(0, RUN_ID_DIGITS);
+  const id = runId(ports.sha256, fields);
   return {
     forward,
     model,
@@ -184,7 +186,7 @@ async function prepare(
       assert(found !== undefined, `the front has a weight ${tensor}`);
       return found;
     },
-    run: hex(digestFields(ports.sha256, [...fields, purpose])).slice(0, RUN_ID_DIGITS),
+    run: runId(ports.sha256, [...fields, purpose]),
     files: await ports.openMeasurement(id),
   };
 }

@@ -60,6 +60,7 @@ export interface MeasurerParts {
 }
 
 const TICK_MS = 1000;
+
 interface GivenLease {
   readonly peer: PeerId;
   readonly group: number;
@@ -133,11 +134,8 @@ export class Measurer {
 
   /** Resolves when the sums of every layer and group are stored. */
   async run(drain: AbortSignal): Promise<void> {
-    const { store } = this.#parts;
-    const onDrain = (): void => this.#feed({ kind: 'drain' });
-    drain.addEventListener('abort', onDrain, { once: true });
-    const stopTicking = this.#keepTicking();
-    try {
+    await this.#measureAll(drain, async () => {
+      const { store } = this.#parts;
       // What an earlier process found bad is bad: sums that still hold it count no more.
       for (const { group, leftOut } of store.list()) await this.#void(group, leftOut);
       for (const { layer, group, leftOut } of store.list()) {
@@ -147,24 +145,28 @@ export class Measurer {
       }
       this.#pool?.start();
       this.#join();
-      if (drain.aborted) onDrain();
-      await this.#untilOver();
-    } finally {
-      stopTicking();
-      drain.removeEventListener('abort', onDrain);
-    }
+    });
   }
 
   /** Measures more groups behind the last, as `run` does. */
   async addGroups(chunks: number, drain: AbortSignal): Promise<void> {
-    const groups = groupSizes(chunks);
-    this.#groups.push(...groups);
-    this.#isFinished = false;
-    const stopTicking = this.#keepTicking();
+    await this.#measureAll(drain, async () => {
+      const groups = groupSizes(chunks);
+      this.#groups.push(...groups);
+      this.#isFinished = false;
+      this.#feed({ kind: 'more-groups', groups });
+    });
+  }
+
+  /** Resolves when what `begin` begins is finished. */
+  async #measureAll(drain: AbortSignal, begin: () => Promise<void>): Promise<void> {
     const onDrain = (): void => this.#feed({ kind: 'drain' });
     drain.addEventListener('abort', onDrain, { once: true });
+    const stopTicking = this.#keepTicking();
     try {
-      this.#feed({ kind: 'more-groups', groups });
+      await begin();
+      // An abort that came before the listener did.
+      if (drain.aborted) onDrain();
       await this.#untilOver();
     } finally {
       stopTicking();

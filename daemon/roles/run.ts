@@ -7,6 +7,7 @@
 import type { OutputSummary, RunEvent } from '../../proto/api.ts';
 import { assert } from '../../proto/assert.ts';
 import { FaultError } from '../../proto/fault.ts';
+import type { RunId } from '../../proto/peer-messages.ts';
 import type { QuantizeRequest, RunRequest } from '../../proto/requests.ts';
 import { checkRunRequest } from '../core/calibration/check-request.ts';
 import { importanceFaults } from '../core/importance/faults.ts';
@@ -22,7 +23,7 @@ import {
   planOutputs,
 } from '../core/plan/outputs.ts';
 import { type Plan, planRun } from '../core/plan/plan.ts';
-import { digestFields, hex, type Sha256 } from '../core/plan/unit-id.ts';
+import { runId, type Sha256 } from '../core/plan/unit-id.ts';
 import { parseBlockType, parseFtype } from '../core/recipe/ftypes.ts';
 import { parseTensorTypeOption } from '../core/recipe/overrides.ts';
 import type { Clock, Kernels, Network, OutputDirectory, Source } from '../ports.ts';
@@ -164,7 +165,7 @@ async function make(
     report(planEvent(planned, assemblers, ports));
     const network = ports.network();
     const { measured } = planned;
-    const run = measured?.run ?? runId(plan, ports.sha256);
+    const run = measured?.run ?? runOf(plan, ports.sha256);
     const coordinator = new Coordinator({
       plan,
       source,
@@ -203,13 +204,12 @@ async function make(
   }
 }
 
-// Sixteen bytes tell all the runs apart that a cluster will ever see.
-const RUN_ID_DIGITS = 32;
-
 /** The same for every run of the same outputs, so that a run that goes on is known again. */
-function runId({ outputs }: Plan, sha256: Sha256): string {
-  const ids = outputs.map(({ id }) => id);
-  return hex(digestFields(sha256, ids)).slice(0, RUN_ID_DIGITS);
+function runOf({ outputs }: Plan, sha256: Sha256): RunId {
+  return runId(
+    sha256,
+    outputs.map(({ id }) => id),
+  );
 }
 
 type Wishes = Omit<OutputOptions, 'importance'>;

@@ -1,12 +1,12 @@
 /**
  * Write imatrix: an importance matrix as a file, whole or not at all.
  *
- *   ImportanceMatrix ──▶ bytes, piece by piece ──▶ <file>.part ──▶ <file>
+ *   ImportanceMatrix ──▶ bytes ──▶ <file>.part ──▶ <file>
  */
 
 import type { RunEvent } from '../../proto/api.ts';
 import { FaultError } from '../../proto/fault.ts';
-import { datPieces, ggufPieces } from '../core/importance/encode-imatrix.ts';
+import { encodeDat, encodeGguf } from '../core/importance/encode-imatrix.ts';
 import type { ImportanceMatrix } from '../core/importance/importance-matrix.ts';
 import { hex } from '../core/plan/unit-id.ts';
 import type { Kernels, OutputDirectory } from '../ports.ts';
@@ -33,14 +33,8 @@ export async function writeImatrix(
   { directory: place, file: name, format, overwrite }: ImatrixPlace,
   { openOutputs, kernels }: WritePorts,
 ): Promise<RunEvent> {
-  const pieces = [...(format === 'dat' ? datPieces(matrix) : ggufPieces(matrix))];
-  const bytes = pieces.reduce((sum, { length }) => sum + length, 0);
-  const whole = new Uint8Array(bytes);
-  let at = 0;
-  for (const piece of pieces) {
-    whole.set(piece, at);
-    at += piece.length;
-  }
+  const whole = format === 'dat' ? encodeDat(matrix) : encodeGguf(matrix);
+  const bytes = whole.length;
   const sha256 = hex(await kernels.sha256(whole));
   const directory = await openOutputs(place);
   try {

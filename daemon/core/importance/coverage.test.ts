@@ -3,7 +3,6 @@ import { describe, expect, test } from 'vitest';
 import type { Statistic } from '../models/forward.ts';
 import {
   coverageOf,
-  coverageSentences,
   decideCoverage,
   type ExpertCounts,
   expertCounts,
@@ -44,11 +43,6 @@ describe('coverage', () => {
       { layer: 1, experts: 4, least: 10, median: 25, below: [1] },
       { layer: 4, experts: 3, least: 7, median: 8, below: [0, 1, 2] },
     ]);
-    expect(coverageSentences(coverageOf(layers, 20), 20)).toEqual([
-      'fewer than 20 tokens reached some experts of layer 1 (1 of 4, the least with 10), ' +
-        'layer 4 (3 of 3, the least with 7)',
-    ]);
-    expect(coverageSentences(coverageOf(layers, 7), 7)).toEqual([]);
   });
 
   test('needs those below the floor, and nobody at 0', () => {

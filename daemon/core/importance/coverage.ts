@@ -10,7 +10,6 @@
  */
 
 import { assert } from '../../../proto/assert.ts';
-import { sentence } from './importance.ts';
 import type { MeasuredLayer } from './measured.ts';
 import { readCounts, viewStatistics } from './statistics.ts';
 
@@ -71,16 +70,6 @@ export function coverageOf(layers: readonly ExpertCounts[], floor: number): Laye
 /** The experts that have seen fewer than `floor` tokens, ascending. */
 export function expertsNeeding(counts: readonly number[], floor: number): number[] {
   return counts.flatMap((count, expert) => (count < floor ? [expert] : []));
-}
-
-/** A sentence for the layers whose experts stayed below the floor; none where all reached it. */
-export function coverageSentences(coverage: readonly LayerCoverage[], floor: number): string[] {
-  const short = coverage
-    .filter(({ below }) => below.length > 0)
-    .map(({ layer, below, experts, least }) => {
-      return `layer ${layer} (${below.length} of ${experts}, the least with ${least})`;
-    });
-  return sentence(`fewer than ${floor} tokens reached some experts of`, short);
 }
 
 export interface CoverageQuestion {

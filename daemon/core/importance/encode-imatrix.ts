@@ -1,13 +1,13 @@
 /**
  * Encode imatrix: an importance matrix as the bytes of a file, in either form.
  *
- *   ImportanceMatrix ──▶ ggufPieces, datPieces ──▶ bytes  (read by gguf-entries.ts, dat-entries.ts)
+ *   ImportanceMatrix ──▶ encodeGguf, encodeDat ──▶ bytes  (read by gguf-entries.ts, dat-entries.ts)
  *
  * Keys, names and order are those of llama-imatrix; docs/imatrix.md tells the formats. No folder of
- * a machine stands in a file: of the texts' paths the last part is kept. A file comes in pieces, so
- * that who writes it can do something else in between.
+ * a machine stands in a file: of the texts' paths the last part is kept.
  */
 
+import { joinBytes } from '../../../proto/bytes.ts';
 import { FaultError } from '../../../proto/fault.ts';
 import { layoutGguf } from '../gguf/layout.ts';
 import type { KeyValue } from '../gguf/metadata.ts';
@@ -20,11 +20,13 @@ import {
 } from './importance-matrix.ts';
 import { numberBytes } from './weights.ts';
 
-/**
- * The newer form, sums and counts as they are: the header, then each tensor with its padding. The
- * pieces one after the other are the file.
- */
-export function* ggufPieces(matrix: ImportanceMatrix): Generator<Uint8Array> {
+/** The newer form, sums and counts as they are. */
+export function encodeGguf(matrix: ImportanceMatrix): Uint8Array {
+  return joinBytes([...ggufPieces(matrix)]);
+}
+
+/** The header, then each tensor with its padding. */
+function* ggufPieces(matrix: ImportanceMatrix): Generator<Uint8Array> {
   const numbers = sortedByName(matrix.entries).flatMap(
     ({ name, columns, matrices, sums, counts }) => [
       { name: `${name}.in_sum2`, shape: [columns, matrices], values: sums },
@@ -44,11 +46,6 @@ export function* ggufPieces(matrix: ImportanceMatrix): Generator<Uint8Array> {
   }
 }
 
-/** The whole file of the newer form. */
-export function encodeGguf(matrix: ImportanceMatrix): Uint8Array {
-  return joined([...ggufPieces(matrix)]);
-}
-
 function metadataOf({ datasets, chunkCount, chunkSize }: ImportanceMatrix): KeyValue[] {
   const texts = datasets.map(baseNameOf);
   return [
@@ -63,11 +60,15 @@ function metadataOf({ datasets, chunkCount, chunkSize }: ImportanceMatrix): KeyV
 const INT_MAX = 2 ** 31 - 1;
 
 /**
- * The older form, in pieces: means, multiplied with a number of calls that stands beside them.
- * Entries that no row has reached are left out, and so are all texts but the first.
+ * The older form: means, multiplied with a number of calls that stands beside them. Entries that no
+ * row has reached are left out, and so are all texts but the first.
  * @throws FaultError datTooLarge
  */
-export function* datPieces(matrix: ImportanceMatrix): Generator<Uint8Array> {
+export function encodeDat(matrix: ImportanceMatrix): Uint8Array {
+  return joinBytes([...datPieces(matrix)]);
+}
+
+function* datPieces(matrix: ImportanceMatrix): Generator<Uint8Array> {
   const { entries, datasets, chunkCount, chunkSize } = matrix;
   const reached = sortedByName(entries).filter(({ counts }) => counts.some((count) => count > 0));
   const encoder = new TextEncoder();
@@ -78,20 +79,12 @@ export function* datPieces(matrix: ImportanceMatrix): Generator<Uint8Array> {
       entry.counts.reduce((most, count) => Math.max(most, count)) / chunkSize,
     );
     if (calls > INT_MAX) throw tooLarge(entry.name, `${calls} chunks`);
-    yield joined([ints(name.length), name, ints(calls, entry.sums.length)]);
+    yield joinBytes([ints(name.length), name, ints(calls, entry.sums.length)]);
     yield datValues(entry, calls);
   }
   if (chunkCount > INT_MAX) throw tooLarge(undefined, `${chunkCount} chunks`);
   const text = encoder.encode(baseNameOf(datasets[0] ?? ''));
-  yield joined([ints(chunkCount, text.length), text]);
-}
-
-/**
- * The whole file of the older form.
- * @throws FaultError datTooLarge
- */
-export function encodeDat(matrix: ImportanceMatrix): Uint8Array {
-  return joined([...datPieces(matrix)]);
+  yield joinBytes([ints(chunkCount, text.length), text]);
 }
 
 function tooLarge(tensor: string | undefined, why: string): FaultError {
@@ -116,15 +109,5 @@ function ints(...numbers: readonly number[]): Uint8Array {
   const bytes = new Uint8Array(4 * numbers.length);
   const view = new DataView(bytes.buffer);
   for (const [index, number] of numbers.entries()) view.setInt32(4 * index, number, true);
-  return bytes;
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
   return bytes;
 }

@@ -135,26 +135,6 @@ export function addFixed(into: Uint8Array, added: Uint8Array): number | undefine
   return overflow;
 }
 
-/** The other way: takes sums out of sums. Returns what `addFixed` does. */
-export function subtractFixed(into: Uint8Array, taken: Uint8Array): number | undefined {
-  assert(into.length === taken.length, 'sums of one layer have one size');
-  const a = viewOf(into);
-  const b = viewOf(taken);
-  let overflow: number | undefined;
-  for (let at = 0; at < into.length; at += SUM_BYTES) {
-    let borrow = 0;
-    for (let word = at; word < at + 12; word += 4) {
-      const difference = a.getUint32(word, true) - b.getUint32(word, true) - borrow;
-      a.setUint32(word, difference, true);
-      borrow = difference < 0 ? 1 : 0;
-    }
-    const difference = a.getInt32(at + 12, true) - b.getInt32(at + 12, true) - borrow;
-    a.setInt32(at + 12, difference, true);
-    if (difference !== (difference | 0)) overflow ??= at / SUM_BYTES;
-  }
-  return overflow;
-}
-
 function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

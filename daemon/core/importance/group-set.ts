@@ -1,7 +1,7 @@
 /**
  * Group set: which groups of chunks a partial sum contains.
  *
- *   group indexes ──▶ GroupSet (runs) ──▶ encodeGroups ──▶ whole numbers ──▶ decodeGroups
+ *   group indexes ──▶ GroupSet (runs) ──▶ encodeGroups ──▶ whole numbers, for digests
  *
  * Peers finish groups mostly in order, so runs are few where indexes are thousands. A set has one
  * representation and one encoding: equal sets have equal digests.
@@ -85,11 +85,6 @@ export function areDisjoint(a: GroupSet, b: GroupSet): boolean {
   return groupCount(differenceOf(a, b)) === groupCount(a);
 }
 
-/** Whether every group of `inner` is in `outer`. */
-export function isInside(inner: GroupSet, outer: GroupSet): boolean {
-  return differenceOf(inner, outer).length === 0;
-}
-
 /**
  * The gap before each run (from 0 or from the end of the run before it), then its length: every
  * such list of numbers means one set, and every set has one.
@@ -101,22 +96,4 @@ export function encodeGroups(set: GroupSet): number[] {
     end = run.end;
     return pair;
   });
-}
-
-/** The set that these numbers mean; undefined where they mean none. */
-export function decodeGroups(numbers: readonly number[]): GroupSet | undefined {
-  if (numbers.length % 2 !== 0) return undefined;
-  const runs: GroupRun[] = [];
-  let at = 0;
-  for (let i = 0; i < numbers.length; i += 2) {
-    const gap = numbers[i] ?? -1;
-    const length = numbers[i + 1] ?? -1;
-    // Runs that touch are one run; only the first may begin at 0.
-    const gapLeast = i === 0 ? 0 : 1;
-    const whole = Number.isInteger(gap) && Number.isInteger(length);
-    if (!whole || gap < gapLeast || length < 1 || gap + length > GROUPS_MAX - at) return undefined;
-    runs.push({ first: at + gap, end: at + gap + length });
-    at += gap + length;
-  }
-  return runs;
 }

@@ -7,6 +7,9 @@
  * restarted run finds its finished units by id. Everything the result depends on must be in it.
  */
 
+import { joinBytes } from '../../../proto/bytes.ts';
+import type { RunId } from '../../../proto/peer-messages.ts';
+
 /** The number contract every kernel of this version keeps; a part of each id. */
 export const CONTRACT = 'det-1';
 
@@ -24,14 +27,7 @@ const encoder = new TextEncoder();
  * bytes: `s` UTF-8 text, `n` a u64 in little endian, `b` bytes. No two lists share an encoding.
  */
 export function digestFields(sha256: Sha256, fields: readonly Field[]): Uint8Array {
-  const parts = fields.map(encodeField);
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return sha256(bytes);
+  return sha256(joinBytes(fields.map(encodeField)));
 }
 
 function encodeField(field: Field): Uint8Array {
@@ -57,6 +53,14 @@ function encodeInteger(value: number): Uint8Array {
 /** The id of a unit of `kind` with these parameters and inputs, under the current contract. */
 export function unitId(sha256: Sha256, kind: string, fields: readonly Field[]): UnitId {
   return hex(digestFields(sha256, [CONTRACT, kind, ...fields])) as UnitId;
+}
+
+// Sixteen bytes tell all the runs apart that a cluster will ever see.
+const RUN_ID_DIGITS = 32;
+
+/** The name of a run among machines, the same for whoever begins it again. */
+export function runId(sha256: Sha256, fields: readonly Field[]): RunId {
+  return hex(digestFields(sha256, fields)).slice(0, RUN_ID_DIGITS);
 }
 
 export function hex(bytes: Uint8Array): string {
