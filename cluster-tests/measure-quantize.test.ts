@@ -61,13 +61,9 @@ test('three workers make the same files, and no weight is sent twice', async () 
   const done = await run.done;
   expect(digestsOf(join(scratch.path, 'three'))).toEqual(reference);
   const { measuring, all } = sentBytes(run.events, done);
-  // A link that breaks on a busy machine moves layers, whose weights then go to another.
-  const placements = run.events.filter(({ type }) => type === 'layers').length;
-  console.log(
-    `sent: ${measuring} bytes to measure, ${all} in all, of ${done.sourceBytes}; placed ${placements} times`,
-  );
+  console.log(`sent: ${measuring} bytes to measure, ${all} in all, of ${done.sourceBytes}`);
   expect(measuring).toBeGreaterThan(done.sourceBytes / 2);
-  expect(all).toBeLessThanOrEqual(placements * done.sourceBytes);
+  expect(all).toBeLessThanOrEqual(done.sourceBytes);
 });
 
 /** Source bytes that left for the workers. */

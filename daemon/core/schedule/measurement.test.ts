@@ -137,7 +137,8 @@ test('a lease that waits for a state goes on where another peer makes the state 
 test('a lease that waits gives its place to the one it waits for', () => {
   const measurement = new Measurement(rowOf(4, 9));
   measurement.step({ kind: 'peers-joined', peers: [peer('a'), peer('b')] }, 0);
-  const effects = measurement.step({ kind: 'peer-left', peer: 'a' }, 1);
+  measurement.step({ kind: 'peer-left', peer: 'a' }, 1);
+  const effects = measurement.step({ kind: 'tick' }, 5001);
   expect(effects.filter(({ kind }) => kind === 'cancel')).toHaveLength(1);
   expect(leasesOf(effects)).toEqual(['0: 0-2 b']);
 });
@@ -193,20 +194,42 @@ test('a fast first stage does not run ahead of a slow one without end', () => {
   expect(given).toBe(6);
 });
 
+test('a peer that is away for a moment keeps its stage, whoever comes meanwhile', () => {
+  const measurement = new Measurement(rowOf(4, 99));
+  measurement.step({ kind: 'peers-joined', peers: [peer('a'), peer('b')] }, 0);
+  const before = measurement.stages;
+  const left = measurement.step({ kind: 'peer-left', peer: 'a' }, 1000);
+  expect(leasesOf(left)).toEqual([]);
+  measurement.step({ kind: 'tick' }, 5999);
+  expect(measurement.stages).toEqual(before);
+  const back = measurement.step({ kind: 'peers-joined', peers: [peer('a')] }, 5999);
+  expect(measurement.stages).toEqual(before);
+  expect(leasesOf(back)).toEqual(['0: 0-2 a', '1: 0-2 a']);
+  expect(kindsOf(measurement.step({ kind: 'tick' }, 60_000))).toEqual([]);
+  measurement.step({ kind: 'peer-left', peer: 'a' }, 61_000);
+  measurement.step({ kind: 'peers-joined', peers: [peer('c')] }, 62_000);
+  const names = (): string[] => measurement.stages.map(({ peers }) => peers.join());
+  // Who comes meanwhile shares the stage, as with any other.
+  expect(names()).toEqual(['a,c', 'b']);
+  measurement.step({ kind: 'tick' }, 66_000);
+  expect(names().sort()).toEqual(['b', 'c']);
+});
+
 test('what was through before it was cancelled counts, what was lost with its peer does not', () => {
   const measurement = new Measurement(rowOf(4, 9));
   measurement.step({ kind: 'peers-joined', peers: [peer('a'), peer('b')] }, 0);
-  const effects = measurement.step({ kind: 'peer-left', peer: 'a' }, 1);
+  measurement.step({ kind: 'peer-left', peer: 'a' }, 1);
+  const effects = measurement.step({ kind: 'tick' }, 5001);
   const cancelled = effects.find(({ kind }) => kind === 'cancel');
   expect(cancelled).toEqual({ kind: 'cancel', peer: 'b', lease: 3 });
   // Group 1 was through at b, only its sums are not stored: it is not run again.
-  measurement.step({ kind: 'stage-done', peer: 'b', lease: 3 }, 2);
+  measurement.step({ kind: 'stage-done', peer: 'b', lease: 3 }, 5002);
   for (const layer of [0, 1]) {
-    measurement.step({ kind: 'sums-stored', layer, group: 1, excluded: [] }, 3);
+    measurement.step({ kind: 'sums-stored', layer, group: 1, excluded: [] }, 5003);
   }
-  const back = measurement.step({ kind: 'peers-joined', peers: [peer('a')] }, 4);
+  const back = measurement.step({ kind: 'peers-joined', peers: [peer('a')] }, 5004);
   expect(leasesOf(back).filter((text) => text.startsWith('1:'))).toEqual([]);
-  expect(measurement.step({ kind: 'stage-done', peer: 'a', lease: 0 }, 5)).toEqual([
+  expect(measurement.step({ kind: 'stage-done', peer: 'a', lease: 0 }, 5005)).toEqual([
     { kind: 'release', peer: 'a', lease: 0, group: 0, boundary: 2 },
   ]);
 });

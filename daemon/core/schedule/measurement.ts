@@ -43,6 +43,8 @@ const GROUPS_BEYOND_LEASES = 1;
 const CLOSED_MS = 10_000;
 // Declining so often in a row costs a peer its stage: moving weights is dearer than waiting once.
 const DECLINES_MAX = 2;
+// A link that breaks is mostly there again by then, and the peer still has its weights.
+const AWAY_MS = 5000;
 // With fewer groups to go for each peer, other stages would cost more weights than they save time.
 const GROUPS_WORTH_MOVING = 2;
 
@@ -53,6 +55,8 @@ export class Measurement {
   readonly #lacking: number[];
   readonly #complete: boolean[];
   readonly #peers = new Map<PeerId, Peer>();
+  /** Peers that have left, and may be back before their stages are given to others. */
+  readonly #away = new Map<PeerId, { readonly peer: Peer; readonly untilMs: number }>();
   /** Layers that each peer was leased, and so has the weights of, whether it is here or not. */
   readonly #held = new Map<PeerId, Set<number>>();
   /** Every lease that was ever given, by number: answers may come late. */
@@ -119,8 +123,7 @@ export class Measurement {
         this.#placeIfWorth();
         break;
       case 'peer-left':
-        if (this.#peers.has(event.peer)) this.#dropPeer(event.peer);
-        this.#placeIfWorth();
+        this.#leave(event.peer);
         break;
       case 'sums-stored':
         this.#store(event.layer, event.group, event.excluded);
@@ -140,6 +143,7 @@ export class Measurement {
         break;
       case 'tick':
         this.#openAgain();
+        this.#giveUpAway();
         break;
       case 'drain':
         this.#isDraining = true;
@@ -159,6 +163,8 @@ export class Measurement {
   #addPeer(offer: MeasuringPeer): void {
     // A peer that comes again without having left has forgotten what it was doing.
     this.#dropPeer(offer.peer);
+    this.#away.delete(offer.peer);
+    this.#unstage(offer.peer);
     this.#peers.set(offer.peer, {
       ...offer,
       leasesMax: Math.max(1, offer.leasesMax ?? LEASES_MAX),
@@ -176,6 +182,26 @@ export class Measurement {
       if (lease.peer === id && lease.phase !== 'lost') this.#close(lease, 'lost');
     }
     this.#peers.delete(id);
+  }
+
+  /** Its work is lost at once, its stage only when it stays away: weights are dear to move. */
+  #leave(id: PeerId): void {
+    const peer = this.#peers.get(id);
+    if (peer === undefined) return;
+    this.#dropPeer(id);
+    this.#away.set(id, { peer, untilMs: this.#nowMs + AWAY_MS });
+  }
+
+  #giveUpAway(): void {
+    const gone = [...this.#away].filter(([, { untilMs }]) => this.#nowMs >= untilMs);
+    for (const [id] of gone) {
+      this.#away.delete(id);
+      this.#unstage(id);
+    }
+    if (gone.length > 0) this.#placeIfWorth();
+  }
+
+  #unstage(id: PeerId): void {
     this.#stages = this.#stages.map(({ from, to, peers }) => ({
       from,
       to,
@@ -271,7 +297,8 @@ export class Measurement {
   #placeIfWorth(): void {
     const open = this.#groups.filter(({ isComplete }) => !isComplete).length;
     if (open === 0) return;
-    const usable = [...this.#peers.values()].filter(isUsable);
+    const away = [...this.#away.values()].map(({ peer }) => peer);
+    const usable = [...this.#peers.values(), ...away].filter(isUsable);
     const ids = new Set(usable.map(({ peer }) => peer));
     const isServed =
       this.#stages.at(-1)?.to === this.#lacking.length &&
