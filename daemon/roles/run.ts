@@ -24,8 +24,9 @@ import {
 } from '../core/plan/outputs.ts';
 import { type Plan, planRun } from '../core/plan/plan.ts';
 import { runId, type Sha256 } from '../core/plan/unit-id.ts';
-import { parseBlockType, parseFtype } from '../core/recipe/ftypes.ts';
-import { parseTensorTypeOption } from '../core/recipe/overrides.ts';
+import { parseFtype } from '../core/recipe/ftypes.ts';
+import { outputsOfOptions } from '../core/recipe/options-recipe.ts';
+import type { RecipeOutput } from '../core/recipe/recipe.ts';
 import type { Clock, Kernels, Network, OutputDirectory, Source } from '../ports.ts';
 import { Assembler } from './assembler.ts';
 import { Coordinator } from './coordinator.ts';
@@ -212,30 +213,24 @@ function runOf({ outputs }: Plan, sha256: Sha256): RunId {
   );
 }
 
-type Wishes = Omit<OutputOptions, 'importance'>;
+interface Wishes extends Omit<OutputOptions, 'importance'> {
+  readonly outputs: readonly RecipeOutput[];
+}
 
 /** What the options ask for; importance is still to be read. */
 function optionsOf(request: QuantizeRequest): Wishes {
-  const { outputTensorType, tokenEmbeddingType, imatrix, calibration } = request;
+  const { imatrix, calibration } = request;
   const filters = [...request.includeWeights, ...request.excludeWeights];
   if (imatrix === undefined && calibration === undefined && filters.length > 0) {
     throw new FaultError(importanceFaults.filterAlone);
   }
   return {
-    tensorTypes: request.tensorTypes.map(parseTensorTypeOption),
-    leaveOutputTensor: request.leaveOutputTensor,
-    pure: request.pure,
+    outputs: outputsOfOptions(request),
     allowRequantize: request.allowRequantize,
     keepSplit: request.keepSplit,
     overrides: request.overrideKv.map(parseKeyOverride),
     compat: parseCompat(request.compat),
     dryRun: request.dryRun,
-    ...(outputTensorType === undefined
-      ? {}
-      : { outputTensorType: parseBlockType(outputTensorType) }),
-    ...(tokenEmbeddingType === undefined
-      ? {}
-      : { tokenEmbeddingType: parseBlockType(tokenEmbeddingType) }),
   };
 }
 
@@ -290,11 +285,9 @@ function outputsOf(
   model: Model,
   name: string,
   ports: RunPorts,
-  options: OutputOptions | undefined,
+  options: (Wishes & OutputOptions) | undefined,
 ): OutputPlan[] {
-  if (request.kind === 'quantize' && options !== undefined) {
-    return planOutputs(model, name, request.types.map(parseFtype), options);
-  }
+  if (options !== undefined) return planOutputs(model, name, options.outputs, options);
   assert(request.kind === 'convert', 'a quantization has its options');
   return [planConversion(model, ports.splitPath(request.out).file, parseFtype(request.type))];
 }

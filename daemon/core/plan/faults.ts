@@ -6,8 +6,8 @@ export const planFaults = {
   typeTwice: {
     code: 'QD-1101',
     exit: exitCodes.usage,
-    what: 'a type is asked for twice',
-    hint: 'name each type once in --type',
+    what: 'two outputs would have the same name',
+    hint: 'name each type once in --type, or give the outputs of a recipe names of their own',
   },
   notPlain: {
     code: 'QD-1102',

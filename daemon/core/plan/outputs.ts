@@ -1,7 +1,7 @@
 /**
  * Outputs: what each file of a run will be, header and all, before a single block exists.
  *
- *   Model + ftypes + options ──▶ planOutputs ──▶ OutputPlan[] ──▶ plan.ts
+ *   Model + RecipeOutputs + options ──▶ planOutputs ──▶ OutputPlan[] ──▶ plan.ts
  */
 
 import { FaultError } from '../../../proto/fault.ts';
@@ -15,13 +15,16 @@ import type { Model, ModelTensor } from '../models/family.ts';
 import { checkSources } from '../models/gguf-source.ts';
 import { estimateData } from '../recipe/estimate.ts';
 import type { Ftype } from '../recipe/ftypes.ts';
+import type { RecipeOutput } from '../recipe/recipe.ts';
 import { checkImportance, checkMakeable, missingImportance } from '../recipe/requirements.ts';
-import { assignTypes, type RecipeOptions, type TypeAssignment } from '../recipe/type-rules.ts';
+import { assignTypes, type TypeAssignment } from '../recipe/type-rules.ts';
 import { planFaults } from './faults.ts';
 import type { OutputRequest } from './plan.ts';
 import { cutShards } from './shards.ts';
 
 export interface OutputPlan extends OutputRequest {
+  /** As the recipe calls it; the same for every part of a split output. */
+  readonly name: string;
   readonly ftype: Ftype;
   /** Of the tensor data, without header and padding. */
   readonly bitsPerWeight: number;
@@ -31,7 +34,8 @@ export interface OutputPlan extends OutputRequest {
   readonly notices: readonly string[];
 }
 
-export interface OutputOptions extends RecipeOptions {
+/** What holds for every output of a run. */
+export interface OutputOptions {
   /** `--allow-requantize`: tensors that are quantized already may change their type. */
   readonly allowRequantize: boolean;
   /** `--keep-split`: an output is split where its source is. */
@@ -48,23 +52,19 @@ export interface OutputOptions extends RecipeOptions {
 const QUANTIZATION_VERSION = 2;
 
 /**
- * The outputs that llama-quantize would make of the converted model, one for each ftype.
- * @param modelName begins each file name: `<modelName>-<ftype>.gguf`
+ * The outputs that llama-quantize would make of the converted model, one for each of the recipe.
+ * @param modelName begins each file name: `<modelName>-<output's name>.gguf`
  * @throws FaultError when a type cannot be made or a rule cannot be applied
  */
 export function planOutputs(
   model: Model,
   modelName: string,
-  ftypes: readonly Ftype[],
+  outputs: readonly RecipeOutput[],
   options: OutputOptions,
 ): OutputPlan[] {
   const { keepSplit, importance } = options;
   if (keepSplit && model.shards === undefined) throw new FaultError(planFaults.nothingSplit);
-  const names = new Set<string>();
-  for (const { name } of ftypes) {
-    if (names.has(name)) throw new FaultError(planFaults.typeTwice, { why: name });
-    names.add(name);
-  }
+  checkNames(outputs);
   const native = nativeType(model.tensors);
   const tensors = keepSplit ? model.tensors : quantizedOrder(model.tensors);
   const recipeTensors = tensors.map((tensor) => ({
@@ -73,12 +73,12 @@ export function planOutputs(
     sourceType: storedType(tensor, native),
   }));
   const importanceText = importance === undefined ? [] : importanceKeys(importance, options.compat);
-  return ftypes.flatMap((ftype) => {
+  return outputs.flatMap(({ name, ftype, options: choices }) => {
     const assignments = assignTypes({
       shape: model.shape,
       tensors: recipeTensors,
       ftype,
-      options,
+      options: choices,
       hasImportance: importance !== undefined,
     });
     const changes = checkSources(assignments, recipeTensors, options.allowRequantize);
@@ -98,10 +98,11 @@ export function planOutputs(
       ],
       [...options.overrides, ...importanceText, ...(model.overrides ?? [])],
     );
-    const stem = `${modelName}-${ftype.name}`;
+    const stem = `${modelName}-${name}`;
     return cutShards(stem, tensors, metadata, keepSplit ? model.shards : undefined).map(
       (shard) => ({
         ...outputPlan(shard.file, ftype, shard.tensors, shard.pick(assignments), shard.metadata),
+        name,
         notices,
       }),
     );
@@ -128,6 +129,16 @@ export function planConversion(model: Model, file: string, ftype: Ftype): Output
     ...model.vocabulary,
   ];
   return outputPlan(file, ftype, model.tensors, assignments, metadata);
+}
+
+function checkNames(outputs: readonly RecipeOutput[]): void {
+  const names = new Set<string>();
+  for (const { name } of outputs) {
+    // On some file systems names that differ by capitals alone are one.
+    const folded = name.toUpperCase();
+    if (names.has(folded)) throw new FaultError(planFaults.typeTwice, { why: name });
+    names.add(folded);
+  }
 }
 
 /** What a tensor has in a file that loses nothing: in a GGUF what it is. */
@@ -177,6 +188,7 @@ function outputPlan(
   });
   return {
     file,
+    name: ftype.name,
     ftype,
     types,
     layout: layoutGguf({ metadata, tensors: placed, alignment: alignmentOf(metadata) }),
