@@ -24,7 +24,10 @@ const text = z.string().min(1).max(4096);
 const inside = z
   .string()
   .max(255)
-  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*(\/[A-Za-z0-9][A-Za-z0-9._-]*)?$/, 'is no name in a release');
+  .regex(
+    /^(\.gitattributes|[A-Za-z0-9][A-Za-z0-9._-]*(\/[A-Za-z0-9][A-Za-z0-9._-]*)?)$/,
+    'is no name in a release',
+  );
 
 const digestedFile = z.strictObject({ file: inside, bytes, sha256 });
 /** A file of the source, by its path relative to SOURCE. */
@@ -118,6 +121,8 @@ export const lockedRun = z.strictObject({
   ),
   /** Allocated bytes of the release folder and of what the run kept beside it. */
   diskBytes: bytes,
+  /** The files of the release that tell of this run, such as REPRODUCE.md, so that they are signed too. */
+  files: z.array(digestedFile).optional(),
 });
 
 export const lockFile = z.strictObject({ lock: pureLock, run: lockedRun });
