@@ -7,45 +7,24 @@ import { Command, CommanderError, Option } from 'commander';
 import { EVENT_VERSION } from '../proto/api.ts';
 import { exitCodes } from '../proto/fault.ts';
 import type { RunRequest } from '../proto/requests.ts';
-import {
-  type CalibrationOptions,
-  calibrationOf,
-  withCalibrationOptions,
-} from './calibration-options.ts';
 import { ReportedFault } from './client.ts';
 import { addClusterCommands } from './cluster-commands.ts';
 import { type ConnectOptions, connect, dataDirectory, findDaemon } from './daemon.ts';
 import { renderFault } from './fault-view.ts';
 import { addImatrixCommand, type ImatrixOptions, imatrixRequest } from './imatrix-command.ts';
 import { renderInspect } from './inspect-view.ts';
-import { collect, layers, list } from './option-values.ts';
+import {
+  addQuantizeCommand,
+  type Loose,
+  type QuantizeOptions,
+  quantizeRequest,
+} from './quantize-command.ts';
 import { showRun } from './run-command.ts';
 import { renderStatus } from './status-view.ts';
 
 declare const QUANTD_VERSION: string;
 
 type Shared = ConnectOptions & { json?: boolean; maxBufferSize?: string };
-interface QuantizeOptions extends Shared, CalibrationOptions {
-  type: string[];
-  out: string;
-  name?: string;
-  overwrite?: boolean;
-  tensorType: string[];
-  outputTensorType?: string;
-  tokenEmbeddingType?: string;
-  leaveOutputTensor?: boolean;
-  pure?: boolean;
-  allowRequantize?: boolean;
-  keepSplit?: boolean;
-  pruneLayers: number[];
-  imatrix?: string;
-  includeWeights: string[];
-  excludeWeights: string[];
-  overrideKv: string[];
-  dryRun?: boolean;
-  plan?: boolean;
-  compat?: string;
-}
 interface ConvertOptions extends Shared {
   type: string;
   out: string;
@@ -77,73 +56,9 @@ function withDaemonOptions(command: Command): Command {
     .addOption(jsonOption());
 }
 
-const quantize = withCalibrationOptions(
-  program
-    .command('quantize')
-    .description('make a GGUF of each type from a checkpoint or another GGUF')
-    .argument('<source>', 'checkpoint directory, or a GGUF (any part of a split one)')
-    .requiredOption('--type <types>', 'Q4_K_M,Q8_0,… (repeatable)', list, [])
-    .requiredOption('--out <dir>', 'directory of the outputs; an unfinished one is continued')
-    .option(
-      '--name <model>',
-      "the model's name in metadata and file names (of a GGUF: in the latter)",
-    )
-    .option('--overwrite', 'replace outputs of another run')
-    .option(
-      '--tensor-type <pattern=type>',
-      'type of the tensors that match (repeatable)',
-      collect,
-      [],
-    )
-    .option('--output-tensor-type <type>', 'type of output.weight')
-    .option('--token-embedding-type <type>', 'type of token_embd.weight')
-    .option('--leave-output-tensor', 'do not quantize output.weight')
-    .option('--pure', 'one type everywhere, no mixtures')
-    .option('--allow-requantize', 'quantize tensors of a GGUF that are quantized already')
-    .option('--keep-split', 'split each output where the GGUF is split')
-    .option('--prune-layers <numbers>', 'leave layers out, counted from 0: 20,21', layers, [])
-    .addOption(
-      new Option('--imatrix <file>', 'importance matrix, .gguf or .dat').conflicts('calibration'),
-    )
-    .option('--include-weights <part>', 'use only its entries with this name part', collect, [])
-    .option('--exclude-weights <part>', 'use no entry with this name part', collect, [])
-    .option(
-      '--override-kv <key=type:value>',
-      'set metadata; int, float, bool or str (repeatable)',
-      collect,
-      [],
-    )
-    .option('--dry-run', 'say what would be made, and how large; make nothing')
-    .option('--plan', 'the same, and which machine of the cluster would make how much')
-    .option('--compat <tool>', 'llama-quantize: the header too is what that tool writes'),
-);
-withDaemonOptions(quantize).action((source: string, options: QuantizeOptions) =>
-  runRequest(options, {
-    kind: 'quantize',
-    source: resolve(source),
-    types: options.type,
-    out: resolve(options.out),
-    name: options.name,
-    overwrite: options.overwrite ?? false,
-    tensorTypes: options.tensorType,
-    outputTensorType: options.outputTensorType,
-    tokenEmbeddingType: options.tokenEmbeddingType,
-    leaveOutputTensor: options.leaveOutputTensor ?? false,
-    pure: options.pure ?? false,
-    allowRequantize: options.allowRequantize ?? false,
-    keepSplit: options.keepSplit ?? false,
-    pruneLayers: options.pruneLayers,
-    imatrix:
-      options.imatrix === undefined
-        ? undefined
-        : { path: resolve(options.imatrix), given: options.imatrix },
-    calibration: calibrationOf(options, false, quantize),
-    includeWeights: options.includeWeights,
-    excludeWeights: options.excludeWeights,
-    overrideKv: options.overrideKv,
-    dryRun: options.dryRun === true || options.plan === true,
-    compat: options.compat,
-  }),
+const quantize = addQuantizeCommand(program);
+withDaemonOptions(quantize).action((source: string, options: Shared & QuantizeOptions) =>
+  runRequest(options, quantizeRequest(source, options, quantize)),
 );
 
 withDaemonOptions(
@@ -221,9 +136,6 @@ async function runRequest(options: Shared, request: Loose<RunRequest>): Promise<
     await connection.close();
   }
 }
-
-/** A request whose options may stand there as undefined, as commander gives them. */
-type Loose<T> = T extends unknown ? { [K in keyof T]: T[K] | undefined } : never;
 
 function stripped(request: Loose<RunRequest>): RunRequest {
   const entries = Object.entries(request).filter(([, value]) => value !== undefined);
