@@ -136,5 +136,7 @@ export type QuantizeRequest = z.infer<typeof quantizeRequest>;
 export type ConvertRequest = z.infer<typeof convertRequest>;
 export type CalibrationRequest = z.infer<typeof calibrationRequest>;
 export type MakeImatrixRequest = z.infer<typeof makeImatrixRequest>;
+/** What is made from the numbers of a model. */
+export type ModelRequest = QuantizeRequest | ConvertRequest | MakeImatrixRequest;
 export type RunRequest = z.infer<typeof runRequest>;
 export type InspectRequest = z.infer<typeof inspectRequest>;

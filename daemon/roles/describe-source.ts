@@ -1,11 +1,11 @@
 /**
  * Describes a source: the model in a checkpoint or in a GGUF, and what its outputs are called.
  *
- *   Source + RunRequest ──▶ describeSource ──▶ DescribedSource  (read next: core/plan/outputs.ts)
+ *   Source + ModelRequest ──▶ describeSource ──▶ DescribedSource  (read next: core/plan/outputs.ts)
  */
 
 import { FaultError } from '../../proto/fault.ts';
-import type { RunRequest } from '../../proto/requests.ts';
+import type { ModelRequest } from '../../proto/requests.ts';
 import type { Checkpoint, SourceFile } from '../core/checkpoint/checkpoint.ts';
 import { describeModel } from '../core/models/families.ts';
 import type { Model } from '../core/models/family.ts';
@@ -32,7 +32,7 @@ export interface DescribedSource {
 /** @throws FaultError whatever is wrong with the source, or with the name or the layers asked for */
 export async function describeSource(
   source: Source,
-  request: RunRequest,
+  request: ModelRequest,
   signal: AbortSignal,
 ): Promise<DescribedSource> {
   const whole =
@@ -50,7 +50,7 @@ export async function describeSource(
 
 async function describeDirectory(
   source: Source,
-  request: RunRequest,
+  request: ModelRequest,
   signal: AbortSignal,
 ): Promise<DescribedSource> {
   const { checkpoint, notices } = await openCheckpoint(source, signal);
@@ -65,7 +65,7 @@ async function describeDirectory(
 async function describeFile(
   source: Source,
   named: string,
-  request: RunRequest,
+  request: ModelRequest,
   signal: AbortSignal,
 ): Promise<DescribedSource> {
   if (request.kind === 'convert') throw new FaultError(ggufModelFaults.conversion, { file: named });

@@ -8,7 +8,7 @@ import type { OutputSummary, RunEvent } from '../../proto/api.ts';
 import { assert } from '../../proto/assert.ts';
 import { FaultError } from '../../proto/fault.ts';
 import type { RunId } from '../../proto/peer-messages.ts';
-import type { QuantizeRequest, RunRequest } from '../../proto/requests.ts';
+import type { ModelRequest, QuantizeRequest, RunRequest } from '../../proto/requests.ts';
 import { checkRunRequest } from '../core/calibration/check-request.ts';
 import { importanceFaults } from '../core/importance/faults.ts';
 import { coverageNotices, type Importance } from '../core/importance/importance.ts';
@@ -122,7 +122,7 @@ export async function run(
 }
 
 interface Planned {
-  readonly request: RunRequest;
+  readonly request: ModelRequest;
   readonly plan: Plan;
   readonly outputs: readonly OutputPlan[];
   readonly model: Model;
@@ -241,7 +241,7 @@ interface Weighed {
 }
 
 async function importanceOf(
-  request: RunRequest,
+  request: ModelRequest,
   described: DescribedSource,
   fileDigests: ReadonlyMap<string, string>,
   source: Source,
@@ -281,7 +281,7 @@ async function importanceOf(
 }
 
 function outputsOf(
-  request: RunRequest,
+  request: ModelRequest,
   model: Model,
   name: string,
   ports: RunPorts,
@@ -304,7 +304,7 @@ function outputNotices(
   ];
 }
 
-function outputDirectory(request: RunRequest, { splitPath }: RunPorts): string {
+function outputDirectory(request: ModelRequest, { splitPath }: RunPorts): string {
   return request.kind === 'convert' ? splitPath(request.out).directory : request.out;
 }
 

@@ -1,17 +1,17 @@
 /**
  * Check request: whether what is asked about importance matrices fits together.
  *
- *   RunRequest ──▶ checkRunRequest ──▶ nothing, or a fault
+ *   ModelRequest ──▶ checkRunRequest ──▶ nothing, or a fault
  *
  * The command line says most of this before; another client of the local API may not.
  */
 
 import { FaultError } from '../../../proto/fault.ts';
-import type { CalibrationRequest, RunRequest } from '../../../proto/requests.ts';
+import type { CalibrationRequest, ModelRequest } from '../../../proto/requests.ts';
 import { calibrationFaults as faults } from './faults.ts';
 
 /** @throws FaultError QD-8412 to QD-8415 */
-export function checkRunRequest(request: RunRequest): void {
+export function checkRunRequest(request: ModelRequest): void {
   if (request.kind === 'convert') return;
   if (request.calibration !== undefined) checkTexts(request.calibration);
   if (request.kind === 'imatrix') {
