@@ -8,14 +8,11 @@ import type { OutputSummary, RunEvent } from '../../proto/api.ts';
 import { assert } from '../../proto/assert.ts';
 import { FaultError } from '../../proto/fault.ts';
 import type { RunId } from '../../proto/peer-messages.ts';
-import type { ModelRequest, QuantizeRequest, RunRequest } from '../../proto/requests.ts';
+import type { ModelRequest, RunRequest } from '../../proto/requests.ts';
 import { checkRunRequest } from '../core/calibration/check-request.ts';
-import { importanceFaults } from '../core/importance/faults.ts';
 import { coverageNotices, type Importance } from '../core/importance/importance.ts';
-import { parseCompat } from '../core/importance/importance-keys.ts';
 import type { ImportanceMatrix } from '../core/importance/importance-matrix.ts';
 import type { Model } from '../core/models/family.ts';
-import { parseKeyOverride } from '../core/plan/key-overrides.ts';
 import {
   type OutputOptions,
   type OutputPlan,
@@ -25,8 +22,6 @@ import {
 import { type Plan, planRun } from '../core/plan/plan.ts';
 import { runId, type Sha256 } from '../core/plan/unit-id.ts';
 import { parseFtype } from '../core/recipe/ftypes.ts';
-import { outputsOfOptions } from '../core/recipe/options-recipe.ts';
-import type { RecipeOutput } from '../core/recipe/recipe.ts';
 import type { Clock, Kernels, Network, OutputDirectory, Source } from '../ports.ts';
 import { Assembler } from './assembler.ts';
 import { Coordinator } from './coordinator.ts';
@@ -38,6 +33,7 @@ import type { Measured, MeasureTools } from './measure.ts';
 import { type Offer, placementOf } from './offers.ts';
 import type { CalibrationPorts } from './open-calibration.ts';
 import { type ImportancePorts, openImatrix, useMatrix } from './open-imatrix.ts';
+import { optionsOf, type Wishes } from './output-options.ts';
 import { Progress } from './progress.ts';
 import { Worker } from './worker.ts';
 import { writeImatrix } from './write-imatrix.ts';
@@ -211,27 +207,6 @@ function runOf({ outputs }: Plan, sha256: Sha256): RunId {
     sha256,
     outputs.map(({ id }) => id),
   );
-}
-
-interface Wishes extends Omit<OutputOptions, 'importance'> {
-  readonly outputs: readonly RecipeOutput[];
-}
-
-/** What the options ask for; importance is still to be read. */
-function optionsOf(request: QuantizeRequest): Wishes {
-  const { imatrix, calibration } = request;
-  const filters = [...request.includeWeights, ...request.excludeWeights];
-  if (imatrix === undefined && calibration === undefined && filters.length > 0) {
-    throw new FaultError(importanceFaults.filterAlone);
-  }
-  return {
-    outputs: outputsOfOptions(request),
-    allowRequantize: request.allowRequantize,
-    keepSplit: request.keepSplit,
-    overrides: request.overrideKv.map(parseKeyOverride),
-    compat: parseCompat(request.compat),
-    dryRun: request.dryRun,
-  };
 }
 
 /** The importance that the outputs are made with, and what is left of having measured it. */
