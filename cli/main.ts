@@ -19,6 +19,7 @@ import {
   type QuantizeOptions,
   quantizeRequest,
 } from './quantize-command.ts';
+import { addReleaseCommand, releaseRequest } from './release-command.ts';
 import { showRun } from './run-command.ts';
 import { renderStatus } from './status-view.ts';
 
@@ -55,6 +56,11 @@ function withDaemonOptions(command: Command): Command {
     .addOption(new Option('--max-buffer-size <size>', 'another name of --ram').conflicts('ram'))
     .addOption(jsonOption());
 }
+
+const release = addReleaseCommand(program);
+withDaemonOptions(release).action((source: string, options: Shared & QuantizeOptions) =>
+  runRequest(options, releaseRequest(source, options, release)),
+);
 
 const quantize = addQuantizeCommand(program);
 withDaemonOptions(quantize).action((source: string, options: Shared & QuantizeOptions) =>

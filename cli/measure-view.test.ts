@@ -18,6 +18,7 @@ test('each text with its share of the chunks', () => {
     files: [file, { ...file, name: 'longer.txt', bytes: 999, tokens: 1025, chunks: 2 }],
     chunks: 138,
     tokens: 70_656,
+    sha256: '0'.repeat(64),
     chunkTokens: 512,
   });
   expect(lines).toEqual([

@@ -52,7 +52,7 @@ export function addQuantizeCommand(program: Command): Command {
 }
 
 /** SOURCE, and every option that says what the outputs are. */
-function withRecipeOptions(command: Command): Command {
+export function withRecipeOptions(command: Command): Command {
   return withCalibrationOptions(
     command
       .argument('<source>', 'checkpoint directory, or a GGUF (any part of a split one)')

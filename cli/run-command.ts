@@ -23,6 +23,7 @@ import {
   renderPlacement,
   renderPlan,
   renderProgress,
+  renderRelease,
   renderSeconds,
   renderWork,
 } from './run-view.ts';
@@ -99,6 +100,7 @@ class TextView implements View {
   #files: readonly string[] = [];
   #plainMs = Date.now();
   #hasMatrix = false;
+  #release: Extract<RunEvent, { type: 'release' }> | undefined;
 
   constructor(screen: Screen) {
     this.#screen = screen;
@@ -142,6 +144,9 @@ class TextView implements View {
       case 'statistics':
         this.#lines(renderStatistics(event, this.#screen.out.columns || WIDTH_DEFAULT));
         break;
+      case 'release':
+        this.#release = event;
+        break;
       case 'output':
         this.#outputs.push(event);
         break;
@@ -163,7 +168,9 @@ class TextView implements View {
   #ending(event: Extract<RunEvent, { type: 'done' }>): string[] {
     if (event.outputs === 0 && !this.#hasMatrix) return ['dry run: nothing was made'];
     if (event.outputs === 0) return ['', renderSeconds(event)];
-    return ['', ...renderOutputs(this.#inOrder()), '', ...renderWork(event), renderDone(event)];
+    const ending = [...renderWork(event), renderDone(event)];
+    const release = this.#release === undefined ? [] : renderRelease(this.#release);
+    return ['', ...renderOutputs(this.#inOrder()), ...release, '', ...ending];
   }
 
   /** As the user named the types, whichever was finished first. */

@@ -71,6 +71,7 @@ const stages = {
   measure: 'measuring',
   quantize: 'quantizing',
   verify: 'reading back',
+  digest: 'digesting tensors',
 } as const;
 
 const BAR_WIDTH = 24;
@@ -117,4 +118,13 @@ export function renderDone(done: EventOf<'done'>): string {
     `${done.unitsMade} units made`,
     `${bytesText(done.sourceBytesRead)} of ${bytesText(done.sourceBytes)} source read (${bytesText(rate)}/s)`,
   ].join(' · ');
+}
+
+/** The folder that can be uploaded, and how to check it. */
+export function renderRelease({ path, files, peer }: EventOf<'release'>): string[] {
+  return [
+    '',
+    `release  ${path} · ${files} files · signed by ${peer}`,
+    `check    quantd verify ${path}`,
+  ];
 }

@@ -34,6 +34,7 @@ import { Service } from './service.ts';
 import { parseSettings, type Settings, socketPath } from './settings.ts';
 
 declare const QUANTD_VERSION: string;
+declare const QUANTD_SELF_TESTS: Settings['selfTests'];
 
 async function main(): Promise<void> {
   const buildDirectory = dirname(fileURLToPath(import.meta.url));
@@ -41,6 +42,7 @@ async function main(): Promise<void> {
     addonPath: join(buildDirectory, 'kernels', 'quantd.node'),
     defaultText: join(buildDirectory, 'texts', 'calibration.txt'),
     version: QUANTD_VERSION,
+    selfTests: QUANTD_SELF_TESTS,
   });
   await mkdir(settings.dataDirectory, { recursive: true, mode: 0o700 });
   const lock = await takeLock(join(settings.dataDirectory, 'lock'));

@@ -417,6 +417,19 @@ export interface MeasurementFiles {
   drop(): Promise<void>;
 }
 
+/** Small files in a folder that is the user's, each whole or absent. */
+export interface FolderFiles {
+  /**
+   * Durable when it has resolved; folders are made. A file of that name is replaced.
+   * @throws FaultError when the disk refuses
+   */
+  write(name: string, bytes: Uint8Array): Promise<void>;
+  /** Undefined where there is none. */
+  read(name: string): Promise<Uint8Array | undefined>;
+  /** Of everything in the folder, as the file system counts it. */
+  allocatedBytes(): Promise<number>;
+}
+
 /** The Ed25519 key that is this machine's name among peers. */
 export interface Identity {
   /** In libp2p's protobuf encoding. */

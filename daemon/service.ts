@@ -10,16 +10,20 @@ import type { RunEvent, Status } from '../proto/api.ts';
 import type { InspectReport } from '../proto/inspect.ts';
 import type { RunRequest } from '../proto/requests.ts';
 import { openChatTemplate } from './adapters/chat-template.ts';
+import { loadIdentity } from './adapters/cluster-store.ts';
+import { openFolderFiles } from './adapters/folder-files.ts';
 import type { Addon } from './adapters/kernels.ts';
 import { openOutputDirectory } from './adapters/output-files.ts';
 import { openSource, openSourceFile } from './adapters/source-directory.ts';
 import { openTextTokenizer } from './adapters/text-tokenizer.ts';
+import { parseYaml } from './adapters/yaml.ts';
 import type { Sha256 } from './core/plan/unit-id.ts';
 import type { Clock, LocalService, Network } from './ports.ts';
 import { Costs } from './roles/costs.ts';
 import { inspectFile } from './roles/inspect.ts';
 import type { MeasureTools } from './roles/measure.ts';
-import { type RunPorts, run } from './roles/run.ts';
+import type { ReleasePorts } from './roles/release.ts';
+import { startRun } from './roles/start-run.ts';
 import type { Settings } from './settings.ts';
 
 interface Running {
@@ -54,7 +58,7 @@ export interface ServicePeers {
 export class Service implements LocalService {
   readonly #settings: Settings;
   readonly #kernels: Addon;
-  readonly #ports: RunPorts;
+  readonly #ports: ReleasePorts;
   readonly #running = new Map<number, Running>();
   readonly #delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
   #lastRun = 0;
@@ -90,6 +94,11 @@ export class Service implements LocalService {
         bytesPerSecond: peers?.bytesPerSecond ?? 1,
       },
       network: () => peers?.network(),
+      openFolder: openFolderFiles,
+      parseYaml,
+      identity: () => loadIdentity(settings.dataDirectory),
+      version: settings.version,
+      selfTests: settings.selfTests,
     };
   }
 
@@ -105,8 +114,8 @@ export class Service implements LocalService {
       if (running !== undefined && event.type === 'progress') Object.assign(running, event);
       report(costs.complete(event));
     };
-    const ended = run(request, costs.ports, note, drain.signal).finally(() =>
-      this.#running.delete(id),
+    const ended = startRun(request, { ...this.#ports, ...costs.ports }, note, drain.signal).finally(
+      () => this.#running.delete(id),
     );
     this.#running.set(id, {
       request,

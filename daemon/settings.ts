@@ -38,6 +38,8 @@ export interface Settings {
   /** The calibration text that comes along. */
   readonly defaultText: string;
   readonly version: string;
+  /** What the kernels that were built give in their self-tests. */
+  readonly selfTests: { readonly quantizers: string; readonly forward: string };
 }
 
 // Both names that a command has for it.
@@ -61,7 +63,7 @@ const THREADS_MAX = 512;
 export function parseSettings(
   argv: readonly string[],
   environment: NodeJS.ProcessEnv,
-  installed: Pick<Settings, 'addonPath' | 'defaultText' | 'version'>,
+  installed: Pick<Settings, 'addonPath' | 'defaultText' | 'version' | 'selfTests'>,
 ): Settings {
   const { values } = readArguments(argv);
   if (values.data === undefined) throw bad('--data', 'is missing');

@@ -37,8 +37,11 @@ export interface PeerWork {
   readonly resultBytes: number;
 }
 
-/** What a run does, one after the other; `measure` only where there is a calibration. */
-export type StageName = 'fingerprint' | 'measure' | 'quantize' | 'verify';
+/**
+ * What a run does, one after the other; `measure` only where there is a calibration, `digest` (of every
+ * tensor made) only for a release.
+ */
+export type StageName = 'fingerprint' | 'measure' | 'quantize' | 'verify' | 'digest';
 
 /** One text of a calibration. */
 export interface CalibrationFile {
@@ -131,6 +134,8 @@ export type RunEvent =
       /** Tokens of the chunks. */
       readonly tokens: number;
       readonly chunkTokens: number;
+      /** SHA-256 of the ids of all chunks, lower-case hex. */
+      readonly sha256: string;
     }
   /** Which machines run which layers, from one to the one before the other; told anew on a change. */
   | {
@@ -180,6 +185,13 @@ export type RunEvent =
       readonly entries: number;
       readonly chunks: number;
       readonly bytes: number;
+    }
+  /** A release whose folder is whole. */
+  | {
+      readonly type: 'release';
+      readonly path: string;
+      readonly files: number;
+      readonly peer: string;
     }
   /** How the importance of each tensor is spread, where that was asked for. */
   | ({ readonly type: 'statistics' } & ImportanceStatistics)

@@ -57,7 +57,12 @@ export const lockedCalibration = z.strictObject({
   texts: z.array(
     z.strictObject({ name: text, file: inside, bytes, sha256, tokens: count, chunks: count }),
   ),
-  options: calibrationRequest.omit({ files: true, replicas: true, waveChunks: true }),
+  options: calibrationRequest.omit({
+    files: true,
+    default: true,
+    replicas: true,
+    waveChunks: true,
+  }),
 });
 
 export const lockedOutput = digestedFile.extend({

@@ -104,6 +104,11 @@ export const quantizeRequest = z.strictObject({
   pruneLayers: z.array(z.number().int().min(0)).max(PRUNED_LAYERS_MAX).default([]),
 });
 
+/** Makes a folder ready to upload: outputs, card, lockfile and all that a rebuild needs. */
+export const releaseRequest = quantizeRequest.omit({ kind: true, dryRun: true }).extend({
+  kind: z.literal('release'),
+});
+
 export const convertRequest = z.strictObject({
   ...common,
   kind: z.literal('convert'),
@@ -127,12 +132,14 @@ export const makeImatrixRequest = z.strictObject({
 
 export const runRequest = z.discriminatedUnion('kind', [
   quantizeRequest,
+  releaseRequest,
   convertRequest,
   makeImatrixRequest,
 ]);
 export const inspectRequest = z.strictObject({ file: text });
 
 export type QuantizeRequest = z.infer<typeof quantizeRequest>;
+export type ReleaseRequest = z.infer<typeof releaseRequest>;
 export type ConvertRequest = z.infer<typeof convertRequest>;
 export type CalibrationRequest = z.infer<typeof calibrationRequest>;
 export type MakeImatrixRequest = z.infer<typeof makeImatrixRequest>;

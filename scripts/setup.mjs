@@ -55,6 +55,14 @@ function installPackages(dev) {
   writeFileSync(stampPath, JSON.stringify({ lock: wanted, dev }));
 }
 
+/** One digest over the hashes that the kernels must give before they are used. */
+function selfTests(...names) {
+  const hashes = names.flatMap((name) => {
+    return readFileSync(`${root}/kernels/${name}-hashes.inc`, 'utf8').match(/[0-9a-f]{64}/g);
+  });
+  return createHash('sha256').update(hashes.join('\n')).digest('hex');
+}
+
 async function bundle() {
   const { build } = await import('esbuild');
   const { version } = JSON.parse(readFileSync(`${root}/package.json`, 'utf8'));
@@ -69,7 +77,13 @@ async function bundle() {
     format: 'esm',
     sourcemap: 'linked',
     logLevel: 'warning',
-    define: { QUANTD_VERSION: JSON.stringify(version) },
+    define: {
+      QUANTD_VERSION: JSON.stringify(version),
+      QUANTD_SELF_TESTS: JSON.stringify({
+        quantizers: selfTests('self-test', 'self-test-float'),
+        forward: selfTests('forward', 'products'),
+      }),
+    },
     // Packages of the older module kind call `require` for what Node brings along.
     banner: {
       js: "import { createRequire as quantdRequire } from 'node:module'; const require = quantdRequire(import.meta.url);",

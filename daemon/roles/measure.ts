@@ -33,7 +33,7 @@ import type { Forward } from '../core/models/forward.ts';
 import { type MeasuredModel, measuredModel } from '../core/models/measured-model.ts';
 import { rotationsOf } from '../core/models/rotation.ts';
 import { sourceBytesOf, type WeightSource, weightSources } from '../core/plan/layer-source.ts';
-import { CONTRACT, runId, type Sha256 } from '../core/plan/unit-id.ts';
+import { CONTRACT, hex, runId, type Sha256 } from '../core/plan/unit-id.ts';
 import type {
   Clock,
   ForwardKernels,
@@ -127,7 +127,12 @@ export async function measure(
   const opened = await openCalibration(request.calibration, request.model, ports, drain);
   const { calibration, files } = opened;
   const { chunkTokens, chunks } = calibration;
-  const told = { chunks: chunks.length, tokens: chunks.length * chunkTokens, chunkTokens };
+  const told = {
+    chunks: chunks.length,
+    tokens: chunks.length * chunkTokens,
+    chunkTokens,
+    sha256: hex(calibration.digest),
+  };
   report({ type: 'calibration', files, ...told });
   const prepared = await prepare(request, calibration, ports);
   const session = new Session(request, calibration, prepared, ports, telling);

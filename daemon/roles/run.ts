@@ -4,11 +4,11 @@
  *   RunRequest ──▶ source ──▶ model ──▶ outputs ──▶ plan ──▶ Coordinator ──▶ RunEvents
  */
 
-import type { OutputSummary, RunEvent } from '../../proto/api.ts';
+import type { OutputSummary, PeerWork, RunEvent } from '../../proto/api.ts';
 import { assert } from '../../proto/assert.ts';
 import { FaultError } from '../../proto/fault.ts';
 import type { RunId } from '../../proto/peer-messages.ts';
-import type { ModelRequest, RunRequest } from '../../proto/requests.ts';
+import type { ModelRequest } from '../../proto/requests.ts';
 import { checkRunRequest } from '../core/calibration/check-request.ts';
 import { coverageNotices, type Importance } from '../core/importance/importance.ts';
 import type { ImportanceMatrix } from '../core/importance/importance-matrix.ts';
@@ -57,15 +57,33 @@ export interface RunPorts
 
 type Report = (event: RunEvent) => void;
 
+/** What more a release wants of the run that makes its files. */
+export interface RunHooks {
+  /** The directory of the outputs, by the model's name; else it is the request's own. */
+  readonly place?: (name: string) => string;
+  /** Called when every output is sealed, before the source is closed and `done` is told. */
+  readonly finish?: (made: FinishedRun) => Promise<void>;
+}
+
+export interface FinishedRun {
+  readonly source: Source;
+  readonly described: DescribedSource;
+  readonly plan: Plan;
+  readonly outputs: readonly OutputPlan[];
+  readonly place: string;
+  readonly peers: readonly PeerWork[];
+}
+
 /**
  * Runs `request` to its end; resolves when every output is sealed.
  * @throws FaultError whatever stopped it; outputs that are not sealed can be continued
  */
 export async function run(
-  request: RunRequest,
+  request: ModelRequest,
   ports: RunPorts,
   report: Report,
   drain: AbortSignal,
+  hooks: RunHooks = {},
 ): Promise<void> {
   checkRunRequest(request);
   if (request.kind === 'imatrix') {
@@ -86,7 +104,9 @@ export async function run(
       ? new Map(files.map(({ file }) => [file, 'not read']))
       : await fingerprint(source, model, files, progress, drain);
     const telling = { report, progress, drain };
-    const weighed = await importanceOf(request, described, fileDigests, source, ports, telling);
+    const place = hooks.place?.(name) ?? outputDirectory(request, ports);
+    const wanted = request.kind === 'quantize' ? { ...request, out: place } : request;
+    const weighed = await importanceOf(wanted, described, fileDigests, source, ports, telling);
     const { importance, measured } = weighed;
     const outputs = outputsOf(request, model, name, ports, options && { ...options, importance });
     for (const text of new Set(outputNotices(importance, model, outputs))) {
@@ -99,10 +119,12 @@ export async function run(
       sha256: ports.sha256,
       ...(importance === undefined ? {} : { importance: importance.tensors }),
     });
-    const planned: Planned = { request, plan, outputs, model, name, measured };
+    const planned: Planned = { request, plan, outputs, model, name, measured, place };
     const made = isDryRun
       ? tellPlan(planned, ports, report)
       : await make(planned, source, ports, telling);
+    if (!isDryRun)
+      await hooks.finish?.({ source, described, plan, outputs, place, peers: made.peers });
     // Nothing has to be measured again once the outputs are sealed.
     await measured?.forget();
     report({
@@ -119,6 +141,8 @@ export async function run(
 
 interface Planned {
   readonly request: ModelRequest;
+  /** The directory of the outputs. */
+  readonly place: string;
   readonly plan: Plan;
   readonly outputs: readonly OutputPlan[];
   readonly model: Model;
@@ -150,8 +174,7 @@ async function make(
   ports: RunPorts,
   { report, progress, drain }: Telling,
 ): Promise<Made> {
-  const { request, plan, outputs } = planned;
-  const place = outputDirectory(request, ports);
+  const { request, plan, outputs, place } = planned;
   const directory = await ports.openOutputs(place);
   const assemblers: Assembler[] = [];
   try {

@@ -1,0 +1,63 @@
+/**
+ * Folder files: small files of a release, each whole or absent.
+ *
+ *   DIR/<name>      written beside, synced, renamed, the folder synced
+ */
+
+import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { assert } from '../../proto/assert.ts';
+import type { FolderFiles } from '../ports.ts';
+import { diskFault } from './output-faults.ts';
+
+// One folder deep, and nothing that leads out of it.
+const NAME = /^\.?[A-Za-z0-9][A-Za-z0-9._-]*(\/[A-Za-z0-9][A-Za-z0-9._-]*)?$/;
+
+/** The files in `directory`, which is made when something is written. */
+export function openFolderFiles(directory: string): FolderFiles {
+  const path = (name: string): string => {
+    assert(NAME.test(name), `${name} is no name of a file in a release`);
+    return join(directory, name);
+  };
+  return {
+    write: async (name, bytes) => {
+      try {
+        await writeWhole(path(name), bytes);
+      } catch (error) {
+        throw diskFault(error, name);
+      }
+    },
+    read: async (name) => {
+      try {
+        return await readFile(path(name));
+      } catch (error) {
+        if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+        throw diskFault(error, name);
+      }
+    },
+    allocatedBytes: async () => {
+      const names = await readdir(directory, { recursive: true });
+      const sizes = names.map(async (name) => (await stat(join(directory, name))).blocks * 512);
+      return (await Promise.all(sizes)).reduce((sum, bytes) => sum + bytes, 0);
+    },
+  };
+}
+
+async function writeWhole(final: string, bytes: Uint8Array): Promise<void> {
+  const directory = dirname(final);
+  await mkdir(directory, { recursive: true });
+  const partial = `${final}.part`;
+  const file = await open(partial, 'w');
+  try {
+    await file.writeFile(bytes);
+    await file.datasync();
+  } catch (error) {
+    await rm(partial, { force: true });
+    throw error;
+  } finally {
+    await file.close();
+  }
+  await rename(partial, final);
+  const folder = await open(directory, 'r');
+  await folder.sync().finally(() => folder.close());
+}

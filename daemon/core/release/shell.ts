@@ -1,0 +1,46 @@
+/** Shell: words as a POSIX shell takes them, for commands that a page prints. */
+
+/** A word that a shell reads as `text`, quoted where it has to be. */
+export function shellWord(text: string): string {
+  return /^[A-Za-z0-9_./:=@%+,-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+/** The options of `quantd release` that ask for the same again, without source and places. */
+export function wishWords(wishes: {
+  readonly types: readonly string[];
+  readonly name: string;
+  readonly tensorTypes: readonly string[];
+  readonly outputTensorType?: string | undefined;
+  readonly tokenEmbeddingType?: string | undefined;
+  readonly leaveOutputTensor: boolean;
+  readonly pure: boolean;
+  readonly allowRequantize: boolean;
+  readonly keepSplit: boolean;
+  readonly pruneLayers: readonly number[];
+  readonly includeWeights: readonly string[];
+  readonly excludeWeights: readonly string[];
+  readonly overrideKv: readonly string[];
+  readonly compat?: string | undefined;
+}): string[] {
+  const one = (option: string, value: string | undefined): string[] =>
+    value === undefined ? [] : [option, value];
+  const each = (option: string, values: readonly string[]): string[] =>
+    values.flatMap((value) => [option, value]);
+  const flag = (option: string, isSet: boolean): string[] => (isSet ? [option] : []);
+  return [
+    ...(wishes.types.length > 0 ? ['--type', wishes.types.join(',')] : []),
+    ...['--name', wishes.name],
+    ...each('--tensor-type', wishes.tensorTypes),
+    ...one('--output-tensor-type', wishes.outputTensorType),
+    ...one('--token-embedding-type', wishes.tokenEmbeddingType),
+    ...flag('--leave-output-tensor', wishes.leaveOutputTensor),
+    ...flag('--pure', wishes.pure),
+    ...flag('--allow-requantize', wishes.allowRequantize),
+    ...flag('--keep-split', wishes.keepSplit),
+    ...one('--prune-layers', wishes.pruneLayers.join(',') || undefined),
+    ...each('--include-weights', wishes.includeWeights),
+    ...each('--exclude-weights', wishes.excludeWeights),
+    ...each('--override-kv', wishes.overrideKv),
+    ...one('--compat', wishes.compat),
+  ];
+}

@@ -1,0 +1,20 @@
+/** Start run: which role carries out what a request asks for. */
+
+import type { RunEvent } from '../../proto/api.ts';
+import type { RunRequest } from '../../proto/requests.ts';
+import { type ReleasePorts, release } from './release.ts';
+import { run } from './run.ts';
+
+/**
+ * Resolves when all that was asked for is there.
+ * @throws FaultError whatever stopped it; the same request goes on
+ */
+export async function startRun(
+  request: RunRequest,
+  ports: ReleasePorts,
+  report: (event: RunEvent) => void,
+  drain: AbortSignal,
+): Promise<void> {
+  if (request.kind === 'release') await release(request, ports, report, drain);
+  else await run(request, ports, report, drain);
+}
