@@ -1,6 +1,7 @@
 #include "codebooks.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #include <vector>
 
@@ -10,15 +11,21 @@ namespace quantd {
 namespace {
 
 // A grid of kCount points; the nearest kShells distinct distances make a list of neighbours.
+//
+// Most of the time goes into the distance of every code to every point. It is the sum of those of
+// its two halves, which are few, and fits a byte: all loops over the points add and compare bytes.
 template <uint32_t kLevelBits, uint32_t kLevelMax, uint32_t kCount, uint32_t kShells>
 class CodebookTables {
  public:
   explicit CodebookTables(const uint16_t (&grid)[kCount])
       : grid_(grid), points_(kCodes), indices_(kCodes) {
     for (uint32_t i = 0; i < kCount; ++i) indices_[grid[i]] = static_cast<uint16_t>(i);
-    for (uint32_t code = 0; code < kCodes; ++code) {
-      const bool on_grid = grid[indices_[code]] == code;
-      if (IsReachable(code) && !on_grid) AddNeighbours(code);
+    std::vector<Distances> from_low(kHalves);
+    for (uint32_t half = 0; half < kHalves; ++half) {
+      if (IsReachable(half)) MeasureHalf(half, 0, from_low[half]);
+    }
+    for (uint32_t high = 0; high < kHalves; ++high) {
+      if (IsReachable(high)) AddCodes(high, from_low);
     }
     ready_ = {points_.data(), indices_.data(), neighbours_.data()};
   }
@@ -29,54 +36,101 @@ class CodebookTables {
   static constexpr uint32_t kElements = kLevelBits == 2 ? 8 : 4;
   static constexpr uint32_t kCodes = 1u << (kLevelBits * kElements);
   static constexpr uint32_t kMask = (1u << kLevelBits) - 1;
-  static constexpr uint32_t kDistances = kElements * kLevelMax * kLevelMax + 1;
+  static constexpr uint32_t kHalfBits = kLevelBits * kElements / 2;
+  static constexpr uint32_t kHalves = 1u << kHalfBits;
+  static constexpr uint8_t kFarthest = 255;
+  static_assert(kElements * kLevelMax * kLevelMax < kFarthest, "distances fit a byte");
+  static_assert(kCount % 8 == 0, "points are looked through eight at a time");
 
-  static uint32_t LevelOf(uint32_t code, uint32_t element) {
-    return (code >> (kLevelBits * element)) & kMask;
+  // The squared distance of something to each point of the grid.
+  struct Distances {
+    uint8_t to[kCount];
+  };
+
+  static uint32_t LevelOf(uint32_t half, uint32_t element) {
+    return (half >> (kLevelBits * element)) & kMask;
   }
 
-  static bool IsReachable(uint32_t code) {
-    for (uint32_t e = 0; e < kElements; ++e) {
-      if (LevelOf(code, e) > kLevelMax) return false;
+  static bool IsReachable(uint32_t half) {
+    for (uint32_t e = 0; e < kElements / 2; ++e) {
+      if (LevelOf(half, e) > kLevelMax) return false;
     }
     return true;
   }
 
-  // Squared distances are small integers, so every point goes straight to the bucket of its own;
-  // within a bucket the points stay in the order of the grid.
-  void AddNeighbours(uint32_t code) {
-    uint32_t sizes[kDistances] = {};
+  // In units of levels: the coordinates of the format, 2 * level + 1, order points the same way.
+  // `shift` says to which half of the points.
+  void MeasureHalf(uint32_t half, uint32_t shift, Distances& distances) const {
+    uint8_t from[kHalves];
+    for (uint32_t other = 0; other < kHalves; ++other) {
+      uint32_t sum = 0;
+      for (uint32_t e = 0; e < kElements / 2; ++e) {
+        const int difference =
+            static_cast<int>(LevelOf(half, e)) - static_cast<int>(LevelOf(other, e));
+        sum += static_cast<uint32_t>(difference * difference);
+      }
+      from[other] = static_cast<uint8_t>(sum);
+    }
     for (uint32_t i = 0; i < kCount; ++i) {
-      const uint32_t distance = Distance(code, grid_[i]);
-      buckets_[distance][sizes[distance]++] = grid_[i];
+      distances.to[i] = from[(grid_[i] >> shift) & (kHalves - 1)];
     }
-    const size_t start = neighbours_.size();
-    uint32_t shells = 0;
-    for (uint32_t d = 0; d < kDistances && shells < kShells; ++d) {
-      if (sizes[d] == 0) continue;
-      neighbours_.insert(neighbours_.end(), buckets_[d], buckets_[d] + sizes[d]);
-      ++shells;
-    }
-    while (neighbours_.size() % kNeighbourBatch != 0) neighbours_.push_back(neighbours_.back());
-    const size_t batches = (neighbours_.size() - start) / kNeighbourBatch;
-    points_[code] = static_cast<uint32_t>(start / kNeighbourBatch << kBatchCountBits | batches);
   }
 
-  // In units of levels: the coordinates of the format, 2 * level + 1, order points the same way.
-  static uint32_t Distance(uint32_t a, uint32_t b) {
-    uint32_t sum = 0;
-    for (uint32_t e = 0; e < kElements; ++e) {
-      const int difference = static_cast<int>(LevelOf(a, e)) - static_cast<int>(LevelOf(b, e));
-      sum += static_cast<uint32_t>(difference * difference);
+  void AddCodes(uint32_t high, const std::vector<Distances>& from_low) {
+    Distances from_high;
+    MeasureHalf(high, kHalfBits, from_high);
+    for (uint32_t low = 0; low < kHalves; ++low) {
+      const uint32_t code = high << kHalfBits | low;
+      const bool on_grid = grid_[indices_[code]] == code;
+      if (IsReachable(low) && !on_grid) AddNeighbours(code, from_high, from_low[low]);
     }
-    return sum;
+  }
+
+  // Each shell keeps the order of the grid.
+  void AddNeighbours(uint32_t code, const Distances& from_high, const Distances& from_low) {
+    Distances all;
+    for (uint32_t i = 0; i < kCount; ++i) {
+      all.to[i] = static_cast<uint8_t>(from_high.to[i] + from_low.to[i]);
+    }
+    uint16_t list[kCount + kNeighbourBatch];
+    uint32_t size = 0;
+    for (uint32_t shell = 0; shell < kShells; ++shell) size += TakeShell(all, list + size);
+    while (size % kNeighbourBatch != 0) {
+      list[size] = list[size - 1];
+      ++size;
+    }
+    const size_t start = neighbours_.size() / kNeighbourBatch;
+    neighbours_.insert(neighbours_.end(), list, list + size);
+    points_[code] = static_cast<uint32_t>(start << kBatchCountBits | size / kNeighbourBatch);
+  }
+
+  // Writes the nearest points to `into`, in the order of the grid, and puts them out of reach;
+  // returns how many there are.
+  uint32_t TakeShell(Distances& all, uint16_t* into) const {
+    uint8_t least = kFarthest;
+    for (uint32_t i = 0; i < kCount; ++i) least = all.to[i] < least ? all.to[i] : least;
+    if (least == kFarthest) return 0;
+    uint8_t hits[kCount];
+    for (uint32_t i = 0; i < kCount; ++i) hits[i] = all.to[i] == least ? kFarthest : 0;
+    for (uint32_t i = 0; i < kCount; ++i) all.to[i] |= hits[i];
+    uint32_t taken = 0;
+    for (uint32_t i = 0; i < kCount; i += 8) {
+      // Both architectures keep the first of eight bytes in the lowest bits.
+      uint64_t left;
+      memcpy(&left, hits + i, sizeof left);
+      while (left != 0) {
+        const uint32_t bit = static_cast<uint32_t>(__builtin_ctzll(left));
+        into[taken++] = grid_[i + bit / 8];
+        left &= ~(uint64_t{0xFF} << bit);
+      }
+    }
+    return taken;
   }
 
   const uint16_t (&grid_)[kCount];
   std::vector<uint32_t> points_;
   std::vector<uint16_t> indices_;
   std::vector<uint16_t> neighbours_;
-  uint16_t buckets_[kDistances][kCount];
   Codebook ready_;
 };
 
