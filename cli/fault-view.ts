@@ -5,6 +5,7 @@ import type { FaultMessage } from '../proto/fault.ts';
 export function renderFault(fault: FaultMessage): string[] {
   const where = [
     fault.file,
+    fault.line !== undefined && `line ${fault.line}`,
     fault.tensor !== undefined && `tensor ${fault.tensor}`,
     fault.key !== undefined && `key ${fault.key}`,
     fault.row !== undefined && `row ${fault.row}`,

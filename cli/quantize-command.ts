@@ -16,6 +16,7 @@ import { collect, layers, list } from './option-values.ts';
 
 export interface QuantizeOptions extends CalibrationOptions {
   type: string[];
+  recipe?: string;
   out: string;
   name?: string;
   overwrite?: boolean;
@@ -56,7 +57,8 @@ export function withRecipeOptions(command: Command): Command {
   return withCalibrationOptions(
     command
       .argument('<source>', 'checkpoint directory, or a GGUF (any part of a split one)')
-      .requiredOption('--type <types>', 'Q4_K_M,Q8_0,… (repeatable)', list, [])
+      .option('--type <types>', 'Q4_K_M,Q8_0,… (repeatable)', list, [])
+      .option('--recipe <file>', 'outputs as a recipe says (docs/recipe.md); --type adds to them')
       .option(
         '--name <model>',
         "the model's name in metadata and file names (of a GGUF: in the latter)",
@@ -98,6 +100,10 @@ export function quantizeRequest(
     kind: 'quantize',
     source: resolve(source),
     types: options.type,
+    recipe:
+      options.recipe === undefined
+        ? undefined
+        : { path: resolve(options.recipe), given: options.recipe },
     out: resolve(options.out),
     name: options.name,
     overwrite: options.overwrite ?? false,

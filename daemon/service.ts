@@ -16,6 +16,7 @@ import type { Addon } from './adapters/kernels.ts';
 import { openOutputDirectory } from './adapters/output-files.ts';
 import { openSource, openSourceFile } from './adapters/source-directory.ts';
 import { openTextTokenizer } from './adapters/text-tokenizer.ts';
+import { parseToml } from './adapters/toml.ts';
 import { parseYaml } from './adapters/yaml.ts';
 import type { Sha256 } from './core/plan/unit-id.ts';
 import type { Clock, LocalService, Network } from './ports.ts';
@@ -79,6 +80,7 @@ export class Service implements LocalService {
       openFile: openSourceFile,
       openTokenizer: openTextTokenizer,
       openTemplate: openChatTemplate,
+      parseToml,
       defaultText: settings.defaultText,
       openOutputs: (directory) => openOutputDirectory(directory, kernels),
       kernels,

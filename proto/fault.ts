@@ -38,6 +38,8 @@ export interface FaultDetail {
   /** Byte position inside `file`; a string where it exceeds 2^53. */
   readonly byte?: number | string;
   readonly key?: string;
+  /** Of a text that people write, from 1. */
+  readonly line?: number;
   readonly why?: string;
   /** Replaces the kind's hint where the place knows better. */
   readonly hint?: string;
@@ -67,9 +69,13 @@ export class FaultError extends Error {
   }
 }
 
-function sentence(kind: FaultKind, { file, tensor, row, byte, key, why }: FaultDetail): string {
+function sentence(
+  kind: FaultKind,
+  { file, tensor, row, byte, key, line, why }: FaultDetail,
+): string {
   const where = [
     file,
+    line !== undefined && `line ${line}`,
     tensor !== undefined && `tensor ${tensor}`,
     key !== undefined && `key ${key}`,
     row !== undefined && `row ${row}`,

@@ -7,6 +7,7 @@
  */
 
 import { z } from 'zod';
+import { recipeFile } from './recipe-file.ts';
 import { calibrationRequest, quantizeRequest } from './requests.ts';
 
 export const LOCK_FILE = 'quantd.lock.json';
@@ -44,7 +45,11 @@ export const wishes = quantizeRequest
     calibration: true,
     dryRun: true,
   })
-  .extend({ name: text });
+  .extend({
+    name: text,
+    /** Its outputs in canonical form; how was measured stands with the calibration. */
+    recipe: z.strictObject({ plain: recipeFile }).optional(),
+  });
 
 export const lockedCalibration = z.strictObject({
   /** The contract that every number of the forward pass keeps. */

@@ -74,8 +74,12 @@ export const calibrationRequest = z.strictObject({
 export const quantizeRequest = z.strictObject({
   ...common,
   kind: z.literal('quantize'),
-  /** ftype names, as llama-quantize spells them. */
-  types: z.array(text).min(1).max(TYPES_MAX),
+  /** ftype names, as llama-quantize spells them; one output each, after those of the recipe. */
+  types: z.array(text).max(TYPES_MAX).default([]),
+  /** A recipe's file, or its plain values (proto/recipe-file.ts); one output for each of its. */
+  recipe: z
+    .union([namedFile, z.strictObject({ plain: z.record(z.string(), z.unknown()) })])
+    .optional(),
   /** Absolute path of the directory the outputs go to. */
   out: text,
   /** `PATTERN=TYPE`, in the order of the command line. */

@@ -10,13 +10,9 @@ import { importanceFaults } from '../core/importance/faults.ts';
 import { parseCompat } from '../core/importance/importance-keys.ts';
 import { parseKeyOverride } from '../core/plan/key-overrides.ts';
 import type { OutputOptions } from '../core/plan/outputs.ts';
-import { outputsOfOptions } from '../core/recipe/options-recipe.ts';
-import type { RecipeOutput } from '../core/recipe/recipe.ts';
 
-/** What a request asks of its outputs; importance is still to be read. */
-export interface Wishes extends Omit<OutputOptions, 'importance'> {
-  readonly outputs: readonly RecipeOutput[];
-}
+/** What a request asks of all its outputs; importance is still to be read. */
+export type Wishes = Omit<OutputOptions, 'importance'>;
 
 /** @throws FaultError whatever is wrong with the options, of whatever source */
 export function optionsOf(request: QuantizeRequest): Wishes {
@@ -26,7 +22,6 @@ export function optionsOf(request: QuantizeRequest): Wishes {
     throw new FaultError(importanceFaults.filterAlone);
   }
   return {
-    outputs: outputsOfOptions(request),
     allowRequantize: request.allowRequantize,
     keepSplit: request.keepSplit,
     overrides: request.overrideKv.map(parseKeyOverride),

@@ -14,6 +14,7 @@ import { LOCK_FILE, SIGNATURE_FILE } from '../../proto/lockfile.ts';
 import type { QuantizeRequest, ReleaseRequest } from '../../proto/requests.ts';
 import { peerIdOf } from '../core/membership/peer-id.ts';
 import { CONTRACT, hex } from '../core/plan/unit-id.ts';
+import { renderRecipe } from '../core/recipe/render-recipe.ts';
 import { type CardFacts, cardOf } from '../core/release/card.ts';
 import { SUMS_FILE } from '../core/release/checksums.ts';
 import {
@@ -27,6 +28,7 @@ import { makeFaults } from '../core/release/make-faults.ts';
 import { CARD_CONTEXT, kvCacheBytes } from '../core/release/memory.ts';
 import { piecesOf } from '../core/release/pieces.ts';
 import { reproducePageOf } from '../core/release/reproduce-page.ts';
+import { RECIPE_FILE } from '../core/release/shell.ts';
 import {
   cardHead,
   noSourceCard,
@@ -36,6 +38,7 @@ import {
 import { encodeSums } from '../core/release/write-sums.ts';
 import type { FolderFiles, Identity, Source } from '../ports.ts';
 import { DEFAULT_DATASET } from './open-calibration.ts';
+import { inlineRecipe } from './open-recipe.ts';
 import { Progress } from './progress.ts';
 import { type FinishedRun, type RunPorts, run } from './run.ts';
 
@@ -66,11 +69,12 @@ const GIT_ATTRIBUTES = '*.gguf filter=lfs diff=lfs merge=lfs -text\n';
 
 /** @throws FaultError whatever stopped it; the same command goes on */
 export async function release(
-  request: ReleaseRequest,
+  asked: ReleaseRequest,
   ports: ReleasePorts,
   report: (event: RunEvent) => void,
   drain: AbortSignal,
 ): Promise<void> {
+  const request = await inlineRecipe(asked, ports);
   checkNames(request, ports);
   const maker = new ReleaseMaker(request, ports, report, drain);
   await run(maker.quantize, ports, (event) => maker.note(event), drain, {
@@ -149,10 +153,13 @@ class ReleaseMaker {
     const imatrix = await this.#putMatrix(folder);
     const licenseFile = await this.#putLicense(source, folder);
     const outputs = await this.#digestTensors(made);
+    const wishes = wishesOf(this.quantize, described.name);
+    if (wishes.recipe !== undefined)
+      await folder.put(RECIPE_FILE, renderRecipe(wishes.recipe.plain));
     const lock = pureLockOf({
       ...{ version, selfTests, sha256, calibration, imatrix, outputs },
       model: described.model,
-      wishes: wishesOf(this.quantize, described.name),
+      wishes,
       source: { files: await this.#sourceFiles(made, licenseFile) },
     });
     const facts = { lock, source: card, licenseFile };

@@ -22,6 +22,7 @@ import {
 import { type Plan, planRun } from '../core/plan/plan.ts';
 import { runId, type Sha256 } from '../core/plan/unit-id.ts';
 import { parseFtype } from '../core/recipe/ftypes.ts';
+import type { Recipe } from '../core/recipe/recipe.ts';
 import type { Clock, Kernels, Network, OutputDirectory, Source } from '../ports.ts';
 import { Assembler } from './assembler.ts';
 import { Coordinator } from './coordinator.ts';
@@ -33,14 +34,16 @@ import type { Measured, MeasureTools } from './measure.ts';
 import { type Offer, placementOf } from './offers.ts';
 import type { CalibrationPorts } from './open-calibration.ts';
 import { type ImportancePorts, openImatrix, useMatrix } from './open-imatrix.ts';
-import { optionsOf, type Wishes } from './output-options.ts';
+import { openRecipe, type RecipePorts } from './open-recipe.ts';
+import { optionsOf } from './output-options.ts';
 import { Progress } from './progress.ts';
 import { Worker } from './worker.ts';
 import { writeImatrix } from './write-imatrix.ts';
 
 export interface RunPorts
   extends MeasureTools,
-    Pick<CalibrationPorts, 'openTokenizer' | 'openTemplate' | 'defaultText'> {
+    Pick<CalibrationPorts, 'openTokenizer' | 'openTemplate' | 'defaultText'>,
+    Pick<RecipePorts, 'parseToml'> {
   readonly openSource: (path: string) => Promise<Source>;
   /** Any one file, such as an importance matrix. */
   readonly openFile: ImportancePorts['openFile'];
@@ -75,16 +78,17 @@ export interface FinishedRun {
 }
 
 /**
- * Runs `request` to its end; resolves when every output is sealed.
+ * Runs what is asked to its end; resolves when every output is sealed.
  * @throws FaultError whatever stopped it; outputs that are not sealed can be continued
  */
 export async function run(
-  request: ModelRequest,
+  asked: ModelRequest,
   ports: RunPorts,
   report: Report,
   drain: AbortSignal,
   hooks: RunHooks = {},
 ): Promise<void> {
+  const { request, recipe } = await withRecipe(asked, ports);
   checkRunRequest(request);
   if (request.kind === 'imatrix') {
     await makeImatrix(request, ports, report, drain);
@@ -108,7 +112,8 @@ export async function run(
     const wanted = request.kind === 'quantize' ? { ...request, out: place } : request;
     const weighed = await importanceOf(wanted, described, fileDigests, source, ports, telling);
     const { importance, measured } = weighed;
-    const outputs = outputsOf(request, model, name, ports, options && { ...options, importance });
+    const chosen = recipe && options && { recipe, options: { ...options, importance } };
+    const outputs = outputsOf(request, model, name, ports, chosen);
     for (const text of new Set(outputNotices(importance, model, outputs))) {
       report({ type: 'notice', text });
     }
@@ -137,6 +142,14 @@ export async function run(
   } finally {
     await source.close();
   }
+}
+
+/** The request with what the recipe that it names says; of a quantization also the recipe. */
+async function withRecipe(
+  asked: ModelRequest,
+  ports: RunPorts,
+): Promise<{ readonly request: ModelRequest; readonly recipe?: Recipe }> {
+  return asked.kind === 'quantize' ? await openRecipe(asked, ports) : { request: asked };
 }
 
 interface Planned {
@@ -283,9 +296,9 @@ function outputsOf(
   model: Model,
   name: string,
   ports: RunPorts,
-  options: (Wishes & OutputOptions) | undefined,
+  chosen: { readonly recipe: Recipe; readonly options: OutputOptions } | undefined,
 ): OutputPlan[] {
-  if (options !== undefined) return planOutputs(model, name, options.outputs, options);
+  if (chosen !== undefined) return planOutputs(model, name, chosen.recipe.outputs, chosen.options);
   assert(request.kind === 'convert', 'a quantization has its options');
   return [planConversion(model, ports.splitPath(request.out).file, parseFtype(request.type))];
 }

@@ -33,9 +33,17 @@ export function parseTensorTypeOption(text: string): TensorType {
     const why = JSON.stringify(text.slice(0, PATTERN_LENGTH_MAX));
     throw new FaultError(recipeFaults.badTensorTypeOption, { why });
   }
-  const pattern = lowerCase(text.slice(0, divider));
-  compilePattern(pattern);
-  return { pattern, type: parseBlockType(text.slice(divider + 1)) };
+  return tensorTypeOf(text.slice(0, divider), text.slice(divider + 1));
+}
+
+/**
+ * A pattern and a type as two texts, as a recipe's file has them.
+ * @throws FaultError badPattern, unknownBlockType
+ */
+export function tensorTypeOf(pattern: string, type: string): TensorType {
+  const lowered = lowerCase(pattern);
+  compilePattern(lowered);
+  return { pattern: lowered, type: parseBlockType(type) };
 }
 
 /** @throws FaultError badPattern */
@@ -55,7 +63,7 @@ export function findOverride(
 }
 
 /** As llama-quantize does: tensor names have no capitals. `\S` becomes `\s`, there as here. */
-function lowerCase(pattern: string): string {
+export function lowerCase(pattern: string): string {
   return pattern.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
 }
 

@@ -5,7 +5,8 @@
  *                                                                  └──▶ canonical.ts, its digest
  */
 
-import type { CalibrationRequest } from '../../../proto/requests.ts';
+import type { RecipeFileCalibration } from '../../../proto/recipe-file.ts';
+import { type CalibrationRequest, calibrationRequest } from '../../../proto/requests.ts';
 import type { Ftype } from './ftypes.ts';
 import type { RecipeOptions } from './type-rules.ts';
 
@@ -37,3 +38,31 @@ export interface Recipe {
   /** Undefined where nothing is measured. */
   readonly calibration?: RecipeCalibration;
 }
+
+/** How a recipe's file calls the fields of a calibration. */
+export const calibrationKeys = {
+  default: 'default',
+  chat: 'chat',
+  parseSpecial: 'parse-special',
+  ctx: 'ctx',
+  chunks: 'chunks',
+  fromChunk: 'from-chunk',
+  processOutput: 'process-output',
+  minExpertTokens: 'min-expert-tokens',
+} as const satisfies Record<keyof RecipeCalibration, keyof RecipeFileCalibration>;
+
+// `Object.keys` widens the keys it has just been given.
+export const calibrationFields = Object.keys(
+  calibrationKeys,
+) as readonly (keyof RecipeCalibration)[];
+
+/** What of a calibration stands in a recipe. */
+export function recipeCalibration(request: CalibrationRequest): RecipeCalibration {
+  const { files, ppl, replicas, waveChunks, ...calibration } = request;
+  return calibration;
+}
+
+/** How is measured where nothing is said. */
+export const defaultCalibration: RecipeCalibration = recipeCalibration(
+  calibrationRequest.parse({}),
+);

@@ -5,9 +5,13 @@ export function shellWord(text: string): string {
   return /^[A-Za-z0-9_./:=@%+,-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
+/** Where a release keeps the recipe that it was made by, if there was one. */
+export const RECIPE_FILE = 'recipe.toml';
+
 /** The options of `quantd release` that ask for the same again, without source and places. */
 export function wishWords(wishes: {
   readonly types: readonly string[];
+  readonly recipe?: unknown;
   readonly name: string;
   readonly tensorTypes: readonly string[];
   readonly outputTensorType?: string | undefined;
@@ -29,6 +33,7 @@ export function wishWords(wishes: {
   const flag = (option: string, isSet: boolean): string[] => (isSet ? [option] : []);
   return [
     ...(wishes.types.length > 0 ? ['--type', wishes.types.join(',')] : []),
+    ...flag('--recipe', wishes.recipe !== undefined).flatMap((option) => [option, RECIPE_FILE]),
     ...['--name', wishes.name],
     ...each('--tensor-type', wishes.tensorTypes),
     ...one('--output-tensor-type', wishes.outputTensorType),
