@@ -187,7 +187,12 @@ export const anyMessage: fc.Arbitrary<PeerMessage> = fc.oneof<fc.Arbitrary<PeerM
       }),
       fc.record({ fault: anyFault, declined: anySentence }, maybe),
     )
-    .map(([answer, why]) => ({ ...answer, ...why })),
+    .chain(([answer, why]) => {
+      const bytes = answer.made.length > 0 ? 64 : 0;
+      return fc
+        .uint8Array({ minLength: bytes, maxLength: bytes })
+        .map((signature) => ({ ...answer, ...why, signature }));
+    }),
   fc.record({
     kind: fc.constant('kept' as const),
     run: anyRun,

@@ -1,14 +1,14 @@
 /** A release folder, seen with other programs' eyes: coreutils, a YAML parser, Node's own Ed25519. */
 
 import { execFileSync } from 'node:child_process';
-import { createHash, createPublicKey, verify } from 'node:crypto';
+import { createHash, createPublicKey, type KeyObject, verify } from 'node:crypto';
 import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gguf } from '@huggingface/gguf';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parseDocument } from 'yaml';
-import { type LockFile, lockFile, lockSignature } from '../proto/lockfile.ts';
+import { attestationLine, type LockFile, lockFile, lockSignature } from '../proto/lockfile.ts';
 import { makeScratch, mustRunQuantd, parseEvents, runQuantd } from './quantd.ts';
 
 const fixture = fileURLToPath(new URL('../fixtures/tiny-gemma4', import.meta.url));
@@ -19,6 +19,7 @@ let scratch: Awaited<ReturnType<typeof makeScratch>>;
 let source: string;
 let folder: string;
 let lock: LockFile;
+let publicKey: KeyObject;
 beforeAll(async () => {
   scratch = await makeScratch('release');
   source = join(scratch.path, 'source');
@@ -41,8 +42,15 @@ beforeAll(async () => {
   const made = parseEvents(run).find(({ type }) => type === 'release');
   folder = String(made?.['path']);
   lock = lockFile.parse(JSON.parse(await readFile(join(folder, 'quantd.lock.json'), 'utf8')));
+  const signature = await readFile(join(folder, 'quantd.lock.json.sig'), 'utf8');
+  publicKey = keyOf(lockSignature.parse(JSON.parse(signature)).publicKey);
 });
 afterAll(() => scratch.remove());
+
+function keyOf(base64: string): KeyObject {
+  const x = Buffer.from(base64, 'base64').toString('base64url');
+  return createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' });
+}
 
 test('sha256sum finds every file as it is listed', () => {
   const checked = execFileSync('sha256sum', ['-c', '--strict', 'SHA256SUMS'], { cwd: folder });
@@ -83,12 +91,8 @@ test('the head of the card is YAML without a warning, with what the source says'
 test('the signature is of the machine that it names', async () => {
   const bytes = await readFile(join(folder, 'quantd.lock.json'));
   const text = await readFile(join(folder, 'quantd.lock.json.sig'), 'utf8');
-  const { publicKey, signature } = lockSignature.parse(JSON.parse(text));
-  const key = createPublicKey({
-    key: { kty: 'OKP', crv: 'Ed25519', x: Buffer.from(publicKey, 'base64').toString('base64url') },
-    format: 'jwk',
-  });
-  expect(verify(null, bytes, key, Buffer.from(signature, 'base64'))).toBe(true);
+  const { signature } = lockSignature.parse(JSON.parse(text));
+  expect(verify(null, bytes, publicKey, Buffer.from(signature, 'base64'))).toBe(true);
 });
 
 test('every tensor has the digest of its bytes, where another reader finds it', async () => {
@@ -120,4 +124,24 @@ test('a text whose name cannot stand in a folder is refused before anything is m
   expect(code).toBe(2);
   expect(stdout).toContain('QD-6602');
   expect(stdout).not.toContain('"progress"');
+});
+
+test('every unit is attested once, signed by its maker', async () => {
+  const text = await readFile(join(folder, 'attestations.ndjson'), 'utf8');
+  const lines = text
+    .trim()
+    .split('\n')
+    .map((line) => attestationLine.parse(JSON.parse(line)));
+  const { peer } = lockSignature.parse(
+    JSON.parse(await readFile(join(folder, 'quantd.lock.json.sig'), 'utf8')),
+  );
+  const units = lines.flatMap((line) => line.units.map(([unit]) => unit));
+  expect(new Set(units).size).toBe(units.length);
+  expect(units.length).toBe(lock.run.peers.reduce((sum, { units: made }) => sum + made, 0));
+  for (const line of lines) {
+    expect(line.peer).toBe(peer);
+    const told = line.units.map(([unit, digest]) => `${unit} ${digest}\n`).join('');
+    const message = Buffer.from(`quantd attestation 1\n${told}`);
+    expect(verify(null, message, publicKey, Buffer.from(line.signature, 'base64'))).toBe(true);
+  }
 });

@@ -15,6 +15,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { FaultError } from '../proto/fault.ts';
 import type { Hello } from '../proto/peer-messages.ts';
+import { loadIdentity } from './adapters/cluster-store.ts';
 import { loadForward } from './adapters/forward.ts';
 import { type Addon, loadKernels } from './adapters/kernels.ts';
 import { DiskLeafStore } from './adapters/leaf-store.ts';
@@ -63,7 +64,7 @@ async function main(): Promise<void> {
   const opened = await openPeering(settings, kernels, clock);
   const tools = await measureTools(settings, opened?.hello);
   const ports = { settings, kernels, clock, sha256, tools };
-  const holders = opened === undefined ? [] : holdLeases(opened, ports);
+  const holders = opened === undefined ? [] : await holdLeases(opened, ports);
   const service = new Service({
     ...ports,
     peers: opened && {
@@ -142,13 +143,14 @@ interface HolderPorts {
 }
 
 /** Begins to work for the runs of other machines. */
-function holdLeases(
+async function holdLeases(
   { cluster }: { cluster: Cluster },
   { settings, tools, ...ports }: HolderPorts,
-): { stop(): void }[] {
+): Promise<{ stop(): void }[]> {
   const { store, cacheBytes, openForward } = tools;
   if (store === undefined) return [];
-  const parts = { ...ports, network: cluster.network, store, memoryBytes: settings.ramBytes };
+  const { sign } = await loadIdentity(settings.dataDirectory);
+  const parts = { ...ports, network: cluster.network, store, sign, memoryBytes: settings.ramBytes };
   const holders = [new LeaseHolder(parts), new StageHolder({ ...parts, cacheBytes, openForward })];
   for (const holder of holders) holder.start();
   return holders;

@@ -424,6 +424,8 @@ export interface FolderFiles {
    * @throws FaultError when the disk refuses
    */
   write(name: string, bytes: Uint8Array): Promise<void>;
+  /** Adds to the end of a file, which is made where there is none; a crash may lose or tear it. */
+  append(name: string, bytes: Uint8Array): Promise<void>;
   /** Undefined where there is none. */
   read(name: string): Promise<Uint8Array | undefined>;
   /** Of everything in the folder, as the file system counts it. */

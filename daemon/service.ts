@@ -11,6 +11,7 @@ import type { InspectReport } from '../proto/inspect.ts';
 import type { RunRequest } from '../proto/requests.ts';
 import { openChatTemplate } from './adapters/chat-template.ts';
 import { loadIdentity } from './adapters/cluster-store.ts';
+import { cryptography } from './adapters/cryptography.ts';
 import { openFolderFiles } from './adapters/folder-files.ts';
 import type { Addon } from './adapters/kernels.ts';
 import { openOutputDirectory } from './adapters/output-files.ts';
@@ -18,6 +19,7 @@ import { openSource, openSourceFile } from './adapters/source-directory.ts';
 import { openTextTokenizer } from './adapters/text-tokenizer.ts';
 import { parseToml } from './adapters/toml.ts';
 import { parseYaml } from './adapters/yaml.ts';
+import { publicKeyOf } from './core/membership/peer-id.ts';
 import type { Sha256 } from './core/plan/unit-id.ts';
 import type { Clock, LocalService, Network } from './ports.ts';
 import { Costs } from './roles/costs.ts';
@@ -96,6 +98,10 @@ export class Service implements LocalService {
         bytesPerSecond: peers?.bytesPerSecond ?? 1,
       },
       network: () => peers?.network(),
+      isSigned: (peer, message, signature) => {
+        const key = publicKeyOf(peer);
+        return key !== undefined && cryptography.verify(key, message, signature);
+      },
       openFolder: openFolderFiles,
       parseYaml,
       identity: () => loadIdentity(settings.dataDirectory),

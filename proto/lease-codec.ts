@@ -8,6 +8,7 @@ import type { FaultMessage } from './fault.ts';
 import { exitCodes } from './fault.ts';
 import type { quantd } from './generated/peer.generated.js';
 import {
+  bytes,
   digest,
   digestHex,
   fromDigests,
@@ -30,6 +31,7 @@ import {
   PIECE_BYTES_MAX,
   PIECES_MAX,
   SENTENCE_CHARACTERS_MAX,
+  SIGNATURE_BYTES,
   SOURCES_MAX,
   TASKS_MAX,
   TENSOR_NAME_CHARACTERS_MAX,
@@ -115,10 +117,11 @@ function decodeTasks(tasks: readonly number[] | null | undefined): number[] {
 }
 
 export function encodeAnswer(answer: LeaseAnswer): quantd.LeaseAnswer.$Properties {
-  const { run, task, made, fault, declined } = answer;
+  const { run, task, made, signature, fault, declined } = answer;
   return {
     run: fromHex(run),
     task,
+    signature,
     made: made.map((unit) => ({ unit: fromHex(unit.unit), digest: unit.digest })),
     ...(fault === undefined ? {} : { fault: encodeFault(fault) }),
     ...(declined === undefined ? {} : { declined: cut(declined) }),
@@ -127,11 +130,15 @@ export function encodeAnswer(answer: LeaseAnswer): quantd.LeaseAnswer.$Propertie
 
 export function decodeAnswer(answer: quantd.LeaseAnswer.$Properties): LeaseAnswer {
   const { fault, declined } = answer;
+  const made = list(answer.made, 'made', LEASED_RUNS_MAX).map(decodeMade);
+  const signatureBytes = made.length > 0 ? SIGNATURE_BYTES : 0;
+  const signature = bytes(answer.signature, 'signature', signatureBytes, signatureBytes);
   return {
     kind: 'answer',
     run: runId(answer.run),
     task: integer(answer.task, 'task'),
-    made: list(answer.made, 'made', LEASED_RUNS_MAX).map(decodeMade),
+    made,
+    signature,
     ...(fault ? { fault: decodeFault(fault) } : {}),
     ...(typeof declined === 'string'
       ? { declined: sentence(declined, 'declined', SENTENCE_CHARACTERS_MAX) }

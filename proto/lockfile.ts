@@ -147,6 +147,16 @@ export const lockSignature = z.strictObject({
   signature: z.string(),
 });
 
+/** A line of attestations.ndjson: block runs that a machine made, in its words and with its name. */
+export const attestationLine = z.strictObject({
+  peer: text,
+  /** Id and SHA-256 of the bytes of each unit. */
+  units: z.array(z.tuple([sha256, sha256])).min(1),
+  /** Base64; over the bytes that core/plan/attestation.ts tells. */
+  signature: z.string(),
+});
+
+export type AttestationLine = z.infer<typeof attestationLine>;
 export type Wishes = z.infer<typeof wishes>;
 export type LockedCalibration = z.infer<typeof lockedCalibration>;
 export type LockedOutput = z.infer<typeof lockedOutput>;

@@ -72,6 +72,7 @@ describe('what is said is understood', () => {
       run: '0'.repeat(32),
       task: 1,
       made: [],
+      signature: new Uint8Array(0),
       declined,
     };
     const back = decodePeerMessage(encodePeerMessage(answer));

@@ -76,5 +76,7 @@ export const RECORDS_MAX = 256;
 export const RECORD_BYTES_MAX: number = 16 * 1024;
 
 export const DIGEST_BYTES = 32;
+/** Ed25519. */
+export const SIGNATURE_BYTES = 64;
 export const RUN_ID_BYTES = 16;
 export const NETWORK_KEY_BYTES = 32;

@@ -112,6 +112,8 @@ export interface LeaseAnswer {
   readonly run: RunId;
   readonly task: number;
   readonly made: readonly MadeUnit[];
+  /** The maker's, over what it made (core/plan/attestation.ts): 64 bytes; empty where that is nothing. */
+  readonly signature: Uint8Array;
   /** The source or its numbers are at fault: no other peer would do better. */
   readonly fault?: FaultMessage;
   /** This peer cannot: its disk, its link. Another one may. */

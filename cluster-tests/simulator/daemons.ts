@@ -77,7 +77,12 @@ export async function coordinate(life: CoordinatorLife, plant: Plant): Promise<v
       checkSource: () => source.checkUnchanged(),
       onSealed: life.onSealed,
       onNotice: (text) => process.world.tell(() => `${process.name} says: ${text}`),
-      cluster: { network, run: runIdOf(plan) },
+      cluster: {
+        network,
+        run: runIdOf(plan),
+        isSigned: (peer, message, signature) =>
+          Buffer.compare(falseSignature(peer, message), signature) === 0,
+      },
     });
     await coordinator.run(
       {
@@ -91,6 +96,12 @@ export async function coordinate(life: CoordinatorLife, plant: Plant): Promise<v
     await Promise.all(assemblers.map((assembler) => assembler.close()));
     await directory.close();
   }
+}
+
+/** Of the length of a real one, and as quickly made as a digest. */
+function falseSignature(peer: string, message: Uint8Array): Uint8Array {
+  const digest = sha256(Buffer.concat([Buffer.from(peer), message]));
+  return Buffer.concat([digest, digest]);
 }
 
 function runIdOf(plan: Plan): string {
@@ -114,7 +125,13 @@ export function holdLeases(life: HolderLife, plant: Plant): LeaseHolder {
     store: leaves.openFor(process),
   });
   const { clock } = process;
-  const holder = new LeaseHolder({ ...ports, clock, sha256, memoryBytes: offer.ramBytes });
+  const holder = new LeaseHolder({
+    ...ports,
+    clock,
+    sha256,
+    memoryBytes: offer.ramBytes,
+    sign: (message) => falseSignature(life.network.self, message),
+  });
   holder.start();
   return holder;
 }

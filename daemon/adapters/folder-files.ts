@@ -4,7 +4,7 @@
  *   DIR/<name>      written beside, synced, renamed, the folder synced
  */
 
-import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { appendFile, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { assert } from '../../proto/assert.ts';
 import type { FolderFiles } from '../ports.ts';
@@ -23,6 +23,14 @@ export function openFolderFiles(directory: string): FolderFiles {
     write: async (name, bytes) => {
       try {
         await writeWhole(path(name), bytes);
+      } catch (error) {
+        throw diskFault(error, name);
+      }
+    },
+    append: async (name, bytes) => {
+      try {
+        await mkdir(dirname(path(name)), { recursive: true });
+        await appendFile(path(name), bytes);
       } catch (error) {
         throw diskFault(error, name);
       }

@@ -7,7 +7,8 @@
  */
 
 import { FaultError } from '../../proto/fault.ts';
-import type { PeerId } from '../../proto/peer-messages.ts';
+import type { MadeUnit, PeerId } from '../../proto/peer-messages.ts';
+import type { Attestation } from '../core/plan/attestation.ts';
 import type { Plan, Task } from '../core/plan/plan.ts';
 import {
   type PeerOffer,
@@ -15,7 +16,7 @@ import {
   type ScheduleEffect,
   type ScheduleEvent,
 } from '../core/schedule/schedule.ts';
-import type { Clock, Kernels, Network, Source } from '../ports.ts';
+import type { Clock, Kernels, Source } from '../ports.ts';
 import type { Assembler } from './assembler.ts';
 import { outputFaults, runFaults } from './faults.ts';
 import { LeafDigests } from './leaf-digests.ts';
@@ -29,8 +30,13 @@ import {
 } from './offers.ts';
 import { type PeerShare, Pool } from './pool.ts';
 import type { Progress } from './progress.ts';
-import { Results } from './results.ts';
+import { Results, type ResultsCluster } from './results.ts';
 import type { Worker } from './worker.ts';
+
+/** Block runs that the coordinator's own machine made. */
+export interface OwnWork {
+  readonly made: readonly MadeUnit[];
+}
 
 export interface CoordinatorParts {
   readonly plan: Plan;
@@ -45,8 +51,10 @@ export interface CoordinatorParts {
   readonly holds?: ReadonlyMap<PeerId, ReadonlySet<number>>;
   /** What has been hashed of the source already. */
   readonly leaves?: LeafDigests;
-  /** The cluster's members, and the name of the run among them; undefined where it runs alone. */
-  readonly cluster?: { readonly network: Network; readonly run: string };
+  /** Undefined where it runs alone. */
+  readonly cluster?: ResultsCluster;
+  /** What was made and by whom, signed by others; of this machine's own without a signature. */
+  readonly onAttested?: (attestation: Attestation | OwnWork) => void;
   /** Called before an output is sealed: throws when the source is not what was planned with. */
   readonly checkSource: () => Promise<void>;
   readonly onSealed: (output: number, sha256: string) => void;
@@ -293,6 +301,11 @@ export class Coordinator {
     try {
       await worker.run(task, wanted, source, this.#stop.signal, async (made) => {
         written = await this.#results.write(index, made);
+        const units = made.flatMap(({ run, digest }) => {
+          const unit = task.runs[run]?.unit;
+          return unit === undefined ? [] : [{ unit, digest: digest.slice() }];
+        });
+        if (written.length > 0) this.#parts.onAttested?.({ made: units });
       });
     } finally {
       this.#answered(LOCAL_PEER, index, written);

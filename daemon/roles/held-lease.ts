@@ -11,6 +11,7 @@ import {
   type LeaseAnswer,
   type SourcePiece,
 } from '../../proto/peer-messages.ts';
+import { attestedBytes } from '../core/plan/attestation.ts';
 import type { Task } from '../core/plan/plan.ts';
 import { hex, type Sha256 } from '../core/plan/unit-id.ts';
 import type { Clock, Kernels, LeafStore, Network, Source } from '../ports.ts';
@@ -26,6 +27,8 @@ export interface LeasePorts {
   readonly sha256: Sha256;
   readonly worker: Worker;
   readonly memory: Credit;
+  /** This machine's signature. */
+  readonly sign: (message: Uint8Array) => Uint8Array;
 }
 
 // A source that cannot be reached for so long is asked by somebody else.
@@ -109,7 +112,8 @@ export class HeldLease {
       this.made.set(unit, bytes);
       return [{ unit, digest: digest.slice() }];
     });
-    this.answer = { kind: 'answer', run, task, made };
+    const signature = made.length > 0 ? this.#ports.sign(attestedBytes(made)) : new Uint8Array(0);
+    this.answer = { kind: 'answer', run, task, made, signature };
   }
 
   #ended(): Promise<void> {
@@ -122,7 +126,8 @@ export class HeldLease {
 
   #refusal(error: unknown): LeaseAnswer {
     const { run, task } = this.#lease;
-    const answer: LeaseAnswer = { kind: 'answer', run, task, made: [] };
+    const nothing = { made: [], signature: new Uint8Array(0) };
+    const answer: LeaseAnswer = { kind: 'answer', run, task, ...nothing };
     if (error instanceof FaultError) {
       const codes: string[] = Object.values(numberFaults).map(({ code }) => code);
       const message = error.toMessage();

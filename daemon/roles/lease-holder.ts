@@ -30,6 +30,8 @@ export interface LeaseHolderParts {
   readonly sha256: Sha256;
   /** Memory that leases under way may take, over all runs. */
   readonly memoryBytes: number;
+  /** This machine's signature. */
+  readonly sign: (message: Uint8Array) => Uint8Array;
 }
 
 interface HeldRun {
@@ -160,7 +162,8 @@ export class LeaseHolder {
     } catch (error) {
       const declined = error instanceof Error ? error.message : String(error);
       const { run } = message;
-      const answer: LeaseAnswer = { kind: 'answer', run, task: index, made: [], declined };
+      const nothing = { made: [], signature: new Uint8Array(0) };
+      const answer: LeaseAnswer = { kind: 'answer', run, task: index, ...nothing, declined };
       this.#parts.network.send(coordinator, answer);
     }
   }

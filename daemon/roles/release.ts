@@ -11,10 +11,17 @@ import type { RunEvent } from '../../proto/api.ts';
 import { FaultError } from '../../proto/fault.ts';
 import type { LockedCalibration, LockedOutput, PureLock } from '../../proto/lockfile.ts';
 import { LOCK_FILE, SIGNATURE_FILE } from '../../proto/lockfile.ts';
+import type { PeerId } from '../../proto/peer-messages.ts';
 import type { QuantizeRequest, ReleaseRequest } from '../../proto/requests.ts';
 import { peerIdOf } from '../core/membership/peer-id.ts';
+import { type Attestation, attestedBytes } from '../core/plan/attestation.ts';
 import { CONTRACT, hex } from '../core/plan/unit-id.ts';
 import { renderRecipe } from '../core/recipe/render-recipe.ts';
+import {
+  ATTESTATIONS_FILE,
+  encodeAttestation,
+  keepAttestations,
+} from '../core/release/attestations.ts';
 import { type CardFacts, cardOf } from '../core/release/card.ts';
 import { SUMS_FILE } from '../core/release/checksums.ts';
 import {
@@ -37,6 +44,7 @@ import {
 } from '../core/release/source-card.ts';
 import { encodeSums } from '../core/release/write-sums.ts';
 import type { FolderFiles, Identity, Source } from '../ports.ts';
+import type { OwnWork } from './coordinator.ts';
 import { DEFAULT_DATASET } from './open-calibration.ts';
 import { inlineRecipe } from './open-recipe.ts';
 import { Progress } from './progress.ts';
@@ -65,6 +73,8 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 // What decides bytes of an output, or stands in the card.
 const SMALL_FILES =
   /^((config|generation_config|special_tokens_map|tokenizer.*|.*\.index)\.json|chat_template\.(jinja|json)|README\.md)$/;
+// Lockfile, signature, digests, attestations and the page that tells how to make it again.
+const RUN_FILES = 5;
 const GIT_ATTRIBUTES = '*.gguf filter=lfs diff=lfs merge=lfs -text\n';
 
 /** @throws FaultError whatever stopped it; the same command goes on */
@@ -76,9 +86,10 @@ export async function release(
 ): Promise<void> {
   const request = await inlineRecipe(asked, ports);
   checkNames(request, ports);
-  const maker = new ReleaseMaker(request, ports, report, drain);
+  const maker = new ReleaseMaker(request, ports, report, drain, await ports.identity());
   await run(maker.quantize, ports, (event) => maker.note(event), drain, {
-    place: (name) => `${request.out}/${name}-GGUF`,
+    place: (name) => maker.choosePlace(name),
+    onAttested: (attested) => maker.attest(attested),
     finish: (made) => maker.finish(made),
   });
 }
@@ -112,13 +123,22 @@ class ReleaseMaker {
   #perplexity: Event<'perplexity'> | undefined;
   #imatrix: Event<'imatrix'> | undefined;
   readonly #digests = new Map<string, string>();
+  readonly #key: Identity;
+  readonly #self: PeerId;
+  #place = '';
+  /** Lines of attestations that are not written yet, and the writing under way. */
+  #lines = '';
+  #writing: Promise<void> = Promise.resolve();
 
   constructor(
     request: ReleaseRequest,
     ports: ReleasePorts,
     report: (event: RunEvent) => void,
     drain: AbortSignal,
+    key: Identity,
   ) {
+    this.#key = key;
+    this.#self = peerIdOf(key.publicKey);
     this.#request = request;
     this.#ports = ports;
     this.#report = report;
@@ -144,6 +164,28 @@ class ReleaseMaker {
     this.#report(event);
   }
 
+  choosePlace(name: string): string {
+    this.#place = `${this.#request.out}/${name}-GGUF`;
+    return this.#place;
+  }
+
+  /** Kept on disk as they come, so that a run that goes on after a crash has those from before. */
+  attest(attested: Attestation | OwnWork): void {
+    const { made } = attested;
+    const own = { peer: this.#self, signature: this.#key.sign(attestedBytes(made)) };
+    this.#lines += encodeAttestation({ ...own, ...attested });
+    this.#writing = this.#writing.then(() => this.#appendLines());
+  }
+
+  async #appendLines(): Promise<void> {
+    const lines = this.#lines;
+    this.#lines = '';
+    if (lines === '') return;
+    // What cannot be written is missed at the end and told of; it stops no run.
+    const folder = this.#ports.openFolder(this.#place);
+    await folder.append(ATTESTATIONS_FILE, encoded(lines)).catch(() => undefined);
+  }
+
   async finish(made: FinishedRun): Promise<void> {
     const { described, place, source } = made;
     const { openFolder, kernels, version, selfTests, sha256 } = this.#ports;
@@ -167,9 +209,8 @@ class ReleaseMaker {
     await folder.put('.gitattributes', GIT_ATTRIBUTES);
     const whole = { ...lock, files: folder.files };
     await this.#writeLock(whole, made, folder.raw);
-    const count = whole.outputs.length + whole.files.length + 4;
-    const { publicKey } = await this.#ports.identity();
-    this.#report({ type: 'release', path: place, files: count, peer: peerIdOf(publicKey) });
+    const count = whole.outputs.length + whole.files.length + RUN_FILES + (imatrix ? 1 : 0);
+    this.#report({ type: 'release', path: place, files: count, peer: this.#self });
   }
 
   #cardFacts(
@@ -187,36 +228,47 @@ class ReleaseMaker {
   }
 
   /** Everything that is not the same in every cluster, and what covers all the rest. */
-  async #writeLock(
-    lock: PureLock,
-    { place, peers }: FinishedRun,
-    folder: FolderFiles,
-  ): Promise<void> {
-    const { clock, identity, kernels, offer } = this.#ports;
-    const all = [...lock.outputs, ...lock.files];
+  async #writeLock(lock: PureLock, made: FinishedRun, folder: FolderFiles): Promise<void> {
+    const { clock, kernels, offer } = this.#ports;
+    const matrix = lock.imatrix === undefined ? [] : [lock.imatrix];
+    const all = [...lock.outputs, ...matrix, ...lock.files];
     await folder.write(SUMS_FILE, encoded(encodeSums(all)));
     const run = {
       seconds: (clock.now() - this.#startMs) / 1000,
       isa: kernels.info.isa,
       threads: offer.bytesPerSecond > 0 ? kernels.info.threads : 0,
       sourceBytes: lock.source.files.reduce((sum, { bytes }) => sum + bytes, 0),
-      peers: peers.map(({ name, tasks, units, sourceBytes, resultBytes }) => ({
+      peers: made.peers.map(({ name, tasks, units, sourceBytes, resultBytes }) => ({
         ...{ name, tasks, units, sourceBytes, resultBytes },
       })),
-      diskBytes: await this.#ports.openFolder(place).allocatedBytes(),
+      diskBytes: await folder.allocatedBytes(),
     };
-    await folder.write('REPRODUCE.md', encoded(reproducePageOf(lock, run)));
-    const bytes = encoded(encodeLock({ lock, run }));
-    const key = await identity();
+    const ofRun = new DigestedFolder(folder, (bytes) => kernels.sha256(bytes));
+    await ofRun.put('REPRODUCE.md', reproducePageOf(lock, run));
+    await ofRun.put(ATTESTATIONS_FILE, await this.#attestations(made, folder));
+    const bytes = encoded(encodeLock({ lock, run: { ...run, files: ofRun.files } }));
     const signature = {
       algorithm: 'ed25519',
-      peer: peerIdOf(key.publicKey),
-      publicKey: base64(key.publicKey),
-      signature: base64(key.sign(bytes)),
+      peer: this.#self,
+      publicKey: base64(this.#key.publicKey),
+      signature: base64(this.#key.sign(bytes)),
     };
     // The lockfile says that the folder is whole: it comes last but for what is said of it.
     await folder.write(LOCK_FILE, bytes);
     await folder.write(SIGNATURE_FILE, encoded(`${JSON.stringify(signature, undefined, 1)}\n`));
+  }
+
+  async #attestations({ plan }: FinishedRun, folder: FolderFiles): Promise<string> {
+    await this.#writing;
+    await this.#appendLines();
+    const found = (await folder.read(ATTESTATIONS_FILE)) ?? new Uint8Array(0);
+    const units = plan.tasks.flatMap(({ runs }) => runs.map(({ unit }) => unit));
+    const { text, missing } = keepAttestations(new TextDecoder().decode(found), units);
+    if (missing > 0) {
+      const told = `nobody's signature is left of ${missing} of ${units.length} units: they were made before`;
+      this.#report({ type: 'notice', text: told });
+    }
+    return text;
   }
 
   async #sourceCard(source: Source): Promise<SourceCard> {
@@ -297,14 +349,14 @@ class ReleaseMaker {
     if (made !== undefined) {
       const { file } = this.#ports.splitPath(made.path);
       const { bytes, sha256, entries, chunks } = made;
-      folder.know({ file, bytes, sha256 });
       return { file, name: file, bytes, sha256, entries, chunks };
     }
     const { imatrix } = this.#request;
     if (imatrix === undefined) return undefined;
     const { file } = this.#ports.splitPath(imatrix.path);
     const bytes = await this.#givenFile(imatrix.path, MATRIX_BYTES_MAX);
-    const sha256 = await folder.put(file, bytes);
+    const sha256 = hex(await this.#ports.kernels.sha256(bytes));
+    await folder.raw.write(file, bytes);
     return { file, name: file, bytes: bytes.length, sha256 };
   }
 
@@ -402,15 +454,11 @@ class DigestedFolder {
     return [...this.#files.values()].sort((a, b) => (a.file < b.file ? -1 : 1));
   }
 
-  know(file: Digested): void {
-    this.#files.set(file.file, file);
-  }
-
   async put(file: string, content: string | Uint8Array): Promise<string> {
     const bytes = typeof content === 'string' ? encoded(content) : content;
     const sha256 = hex(await this.#sha256(bytes));
     await this.raw.write(file, bytes);
-    this.know({ file, bytes: bytes.length, sha256 });
+    this.#files.set(file, { file, bytes: bytes.length, sha256 });
     return sha256;
   }
 }

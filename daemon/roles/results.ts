@@ -8,6 +8,7 @@
  */
 
 import type { LeaseAnswer, PeerId } from '../../proto/peer-messages.ts';
+import { type Attestation, attestedBytes } from '../core/plan/attestation.ts';
 import type { BlockRun, Plan, Task } from '../core/plan/plan.ts';
 import { hex } from '../core/plan/unit-id.ts';
 import type { Kernels, Network } from '../ports.ts';
@@ -16,18 +17,28 @@ import { Credit } from './credit.ts';
 import { faultOf } from './faults.ts';
 import type { MadeRun } from './worker.ts';
 
+/** The cluster's members, and the name of the run among them. */
+export interface ResultsCluster {
+  readonly network: Network;
+  readonly run: string;
+  /** Whether the signature is that peer's. */
+  readonly isSigned: (peer: PeerId, message: Uint8Array, signature: Uint8Array) => boolean;
+}
+
 export interface ResultsParts {
   readonly plan: Plan;
   readonly kernels: Pick<Kernels, 'sha256'>;
   /** One for each output of the plan, in its order. */
   readonly assemblers: readonly Assembler[];
-  readonly cluster?: { readonly network: Network; readonly run: string };
+  readonly cluster?: ResultsCluster;
   /** The runs of a task that somebody still has to make, by index in the task. */
   readonly wanted: (task: number) => readonly number[];
   /** The peer's lease of the task is over; these of its runs are written. */
   readonly onWritten: (peer: PeerId, task: number, runs: readonly number[]) => void;
   /** The peer cannot make the task, for this reason where it gave one. */
   readonly onDeclined: (peer: PeerId, task: number, why: string | undefined) => void;
+  /** What a peer has signed of results that are written. */
+  readonly onAttested?: (attestation: Attestation) => void;
   /** Ends every pull. */
   readonly signal: AbortSignal;
 }
@@ -76,7 +87,7 @@ export class Results {
    * @throws FaultError where the source is at fault, as the peer has found
    */
   async take(from: PeerId, answer: LeaseAnswer): Promise<void> {
-    const { plan, wanted, onWritten, onDeclined } = this.#parts;
+    const { plan, wanted, onWritten, onDeclined, onAttested, cluster } = this.#parts;
     const task = plan.tasks[answer.task];
     // While another's results are being written, nothing is said: the peer will say it again.
     if (task === undefined || this.#taking.has(answer.task)) return;
@@ -85,14 +96,23 @@ export class Results {
       onDeclined(from, answer.task, answer.declined);
       return;
     }
-    const digests = new Map(answer.made.map(({ unit, digest }) => [unit, digest]));
+    const { made, signature } = answer;
+    if (made.length > 0 && !cluster?.isSigned(from, attestedBytes(made), signature)) {
+      onDeclined(from, answer.task, 'it did not sign what it made');
+      return;
+    }
+    const digests = new Map(made.map(({ unit, digest }) => [unit, digest]));
     const runs = wanted(answer.task).flatMap((run) => {
       const blocks = task.runs[run];
       const digest = digests.get(blocks?.unit ?? '');
       return blocks === undefined || digest === undefined ? [] : [{ run, blocks, digest }];
     });
-    if (runs.length > 0) await this.#pullAll(from, answer.task, runs);
-    else onWritten(from, answer.task, []);
+    if (runs.length === 0) {
+      onWritten(from, answer.task, []);
+      return;
+    }
+    const written = await this.#pullAll(from, answer.task, runs);
+    if (written) onAttested?.({ peer: from, made, signature });
   }
 
   /** The peer has gone away: what was being pulled from it is not waited for. */
@@ -101,7 +121,8 @@ export class Results {
     this.#pulls.delete(peer);
   }
 
-  async #pullAll(from: PeerId, index: number, runs: readonly WantedRun[]): Promise<void> {
+  /** Whether something was written. */
+  async #pullAll(from: PeerId, index: number, runs: readonly WantedRun[]): Promise<boolean> {
     const { onWritten, onDeclined } = this.#parts;
     const bytes = Math.max(...runs.map(({ blocks }) => blocks.bytes));
     const written: number[] = [];
@@ -123,6 +144,7 @@ export class Results {
     // What is missing will be announced again, or made by another.
     if (written.length === runs.length) onWritten(from, index, this.#held(index, written));
     else if ((this.#strikes.get(from) ?? 0) >= STRIKES_MAX) onDeclined(from, index, undefined);
+    return written.length > 0;
   }
 
   /** False where the peer went away or its bytes are not those of its digest. */

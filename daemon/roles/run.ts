@@ -7,7 +7,7 @@
 import type { OutputSummary, PeerWork, RunEvent } from '../../proto/api.ts';
 import { assert } from '../../proto/assert.ts';
 import { FaultError } from '../../proto/fault.ts';
-import type { RunId } from '../../proto/peer-messages.ts';
+import type { PeerId, RunId } from '../../proto/peer-messages.ts';
 import type { ModelRequest } from '../../proto/requests.ts';
 import { checkRunRequest } from '../core/calibration/check-request.ts';
 import { coverageNotices, type Importance } from '../core/importance/importance.ts';
@@ -25,7 +25,7 @@ import { parseFtype } from '../core/recipe/ftypes.ts';
 import type { Recipe } from '../core/recipe/recipe.ts';
 import type { Clock, Kernels, Network, OutputDirectory, Source } from '../ports.ts';
 import { Assembler } from './assembler.ts';
-import { Coordinator } from './coordinator.ts';
+import { Coordinator, type CoordinatorParts } from './coordinator.ts';
 import { type DescribedSource, describeSource } from './describe-source.ts';
 import { outputFaults } from './faults.ts';
 import { fingerprint } from './fingerprint.ts';
@@ -56,6 +56,8 @@ export interface RunPorts
   readonly offer: Offer;
   /** The members of the cluster; undefined for a daemon that belongs to none. */
   readonly network: () => Network | undefined;
+  /** Whether the signature is that peer's. */
+  readonly isSigned: (peer: PeerId, message: Uint8Array, signature: Uint8Array) => boolean;
 }
 
 type Report = (event: RunEvent) => void;
@@ -64,6 +66,8 @@ type Report = (event: RunEvent) => void;
 export interface RunHooks {
   /** The directory of the outputs, by the model's name; else it is the request's own. */
   readonly place?: (name: string) => string;
+  /** Called for what was made and is written; of other machines with their signature. */
+  readonly onAttested?: CoordinatorParts['onAttested'];
   /** Called when every output is sealed, before the source is closed and `done` is told. */
   readonly finish?: (made: FinishedRun) => Promise<void>;
 }
@@ -124,7 +128,10 @@ export async function run(
       sha256: ports.sha256,
       ...(importance === undefined ? {} : { importance: importance.tensors }),
     });
-    const planned: Planned = { request, plan, outputs, model, name, measured, place };
+    const planned: Planned = {
+      ...{ request, plan, outputs, model, name, measured, place },
+      onAttested: hooks.onAttested,
+    };
     const made = isDryRun
       ? tellPlan(planned, ports, report)
       : await make(planned, source, ports, telling);
@@ -156,6 +163,7 @@ interface Planned {
   readonly request: ModelRequest;
   /** The directory of the outputs. */
   readonly place: string;
+  readonly onAttested: RunHooks['onAttested'];
   readonly plan: Plan;
   readonly outputs: readonly OutputPlan[];
   readonly model: Model;
@@ -207,8 +215,9 @@ async function make(
       assemblers,
       progress,
       clock: ports.clock,
-      ...(network === undefined ? {} : { cluster: { network, run } }),
+      ...(network === undefined ? {} : { cluster: { network, run, isSigned: ports.isSigned } }),
       ...(measured === undefined ? {} : { holds: measured.holds, leaves: measured.leaves }),
+      ...(planned.onAttested === undefined ? {} : { onAttested: planned.onAttested }),
       onNotice: (text) => report({ type: 'notice', text }),
       onPlaced: (peers) => {
         if (peers.length > 1) report({ type: 'placement', peers });

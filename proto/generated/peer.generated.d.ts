@@ -311,6 +311,7 @@ export namespace quantd {
         made: quantd.MadeUnit.$Properties[];
         fault?: (quantd.Fault.$Properties|null);
         declined?: (string|null);
+        signature: Uint8Array;
         static encode(message: quantd.LeaseAnswer.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
         static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.LeaseAnswer & quantd.LeaseAnswer.$Shape;
     }
@@ -322,6 +323,7 @@ export namespace quantd {
             made?: (quantd.MadeUnit.$Properties[]|null);
             fault?: (quantd.Fault.$Properties|null);
             declined?: (string|null);
+            signature?: (Uint8Array|null);
             $unknowns?: Uint8Array[];
         }
         type $Shape = quantd.LeaseAnswer.$Properties;

@@ -1388,6 +1388,7 @@ export const quantd = $root.quantd = (() => {
         LeaseAnswer.prototype.made = $util.emptyArray;
         LeaseAnswer.prototype.fault = null;
         LeaseAnswer.prototype.declined = null;
+        LeaseAnswer.prototype.signature = $util.newBuffer([]);
 
         let $oneOfFields;
 
@@ -1415,6 +1416,8 @@ export const quantd = $root.quantd = (() => {
                 $root.quantd.Fault.encode(message.fault, writer.uint32(34).fork(), _depth + 1).ldelim();
             if (message.declined != null && $Object.hasOwnProperty.call(message, "declined"))
                 writer.uint32(42).string(message.declined);
+            if (message.signature != null && $Object.hasOwnProperty.call(message, "signature") && message.signature.length)
+                writer.uint32(50).bytes(message.signature);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -1485,6 +1488,15 @@ export const quantd = $root.quantd = (() => {
                             break;
                         message.declined = reader.stringVerify();
                         message._declined = "declined";
+                        continue;
+                    }
+                case 6: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.bytes()).length)
+                            message.signature = value;
+                        else
+                            delete message.signature;
                         continue;
                     }
                 }
