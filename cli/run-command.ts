@@ -4,7 +4,7 @@
  *   request ──▶ Client.run ──▶ terminal, plain lines, or NDJSON ──▶ exit code
  */
 
-import { createLogUpdate } from 'log-update';
+import type { createLogUpdate } from 'log-update';
 import type { RunEvent } from '../proto/api.ts';
 import type { RunRequest } from '../proto/requests.ts';
 import type { Client } from './client.ts';
@@ -47,7 +47,7 @@ export async function showRun(
   request: RunRequest,
   screen: Screen,
 ): Promise<number> {
-  const view = screen.json ? new JsonView(screen) : new TextView(screen);
+  const view = screen.json ? new JsonView(screen) : new TextView(screen, await makeBar(screen));
   let run: number | undefined;
   let interrupts = 0;
   const onInterrupt = (): void => {
@@ -70,6 +70,15 @@ export async function showRun(
     view.end();
     process.off('SIGINT', onInterrupt).off('SIGTERM', onInterrupt);
   }
+}
+
+type Bar = ReturnType<typeof createLogUpdate>;
+
+/** Only of a terminal; no other command loads the package, whose tables of Unicode take 30 ms. */
+async function makeBar({ err }: Screen): Promise<Bar | undefined> {
+  if (!err.isTTY) return undefined;
+  const { createLogUpdate } = await import('log-update');
+  return createLogUpdate(err);
 }
 
 interface View {
@@ -95,16 +104,16 @@ class JsonView implements View {
 
 class TextView implements View {
   readonly #screen: Screen;
-  readonly #bar: ReturnType<typeof createLogUpdate> | undefined;
+  readonly #bar: Bar | undefined;
   readonly #outputs: Extract<RunEvent, { type: 'output' }>[] = [];
   #files: readonly string[] = [];
   #plainMs = Date.now();
   #hasMatrix = false;
   #release: Extract<RunEvent, { type: 'release' }> | undefined;
 
-  constructor(screen: Screen) {
+  constructor(screen: Screen, bar: Bar | undefined) {
     this.#screen = screen;
-    this.#bar = screen.err.isTTY ? createLogUpdate(screen.err) : undefined;
+    this.#bar = bar;
   }
 
   show(event: RunEvent): void {
