@@ -22,6 +22,7 @@ import {
 import { addReleaseCommand, releaseRequest } from './release-command.ts';
 import { showRun } from './run-command.ts';
 import { renderStatus } from './status-view.ts';
+import { addVerifyCommand, type VerifyOptions, verifyRequest } from './verify-command.ts';
 
 declare const QUANTD_VERSION: string;
 
@@ -90,6 +91,11 @@ withDaemonOptions(
 const imatrix = addImatrixCommand(program);
 withDaemonOptions(imatrix).action((source: string, options: Shared & ImatrixOptions) =>
   runRequest(options, imatrixRequest(source, options, imatrix)),
+);
+
+withDaemonOptions(addVerifyCommand(program)).action(
+  (folder: string, options: Shared & VerifyOptions) =>
+    runRequest(options, verifyRequest(folder, options)),
 );
 
 program

@@ -28,6 +28,7 @@ import {
   renderWork,
 } from './run-view.ts';
 import { renderStatistics } from './statistics-view.ts';
+import { renderFinding, renderVerified } from './verify-view.ts';
 
 // A log that is read later needs a sign of life, not a film.
 const PLAIN_INTERVAL_MS = 10_000;
@@ -109,6 +110,9 @@ class TextView implements View {
   #files: readonly string[] = [];
   #plainMs = Date.now();
   #hasMatrix = false;
+  #hasVerdict = false;
+  /** Those that have been printed: a hundred damaged tensors need the same one. */
+  readonly #hints = new Set<string>();
   #release: Extract<RunEvent, { type: 'release' }> | undefined;
 
   constructor(screen: Screen, bar: Bar | undefined) {
@@ -156,6 +160,13 @@ class TextView implements View {
       case 'release':
         this.#release = event;
         break;
+      case 'finding':
+        this.#lines(renderFinding(event, this.#hints));
+        break;
+      case 'verified':
+        this.#hasVerdict = true;
+        this.#lines(renderVerified(event));
+        break;
       case 'output':
         this.#outputs.push(event);
         break;
@@ -175,6 +186,7 @@ class TextView implements View {
   }
 
   #ending(event: Extract<RunEvent, { type: 'done' }>): string[] {
+    if (this.#hasVerdict) return [renderSeconds(event)];
     if (event.outputs === 0 && !this.#hasMatrix) return ['dry run: nothing was made'];
     if (event.outputs === 0) return ['', renderSeconds(event)];
     const ending = [...renderWork(event), renderDone(event)];

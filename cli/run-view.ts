@@ -72,6 +72,7 @@ const stages = {
   quantize: 'quantizing',
   verify: 'reading back',
   digest: 'digesting tensors',
+  spot: 'making again',
 } as const;
 
 const BAR_WIDTH = 24;

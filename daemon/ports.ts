@@ -256,7 +256,9 @@ export interface OutputFile {
 export interface ReleaseFolder {
   /** Absolute. */
   readonly path: string;
-  /** Every entry at most two deep, in ascending order; what begins with a dot only at the top. */
+  /** The file that was named, where a file was; it alone may be a link that leads out. */
+  readonly named?: string;
+  /** Every file at most two deep, in ascending order; folders that begin with a dot are left out. */
   list(): Promise<readonly FolderEntry[]>;
   /** @throws FaultError when it is no regular file inside the folder, or cannot be read */
   open(file: string): Promise<ReleaseFile>;

@@ -15,6 +15,7 @@ import { cryptography } from './adapters/cryptography.ts';
 import { openFolderFiles } from './adapters/folder-files.ts';
 import type { Addon } from './adapters/kernels.ts';
 import { openOutputDirectory } from './adapters/output-files.ts';
+import { openReleaseFolder } from './adapters/release-folder.ts';
 import { openSource, openSourceFile } from './adapters/source-directory.ts';
 import { openTextTokenizer } from './adapters/text-tokenizer.ts';
 import { parseToml } from './adapters/toml.ts';
@@ -27,6 +28,7 @@ import { inspectFile } from './roles/inspect.ts';
 import type { MeasureTools } from './roles/measure.ts';
 import type { ReleasePorts } from './roles/release.ts';
 import { startRun } from './roles/start-run.ts';
+import type { VerifyPorts } from './roles/verify-release.ts';
 import type { Settings } from './settings.ts';
 
 interface Running {
@@ -61,7 +63,7 @@ export interface ServicePeers {
 export class Service implements LocalService {
   readonly #settings: Settings;
   readonly #kernels: Addon;
-  readonly #ports: ReleasePorts;
+  readonly #ports: ReleasePorts & VerifyPorts;
   readonly #running = new Map<number, Running>();
   readonly #delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
   #lastRun = 0;
@@ -80,6 +82,8 @@ export class Service implements LocalService {
           digestCache: join(settings.dataDirectory, 'source-digests.json'),
         }),
       openFile: openSourceFile,
+      openRelease: (path) => openReleaseFolder(path, kernels),
+      verify: cryptography.verify,
       openTokenizer: openTextTokenizer,
       openTemplate: openChatTemplate,
       parseToml,
@@ -171,7 +175,7 @@ export class Service implements LocalService {
       runs: [...this.#running].map(([run, { request, stage, bytesDone, bytesTotal }]) => ({
         run,
         kind: request.kind,
-        source: request.source,
+        source: request.kind === 'verify' ? request.release : request.source,
         stage,
         bytesDone,
         bytesTotal,

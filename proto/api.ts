@@ -12,6 +12,7 @@
 
 import type { FaultMessage } from './fault.ts';
 import type { ImportanceStatistics } from './importance-statistics.ts';
+import type { VerifyReport } from './verify.ts';
 
 /** Version of every line that `--json` prints. */
 export const EVENT_VERSION = 1;
@@ -41,7 +42,7 @@ export interface PeerWork {
  * What a run does, one after the other; `measure` only where there is a calibration, `digest` (of every
  * tensor made) only for a release.
  */
-export type StageName = 'fingerprint' | 'measure' | 'quantize' | 'verify' | 'digest';
+export type StageName = 'fingerprint' | 'measure' | 'quantize' | 'verify' | 'digest' | 'spot';
 
 /** One text of a calibration. */
 export interface CalibrationFile {
@@ -195,6 +196,9 @@ export type RunEvent =
     }
   /** How the importance of each tensor is spread, where that was asked for. */
   | ({ readonly type: 'statistics' } & ImportanceStatistics)
+  /** Something that is wrong with a release; a warning does not fail its verification. */
+  | ({ readonly type: 'finding'; readonly severity: 'fault' | 'warning' } & FaultMessage)
+  | ({ readonly type: 'verified' } & VerifyReport)
   | ({ readonly type: 'output'; readonly sha256: string; readonly path: string } & OutputSummary)
   | {
       readonly type: 'done';

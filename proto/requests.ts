@@ -5,6 +5,7 @@
  */
 
 import { z } from 'zod';
+import { verifyRequest } from './release-requests.ts';
 
 // Longer than any path or pattern a person types; the request as a whole stays far below 1 MiB.
 const text = z.string().min(1).max(4096);
@@ -139,6 +140,7 @@ export const runRequest = z.discriminatedUnion('kind', [
   releaseRequest,
   convertRequest,
   makeImatrixRequest,
+  verifyRequest,
 ]);
 export const inspectRequest = z.strictObject({ file: text });
 

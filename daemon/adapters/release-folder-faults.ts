@@ -9,7 +9,7 @@ export const folderFaults = {
   notFolder: {
     code: 'QD-6550',
     exit: input,
-    what: 'what should be the folder of a release is none',
+    what: 'what is to be verified is neither a folder nor a file',
     hint: 'name the folder that holds quantd.lock.json, or a file of it',
   },
   tooMany: {

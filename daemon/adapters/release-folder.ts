@@ -9,7 +9,7 @@
 
 import { constants, type Dirent } from 'node:fs';
 import { open, readdir, realpath, stat } from 'node:fs/promises';
-import { join, sep } from 'node:path';
+import { basename, dirname, join, sep } from 'node:path';
 import { FaultError, type FaultKind } from '../../proto/fault.ts';
 import type { FolderEntry, ReleaseFile, ReleaseFolder } from '../ports.ts';
 import type { FileHasher } from './kernels.ts';
@@ -20,16 +20,22 @@ const ENTRIES_MAX = 10_000;
 // Between two reads of this size an abort is noticed within some milliseconds.
 const READ_BYTES_MAX: number = 8 * 1024 * 1024;
 
-/** @throws FaultError when there is no folder at `path` */
+/**
+ * @param path of the folder, or of a file in it
+ * @throws FaultError when there is neither
+ */
 export async function openReleaseFolder(path: string, hasher: FileHasher): Promise<ReleaseFolder> {
-  const root = await faultsOf(path, () => realpath(path));
-  if (!(await faultsOf(path, () => stat(root))).isDirectory()) {
+  const found = await faultsOf(path, () => stat(path));
+  if (!found.isFile() && !found.isDirectory()) {
     throw new FaultError(folderFaults.notFolder, { file: path });
   }
+  const named = found.isFile() ? basename(path) : undefined;
+  const root = await faultsOf(path, () => realpath(named === undefined ? path : dirname(path)));
   return {
     path: root,
+    ...(named === undefined ? {} : { named }),
     list: () => listFolder(root),
-    open: (file) => openInside(root, file, hasher),
+    open: (file) => openInside(root, file, { hasher, mayLead: file === named }),
   };
 }
 
@@ -64,6 +70,7 @@ async function entryOf(root: string, file: string): Promise<FolderEntry> {
 async function inside(
   root: string,
   file: string,
+  mayLead = false,
 ): Promise<{ readonly path: string; readonly bytes: number } | { readonly refused: string }> {
   let path: string;
   try {
@@ -74,13 +81,18 @@ async function inside(
     if (codeOf(error) !== 'ENOENT') throw error;
     return { refused: 'missing' };
   }
-  if (!path.startsWith(root + sep)) return { refused: 'a link that leads out of the folder' };
+  if (!mayLead && !path.startsWith(root + sep))
+    return { refused: 'a link that leads out of the folder' };
   const found = await stat(path);
   return found.isFile() ? { path, bytes: found.size } : { refused: 'no regular file' };
 }
 
-async function openInside(root: string, file: string, hasher: FileHasher): Promise<ReleaseFile> {
-  const found = await faultsOf(file, () => inside(root, file));
+async function openInside(
+  root: string,
+  file: string,
+  { hasher, mayLead }: { readonly hasher: FileHasher; readonly mayLead: boolean },
+): Promise<ReleaseFile> {
+  const found = await faultsOf(file, () => inside(root, file, mayLead));
   if ('refused' in found) {
     const kind = found.refused === 'missing' ? folderFaults.missing : folderFaults.outside;
     throw new FaultError(kind, { file, why: found.refused });

@@ -4,6 +4,7 @@ import type { RunEvent } from '../../proto/api.ts';
 import type { RunRequest } from '../../proto/requests.ts';
 import { type ReleasePorts, release } from './release.ts';
 import { run } from './run.ts';
+import { type VerifyPorts, verifyRelease } from './verify-release.ts';
 
 /**
  * Resolves when all that was asked for is there.
@@ -11,10 +12,11 @@ import { run } from './run.ts';
  */
 export async function startRun(
   request: RunRequest,
-  ports: ReleasePorts,
+  ports: ReleasePorts & VerifyPorts,
   report: (event: RunEvent) => void,
   drain: AbortSignal,
 ): Promise<void> {
   if (request.kind === 'release') await release(request, ports, report, drain);
+  else if (request.kind === 'verify') await verifyRelease(request, ports, report, drain);
   else await run(request, ports, report, drain);
 }

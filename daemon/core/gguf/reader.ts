@@ -44,6 +44,8 @@ export interface GgufFile {
   readonly encoded: readonly Uint8Array[];
   /** In the order of the file, with absolute offsets. */
   readonly tensors: readonly PlacedTensor[];
+  /** Where the last tensor info ends; zeros follow up to `dataStart`. */
+  readonly headerEnd: number;
   readonly dataStart: number;
   readonly fileBytes: number;
   /** Set when this file is a part of a split GGUF. */
@@ -98,7 +100,8 @@ function parse(cursor: HeaderCursor): GgufFile {
   const tensors = infos.map((tensor) => ({ ...tensor, offset: dataStart + tensor.offset }));
   checkEnd(cursor, tensors, headerEnd, alignment);
   const { fileBytes } = cursor;
-  return { version, alignment, metadata, encoded, tensors, dataStart, fileBytes, split, notices };
+  const places = { tensors, headerEnd, dataStart, fileBytes };
+  return { version, alignment, metadata, encoded, ...places, split, notices };
 }
 
 const MAGIC = 'GGUF';

@@ -21,9 +21,11 @@ export interface GgufPiece {
   readonly tensor?: string;
 }
 
-export function* ggufPieces(gguf: GgufFile): Generator<GgufPiece> {
-  const { fileBytes, dataStart, tensors } = gguf;
-  let end = Math.min(dataStart, fileBytes);
+/** @param isLocked the header has a digest, which counts the zeros behind it too */
+export function* ggufPieces(gguf: GgufFile, isLocked: boolean): Generator<GgufPiece> {
+  const { fileBytes, headerEnd, dataStart, tensors } = gguf;
+  // A file without tensors may end where its header does.
+  let end = isLocked ? Math.min(dataStart, fileBytes) : headerEnd;
   yield { offset: 0, bytes: end, kind: 'header' };
   for (const { name, offset, bytes } of tensors) {
     if (offset > end) yield { offset: end, bytes: offset - end, kind: 'padding' };

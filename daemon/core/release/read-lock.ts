@@ -14,7 +14,6 @@ import {
   type LockedOutput,
   type LockFile,
   lockFile,
-  type PureLock,
   SIGNATURE_FILE,
 } from '../../../proto/lockfile.ts';
 import { decodeUtf8 } from '../checkpoint/config.ts';
@@ -98,7 +97,7 @@ export function pureFiles({ lock }: LockFile): ReleaseFile[] {
     ...files.map(only),
     ...(calibration?.texts ?? []).map(only),
   ];
-  // A text of the calibration stands among the other files too.
+  // The matrix and the texts of the calibration stand among the other files too.
   const seen = new Set<string>();
   return all.filter(({ file }) => !seen.has(file) && seen.add(file));
 }
@@ -112,12 +111,11 @@ function only({ file, bytes, sha256 }: ReleaseFile): ReleaseFile {
   return { file, bytes, sha256 };
 }
 
-function checkNames({ lock, run }: LockFile): void {
-  const { outputs, imatrix, files } = lock;
-  const named = [...outputs, ...(imatrix === undefined ? [] : [imatrix]), ...files];
+function checkNames(lock: LockFile): void {
+  const { outputs, files } = lock.lock;
   // Some file systems take names for one that differ by capitals alone.
   const known = new Map<string, ReleaseFile>();
-  for (const found of [...named, ...(run.files ?? [])]) {
+  for (const found of [...outputs, ...files, ...(lock.run.files ?? [])]) {
     const key = found.file.toLowerCase();
     if (known.has(key)) throw badLock(`${found.file} stands in it twice`);
     known.set(key, found);
@@ -125,18 +123,24 @@ function checkNames({ lock, run }: LockFile): void {
   for (const own of [LOCK_FILE, SIGNATURE_FILE]) {
     if (known.has(own)) throw badLock(`${own} cannot tell of itself`);
   }
-  checkTexts(lock, known);
+  checkRepeated(lock, known);
   for (const { file, tensors } of outputs) {
     const names = new Set(tensors.map(([name]) => name));
     if (names.size < tensors.length) throw badLock(`a tensor of ${file} stands in it twice`);
   }
 }
 
-function checkTexts({ calibration }: PureLock, known: ReadonlyMap<string, ReleaseFile>): void {
-  for (const text of calibration?.texts ?? []) {
-    const listed = known.get(text.file.toLowerCase());
-    if (listed !== undefined && (listed.sha256 !== text.sha256 || listed.bytes !== text.bytes)) {
-      throw badLock(`it says two things of ${text.file}`);
+/** The matrix and the texts, which stand among the other files too. */
+function checkRepeated({ lock }: LockFile, known: ReadonlyMap<string, ReleaseFile>): void {
+  const { imatrix, calibration } = lock;
+  for (const found of [
+    ...(imatrix === undefined ? [] : [imatrix]),
+    ...(calibration?.texts ?? []),
+  ]) {
+    const listed = known.get(found.file.toLowerCase());
+    const { file, sha256, bytes } = listed ?? found;
+    if (file !== found.file || sha256 !== found.sha256 || bytes !== found.bytes) {
+      throw badLock(`it says two things of ${found.file}`);
     }
   }
 }

@@ -1,0 +1,52 @@
+/**
+ * Verify view: what a verification found, and what it looked at, as text.
+ *
+ *   finding, verified events ──▶ renderFinding, renderVerified ──▶ lines
+ *
+ * Names come from a stranger's files, so nothing that a terminal would obey is printed as it is.
+ */
+
+import type { RunEvent } from '../proto/api.ts';
+import { renderFault } from './fault-view.ts';
+import { bytesText } from './format.ts';
+import { printable } from './inspect-view.ts';
+
+type EventOf<T extends RunEvent['type']> = Extract<RunEvent, { type: T }>;
+
+/** @param told hints that have been given already; the finding's own is added */
+export function renderFinding(finding: EventOf<'finding'>, told: Set<string>): string[] {
+  const hint = told.has(finding.hint) ? '' : finding.hint;
+  told.add(hint);
+  const [first = '', ...rest] = renderFault({ ...finding, hint }).map(printable);
+  return [finding.severity === 'warning' ? first.replace(/^error/, 'warning') : first, ...rest];
+}
+
+export function renderVerified(report: EventOf<'verified'>): string[] {
+  const { model, madeBy, signer, files, bytes, tensors, sha256, types, spot } = report;
+  const rows = [
+    ...(model === undefined ? [] : [`release  ${printable(model)} · made by quantd ${madeBy}`]),
+    ...(signer === undefined ? [] : [`signed   by ${signer}, if that is who you trust`]),
+    `read     ${files} ${files === 1 ? 'file' : 'files'} · ${bytesText(bytes)} · ${tensors} tensors`,
+    ...(sha256 === undefined ? [] : [`SHA-256  ${sha256}`]),
+    `types    ${typeTexts[types]}`,
+    ...(spot === undefined
+      ? []
+      : [
+          `spot     ${spot.groups} row groups (${bytesText(spot.bytes)}) made again · --seed ${spot.seed}`,
+        ]),
+  ];
+  return [...rows, '', verdict(report)];
+}
+
+const typeTexts = {
+  source: 'planned again from the source',
+  lockfile: 'compared with the lockfile (with the recipe: --source SOURCE)',
+  nothing: 'not compared: there is no lockfile',
+} as const;
+
+function verdict({ faults, warnings, types }: EventOf<'verified'>): string {
+  const left = warnings === 0 ? '' : `, ${warnings} ${warnings === 1 ? 'warning' : 'warnings'}`;
+  if (faults > 0) return `not verified: ${faults} ${faults === 1 ? 'fault' : 'faults'}${left}`;
+  if (types === 'nothing') return `nothing is wrong, as far as it shows without a lockfile${left}`;
+  return `verified: every byte is what it should be${left}`;
+}

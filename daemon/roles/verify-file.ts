@@ -1,0 +1,187 @@
+/**
+ * Verify file: reads one file of a release once, and compares all that can be compared.
+ *
+ *   ExpectedFile ──▶ strict header ──▶ pieces, hashed in one reading ──▶ FileChecked
+ */
+
+import { FaultError } from '../../proto/fault.ts';
+import type { PlacedTensor } from '../core/gguf/layout.ts';
+import type { GgufFile } from '../core/gguf/reader.ts';
+import { hex, type Sha256 } from '../core/plan/unit-id.ts';
+import { releaseFaults } from '../core/release/faults.ts';
+import { type Finding, faulty } from '../core/release/findings.ts';
+import {
+  comparePieces,
+  compareTable,
+  type GgufPiece,
+  ggufPieces,
+  wantedOf,
+} from '../core/release/gguf-pieces.ts';
+import type { ReleaseFile as ListedFile } from '../core/release/read-lock.ts';
+import type { ReleaseFile, ReleaseFolder } from '../ports.ts';
+import { readGguf } from './inspect.ts';
+
+/** A file, and as much as is known of what it should be. */
+export type ExpectedFile = Pick<ListedFile, 'file'> & Partial<ListedFile>;
+
+export interface FileChecked {
+  readonly file: string;
+  readonly findings: readonly Finding[];
+  /** That were read. */
+  readonly bytes: number;
+  /** Of a GGUF whose header could be read. */
+  readonly tensors: readonly PlacedTensor[];
+  /** Undefined where it could not be read. */
+  readonly sha256?: string;
+}
+
+interface Ports {
+  readonly folder: ReleaseFolder;
+  readonly sha256: Sha256;
+}
+
+interface Telling {
+  /** Told how many bytes more have been read. */
+  readonly onBytes: (bytes: number) => void;
+  readonly signal: AbortSignal;
+}
+
+// Bytes read at once: progress is told and an abort noticed some ten times a second.
+const BATCH_BYTES = 64 * 1024 * 1024;
+// Small tensors make small pieces; their digests have to be held until they are compared.
+const BATCH_PIECES_MAX = 4096;
+
+/** Everything that is wrong with the file is in the result; only an abort is thrown. */
+export async function verifyFile(
+  expected: ExpectedFile,
+  ports: Ports,
+  telling: Telling,
+): Promise<FileChecked> {
+  const { file } = expected;
+  try {
+    const opened = await ports.folder.open(file);
+    try {
+      return await new Checking(expected, opened, ports, telling).check();
+    } finally {
+      await opened.close();
+    }
+  } catch (error) {
+    if (!(error instanceof FaultError)) throw error;
+    // What was said of it before matters less than that it cannot be read to its end.
+    return { file, findings: [faulty(error.kind, error.detail)], bytes: 0, tensors: [] };
+  }
+}
+
+class Checking {
+  readonly #expected: ExpectedFile;
+  readonly #opened: ReleaseFile;
+  readonly #sha256: Sha256;
+  readonly #telling: Telling;
+  readonly #findings: Finding[] = [];
+
+  constructor(expected: ExpectedFile, opened: ReleaseFile, ports: Ports, telling: Telling) {
+    this.#expected = expected;
+    this.#opened = opened;
+    this.#sha256 = ports.sha256;
+    this.#telling = telling;
+  }
+
+  async check(): Promise<FileChecked> {
+    const { file, bytes: wanted, output } = this.#expected;
+    const { bytes } = this.#opened;
+    if (wanted !== undefined && wanted !== bytes) {
+      this.#findings.push(
+        faulty(releaseFaults.wrongSize, { file, why: `${bytes}, not ${wanted}` }),
+      );
+    }
+    const gguf = await this.#readHeader();
+    if (gguf !== undefined && output !== undefined) {
+      this.#findings.push(...compareTable(file, gguf.tensors, output.tensors));
+    }
+    const sha256 = await this.#readThrough(gguf);
+    const tensors = gguf?.tensors ?? [];
+    return { file, findings: this.#findings, bytes, tensors, sha256 };
+  }
+
+  /** Undefined for a file that is none, and for one that is not strictly one. */
+  async #readHeader(): Promise<GgufFile | undefined> {
+    const { file } = this.#expected;
+    try {
+      return (await this.#isGguf()) ? await readGguf(this.#opened, file) : undefined;
+    } catch (error) {
+      if (!(error instanceof FaultError) || !error.kind.code.startsWith('QD-3')) throw error;
+      const { what, code } = error.kind;
+      const why = `${code} ${what}${error.detail.why === undefined ? '' : `: ${error.detail.why}`}`;
+      this.#findings.push(faulty(releaseFaults.badGguf, { ...error.detail, file, why }));
+      return undefined;
+    }
+  }
+
+  async #isGguf(): Promise<boolean> {
+    if (this.#expected.file.endsWith('.gguf')) return true;
+    const magic = new Uint8Array(Math.min(4, this.#opened.bytes));
+    await this.#opened.read(0, magic);
+    return String.fromCharCode(...magic) === 'GGUF';
+  }
+
+  /** Hashes all of the file, and of a GGUF every piece; returns the digest of the whole. */
+  async #readThrough(gguf: GgufFile | undefined): Promise<string> {
+    const { output } = this.#expected;
+    const wanted = output === undefined ? undefined : wantedOf(output);
+    const pieces =
+      gguf === undefined ? steps(this.#opened.bytes) : ggufPieces(gguf, wanted !== undefined);
+    let chain: Uint8Array | undefined;
+    let digest = this.#sha256(new Uint8Array(0));
+    let isTold = this.#findings.some(({ kind }) => kind === releaseFaults.wrongSize);
+    for (const batch of batchesOf(pieces)) {
+      const { signal, onBytes } = this.#telling;
+      signal.throwIfAborted();
+      const sizes = batch.map(({ bytes }) => bytes);
+      const found = await this.#opened.hash(batch[0]?.offset ?? 0, sizes, chain, signal);
+      if (gguf !== undefined) {
+        const { file } = this.#expected;
+        const wrong = comparePieces(file, batch, found.pieces, wanted, this.#sha256);
+        this.#findings.push(...wrong);
+        isTold ||= wrong.length > 0;
+      }
+      ({ chain } = found);
+      digest = found.digest.slice();
+      onBytes(sizes.reduce((sum, bytes) => sum + bytes, 0));
+    }
+    const sha256 = hex(digest);
+    if (!isTold) this.#compareWhole(sha256);
+    return sha256;
+  }
+
+  #compareWhole(found: string): void {
+    const { file, sha256 } = this.#expected;
+    if (sha256 === undefined || sha256 === found) return;
+    const why = `${found}, not ${sha256}; bytes 0 to ${this.#opened.bytes - 1}`;
+    this.#findings.push(faulty(releaseFaults.wrongDigest, { file, why }));
+  }
+}
+
+type Step = Pick<GgufPiece, 'offset' | 'bytes'>;
+
+/** A file without structure, a reading at a time. */
+function* steps(bytes: number): Generator<GgufPiece> {
+  for (let offset = 0; offset < bytes; offset += BATCH_BYTES) {
+    yield { offset, bytes: Math.min(BATCH_BYTES, bytes - offset), kind: 'header' };
+  }
+}
+
+/** The pieces in their order, as many together as are read at once. */
+function* batchesOf<Piece extends Step>(pieces: Iterable<Piece>): Generator<readonly Piece[]> {
+  let batch: Piece[] = [];
+  let bytes = 0;
+  for (const piece of pieces) {
+    if (bytes + piece.bytes > BATCH_BYTES || batch.length === BATCH_PIECES_MAX) {
+      if (batch.length > 0) yield batch;
+      batch = [];
+      bytes = 0;
+    }
+    batch.push(piece);
+    bytes += piece.bytes;
+  }
+  if (batch.length > 0) yield batch;
+}

@@ -1,0 +1,262 @@
+/**
+ * Verify release: whether a folder is the release that its lockfile tells of, without a network.
+ *
+ *   VerifyRequest ──▶ documents ──▶ every file, read once ──▶ spot check ──▶ findings, VerifyReport
+ *
+ * Everything that is wrong is told; the run fails at the end.
+ */
+
+import type { RunEvent } from '../../proto/api.ts';
+import { FaultError } from '../../proto/fault.ts';
+import { LOCK_FILE, SIGNATURE_FILE } from '../../proto/lockfile.ts';
+import type { VerifyRequest } from '../../proto/release-requests.ts';
+import type { SpotReport } from '../../proto/verify.ts';
+import type { PlacedTensor } from '../core/gguf/layout.ts';
+import type { Sha256 } from '../core/plan/unit-id.ts';
+import { SUMS_FILE } from '../core/release/checksums.ts';
+import { releaseFaults } from '../core/release/faults.ts';
+import { type Finding, faulty, messageOf, warning } from '../core/release/findings.ts';
+import { releaseFiles } from '../core/release/read-lock.ts';
+import type { Verify } from '../core/release/signature.ts';
+import type { Clock, FolderEntry, Kernels, ReleaseFolder, Source } from '../ports.ts';
+import { runFaults } from './faults.ts';
+import type { ImportancePorts } from './open-imatrix.ts';
+import { type PlannedAgain, planAgain } from './plan-again.ts';
+import { Progress } from './progress.ts';
+import { type Documents, readDocuments } from './release-documents.ts';
+import { spotCheck } from './spot-check.ts';
+import { type ExpectedFile, type FileChecked, verifyFile } from './verify-file.ts';
+
+export interface VerifyPorts extends ImportancePorts {
+  readonly openRelease: (path: string) => Promise<ReleaseFolder>;
+  readonly openSource: (path: string) => Promise<Source>;
+  readonly kernels: Kernels;
+  readonly clock: Clock;
+  readonly sha256: Sha256;
+  readonly verify: Verify;
+  /** Of this program. */
+  readonly version: string;
+}
+
+type Report = (event: RunEvent) => void;
+
+/**
+ * @throws FaultError mismatch where anything is wrong, and what is wrong with the source
+ */
+export async function verifyRelease(
+  request: VerifyRequest,
+  ports: VerifyPorts,
+  report: Report,
+  drain: AbortSignal,
+): Promise<void> {
+  try {
+    await new Verification(request, ports, report, drain).run();
+  } catch (error) {
+    if (!drain.aborted) throw error;
+    const hint = 'run the same command again: it begins anew';
+    throw new FaultError(runFaults.interrupted, { hint }, { cause: error });
+  }
+}
+
+class Verification {
+  readonly #request: VerifyRequest;
+  readonly #ports: VerifyPorts;
+  readonly #report: Report;
+  readonly #signal: AbortSignal;
+  readonly #progress: Progress;
+  #faults = 0;
+  #warnings = 0;
+
+  constructor(request: VerifyRequest, ports: VerifyPorts, report: Report, signal: AbortSignal) {
+    this.#request = request;
+    this.#ports = ports;
+    this.#report = report;
+    this.#signal = signal;
+    this.#progress = new Progress(ports.clock, report);
+  }
+
+  async run(): Promise<void> {
+    const { openRelease, openSource, clock } = this.#ports;
+    const startMs = clock.now();
+    const folder = await openRelease(this.#request.release);
+    const { source: path } = this.#request;
+    // Before anything is read: a source that is not there makes the rest useless.
+    const source = path === undefined ? undefined : await openSource(path);
+    try {
+      await this.#verify(folder, source);
+    } finally {
+      await source?.close();
+    }
+    if (this.#faults > 0) throw new FaultError(releaseFaults.mismatch, { why: this.#countText() });
+    this.#report({
+      type: 'done',
+      seconds: (clock.now() - startMs) / 1000,
+      ...{ sourceBytes: 0, sourceBytesRead: 0, unitsMade: 0, outputs: 0, peers: [] },
+    });
+  }
+
+  async #verify(folder: ReleaseFolder, source: Source | undefined): Promise<void> {
+    const { verify } = this.#ports;
+    const documents = await readDocuments(folder, { verify, signer: this.#request.signer });
+    this.#tell(documents.findings);
+    const entries = await folder.list();
+    // A lockfile is named as well as its folder is.
+    const named = folder.named === LOCK_FILE ? undefined : folder.named;
+    const expected = this.#expected(documents, entries, named);
+    const planned = await this.#plan(folder, source, documents);
+    const checked = await this.#readFiles(folder, expected);
+    const spot =
+      source && planned && (await this.#spot(folder, source, planned, { documents, checked }));
+    const { lock, signer } = documents;
+    const whole = named === undefined ? undefined : checked[0]?.sha256;
+    this.#report({
+      type: 'verified',
+      ...(lock === undefined ? {} : { model: lock.lock.model.name, madeBy: lock.lock.quantd }),
+      ...(signer === undefined ? {} : { signer }),
+      files: checked.length,
+      bytes: sum(checked, ({ bytes }) => bytes),
+      tensors: sum(checked, ({ tensors }) => tensors.length),
+      ...(whole === undefined ? {} : { sha256: whole }),
+      types: planned !== undefined ? 'source' : lock !== undefined ? 'lockfile' : 'nothing',
+      ...(spot === undefined ? {} : { spot }),
+      faults: this.#faults,
+      warnings: this.#warnings,
+    });
+  }
+
+  /** What is to be read, and what it should be. */
+  #expected(
+    { lock, sums }: Documents,
+    entries: readonly FolderEntry[],
+    named: string | undefined,
+  ): ExpectedFile[] {
+    const { version } = this.#ports;
+    const made = lock?.lock.quantd;
+    if (made !== undefined && made !== version) {
+      this.#tell([warning(releaseFaults.otherVersion, { why: `${made}; this is ${version}` })]);
+    }
+    const known = lock === undefined ? sumsAsFiles(sums, entries) : releaseFiles(lock);
+    if (named === undefined) {
+      const isMissing = !entries.some(({ file }) => file === LOCK_FILE);
+      if (isMissing) this.#tell([faulty(releaseFaults.noLock, {})]);
+      if (lock !== undefined) this.#tell(unlisted(known, entries));
+      return [...known];
+    }
+    const found = known.find(({ file }) => file === named);
+    if (found?.sha256 === undefined) this.#tell([warning(releaseFaults.noSum, { file: named })]);
+    return [found ?? { file: named }];
+  }
+
+  async #plan(
+    folder: ReleaseFolder,
+    source: Source | undefined,
+    { lock }: Documents,
+  ): Promise<PlannedAgain | undefined> {
+    if (source === undefined) return undefined;
+    if (lock === undefined) {
+      const why = 'without it nobody knows how the source was used';
+      throw new FaultError(releaseFaults.noLock, { why });
+    }
+    const paths = { folder: folder.path, ports: this.#ports };
+    try {
+      const planned = await planAgain(lock.lock, source, paths, this.#signal);
+      this.#tell(planned.findings);
+      return planned;
+    } catch (error) {
+      if (!(error instanceof FaultError)) throw error;
+      // The rest of the release can be verified all the same.
+      this.#tell([faulty(error.kind, error.detail)]);
+      return undefined;
+    }
+  }
+
+  /** As many files at once as there are threads, the largest first. */
+  async #readFiles(
+    folder: ReleaseFolder,
+    expected: readonly ExpectedFile[],
+  ): Promise<FileChecked[]> {
+    const { sha256, kernels } = this.#ports;
+    const entries = new Map((await folder.list()).map(({ file, bytes }) => [file, bytes]));
+    const bytesOf = ({ file }: ExpectedFile): number => entries.get(file) ?? 0;
+    this.#progress.begin('verify', sum(expected, bytesOf));
+    const telling = {
+      onBytes: (bytes: number) => this.#progress.add(bytes),
+      signal: this.#signal,
+    };
+    const waiting = expected.toSorted((a, b) => bytesOf(b) - bytesOf(a)).values();
+    const checked: FileChecked[] = [];
+    const work = async (): Promise<void> => {
+      for (const file of waiting) {
+        const found = await verifyFile(file, { folder, sha256 }, telling);
+        this.#tell(found.findings);
+        checked.push(found);
+      }
+    };
+    await Promise.all(Array.from({ length: kernels.info.threads }, work));
+    return checked;
+  }
+
+  async #spot(
+    folder: ReleaseFolder,
+    source: Source,
+    { plan }: PlannedAgain,
+    { documents, checked }: { documents: Documents; checked: readonly FileChecked[] },
+  ): Promise<SpotReport | undefined> {
+    const { spot: count, seed } = this.#request;
+    if (count === 0) return undefined;
+    const outputs = new Set(documents.lock?.lock.outputs.map(({ file }) => file));
+    const tensors = new Map<string, readonly PlacedTensor[]>(
+      checked
+        .filter(({ file }) => outputs.has(file))
+        .filter(({ findings }) => findings.every(({ kind }) => !isMisplaced(kind.code)))
+        .map((file) => [file.file, file.tensors]),
+    );
+    const { kernels } = this.#ports;
+    const parts = { plan, source, folder, kernels, tensors, progress: this.#progress };
+    const { report, findings } = await spotCheck({ count, seed }, parts, this.#signal);
+    this.#tell(findings);
+    return report;
+  }
+
+  #tell(findings: readonly Finding[]): void {
+    for (const finding of findings) {
+      const { severity } = finding;
+      if (severity === 'fault') this.#faults++;
+      else this.#warnings++;
+      this.#report({ type: 'finding', severity, ...messageOf(finding) });
+    }
+  }
+
+  #countText(): string {
+    return this.#faults === 1 ? 'one fault' : `${this.#faults} faults`;
+  }
+}
+
+/** Whether blocks cannot be looked for where they should be. */
+function isMisplaced(code: string): boolean {
+  const { otherTensors, badGguf } = releaseFaults;
+  return code === otherTensors.code || code === badGguf.code;
+}
+
+/** Without a lockfile: what SHA256SUMS lists, and every GGUF. */
+function sumsAsFiles(
+  sums: ReadonlyMap<string, string> | undefined,
+  entries: readonly FolderEntry[],
+): ExpectedFile[] {
+  const listed = [...(sums ?? [])].map(([file, sha256]) => ({ file, sha256 }));
+  const others = entries.filter(({ file }) => file.endsWith('.gguf') && sums?.has(file) !== true);
+  return [...listed, ...others.map(({ file }) => ({ file }))];
+}
+
+function unlisted(known: readonly ExpectedFile[], entries: readonly FolderEntry[]): Finding[] {
+  const names = new Set([...known.map(({ file }) => file), LOCK_FILE, SIGNATURE_FILE, SUMS_FILE]);
+  return entries
+    .filter(({ file }) => !names.has(file))
+    .map(({ file, refused }) =>
+      warning(releaseFaults.unlisted, { file, ...(refused === undefined ? {} : { why: refused }) }),
+    );
+}
+
+function sum<Item>(items: readonly Item[], of: (item: Item) => number): number {
+  return items.reduce((total, item) => total + of(item), 0);
+}

@@ -1,0 +1,28 @@
+/**
+ * Requests about a release that is finished: to verify it, to make it again. Read next: requests.ts,
+ * and lockfile.ts for what a release says of itself.
+ */
+
+import { z } from 'zod';
+
+// Longer than any path or pattern a person types.
+const text = z.string().min(1).max(4096);
+// More row groups than any release has, so that a large number means all of them.
+const SPOT_MAX = 2 ** 31 - 1;
+const SEED_MAX = 2 ** 32 - 1;
+
+export const verifyRequest = z.strictObject({
+  kind: z.literal('verify'),
+  /** Absolute path of a release's folder, or of one file of it, or of any GGUF. */
+  release: text,
+  /** What it was made from: the types are planned again, and a part of the blocks is made again. */
+  source: text.optional(),
+  /** How many row groups are made again. */
+  spot: z.number().int().min(0).max(SPOT_MAX).default(16),
+  /** Which ones. */
+  seed: z.number().int().min(0).max(SEED_MAX),
+  /** The peer id that must have signed. */
+  signer: text.optional(),
+});
+
+export type VerifyRequest = z.infer<typeof verifyRequest>;
