@@ -29,7 +29,10 @@ export const SIGNER = peerIdOf(identity.publicKey);
 const encoded = (text: string): Uint8Array => new TextEncoder().encode(text);
 
 /** A model of two tensors; their bytes are no meaningful blocks, which nobody asks here. */
-function makeGguf(seed: number, type: 'Q8_0' | 'Q4_0'): { bytes: Uint8Array; output: LockedOutput } {
+function makeGguf(
+  seed: number,
+  type: 'Q8_0' | 'Q4_0',
+): { bytes: Uint8Array; output: LockedOutput } {
   const metadata = [
     { key: 'general.architecture', value: { type: 'string', value: 'gemma4' } },
     { key: 'general.name', value: { type: 'string', value: 'Small' } },
@@ -123,7 +126,9 @@ export function makeSmallRelease(): { files: Files; lock: LockFile } {
 /** Writes the lockfile, signed by SIGNER. */
 export function putLock(files: Files, lock: unknown): void {
   const bytes =
-    lock instanceof Uint8Array ? lock : encoded(encodeLock(lock as Parameters<typeof encodeLock>[0]));
+    lock instanceof Uint8Array
+      ? lock
+      : encoded(encodeLock(lock as Parameters<typeof encodeLock>[0]));
   const base64 = (raw: Uint8Array): string => Buffer.from(raw).toString('base64');
   const signature = {
     algorithm: 'ed25519',

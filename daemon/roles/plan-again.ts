@@ -15,12 +15,15 @@ import type { Finding } from '../core/release/findings.ts';
 import type { Source } from '../ports.ts';
 import { describeSource } from './describe-source.ts';
 import { type ImportancePorts, openImatrix } from './open-imatrix.ts';
+import { openRecipe, type RecipePorts } from './open-recipe.ts';
 import { optionsOf } from './output-options.ts';
 
 export interface PlannedAgain {
   readonly plan: Plan;
   readonly findings: readonly Finding[];
 }
+
+export type PlanPorts = ImportancePorts & RecipePorts & { readonly sha256: Sha256 };
 
 /**
  * @param folder absolute path of the release
@@ -29,14 +32,14 @@ export interface PlannedAgain {
 export async function planAgain(
   lock: PureLock,
   source: Source,
-  { folder, ports }: { folder: string; ports: ImportancePorts & { readonly sha256: Sha256 } },
+  { folder, ports }: { readonly folder: string; readonly ports: PlanPorts },
   signal: AbortSignal,
 ): Promise<PlannedAgain> {
-  const request = wishesOf(lock, folder);
+  const { request, recipe } = await openRecipe(wishesOf(lock, folder), ports);
   const { model, name, files } = await describeSource(source, request, signal);
   const importance = await importanceOf(lock, request, model.tensors, ports);
   const options = { ...optionsOf(request), importance };
-  const outputs = planOutputs(model, name, options.outputs, options);
+  const outputs = planOutputs(model, name, recipe.outputs, options);
   // Ids are of no use here: what is made again is compared with the bytes that lie there.
   const fileDigests = new Map(files.map(({ file }) => [file, 'not read']));
   const plan = planRun({

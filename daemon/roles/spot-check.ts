@@ -67,7 +67,7 @@ export async function spotCheck(
   return { report: { groups, bytes, seed }, findings };
 }
 
-/** Row groups of outputs, each as likely as any other; a task of several is made once. */
+/** Row groups of outputs, all of them as likely; a task of several is made once. */
 function chooseSpots({ plan, tensors }: SpotParts, count: number, seed: number): Spot[] {
   const all = plan.outputs.flatMap(({ file, runs }, output) =>
     tensors.has(file) ? runs.map(({ task }, run) => ({ output, run, task })) : [],

@@ -12,7 +12,6 @@ import { LOCK_FILE, SIGNATURE_FILE } from '../../proto/lockfile.ts';
 import type { VerifyRequest } from '../../proto/release-requests.ts';
 import type { SpotReport } from '../../proto/verify.ts';
 import type { PlacedTensor } from '../core/gguf/layout.ts';
-import type { Sha256 } from '../core/plan/unit-id.ts';
 import { SUMS_FILE } from '../core/release/checksums.ts';
 import { releaseFaults } from '../core/release/faults.ts';
 import { type Finding, faulty, messageOf, warning } from '../core/release/findings.ts';
@@ -20,19 +19,17 @@ import { releaseFiles } from '../core/release/read-lock.ts';
 import type { Verify } from '../core/release/signature.ts';
 import type { Clock, FolderEntry, Kernels, ReleaseFolder, Source } from '../ports.ts';
 import { runFaults } from './faults.ts';
-import type { ImportancePorts } from './open-imatrix.ts';
-import { type PlannedAgain, planAgain } from './plan-again.ts';
+import { type PlannedAgain, type PlanPorts, planAgain } from './plan-again.ts';
 import { Progress } from './progress.ts';
 import { type Documents, readDocuments } from './release-documents.ts';
 import { spotCheck } from './spot-check.ts';
 import { type ExpectedFile, type FileChecked, verifyFile } from './verify-file.ts';
 
-export interface VerifyPorts extends ImportancePorts {
+export interface VerifyPorts extends PlanPorts {
   readonly openRelease: (path: string) => Promise<ReleaseFolder>;
   readonly openSource: (path: string) => Promise<Source>;
   readonly kernels: Kernels;
   readonly clock: Clock;
-  readonly sha256: Sha256;
   readonly verify: Verify;
   /** Of this program. */
   readonly version: string;
