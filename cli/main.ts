@@ -14,6 +14,13 @@ import { renderFault } from './fault-view.ts';
 import { addImatrixCommand, type ImatrixOptions, imatrixRequest } from './imatrix-command.ts';
 import { renderInspect } from './inspect-view.ts';
 import {
+  addPlanCommand,
+  mayBegin,
+  type PlanOptions,
+  planRequest,
+  showPlan,
+} from './plan-command.ts';
+import {
   addQuantizeCommand,
   type Loose,
   type QuantizeOptions,
@@ -26,7 +33,7 @@ import { addVerifyCommand, type VerifyOptions, verifyRequest } from './verify-co
 
 declare const QUANTD_VERSION: string;
 
-type Shared = ConnectOptions & { json?: boolean; maxBufferSize?: string };
+type Shared = ConnectOptions & { json?: boolean; maxBufferSize?: string; yes?: boolean };
 interface ConvertOptions extends Shared {
   type: string;
   out: string;
@@ -66,6 +73,11 @@ withDaemonOptions(release).action((source: string, options: Shared & QuantizeOpt
 const quantize = addQuantizeCommand(program);
 withDaemonOptions(quantize).action((source: string, options: Shared & QuantizeOptions) =>
   runRequest(options, quantizeRequest(source, options, quantize)),
+);
+
+const plan = addPlanCommand(program);
+withDaemonOptions(plan).action((source: string, options: Shared & PlanOptions) =>
+  runRequest(options, planRequest(source, options, plan), showPlan),
 );
 
 withDaemonOptions(
@@ -131,19 +143,27 @@ program
 
 addClusterCommands({ program, dataOption, jsonOption, print, printJson });
 
-async function runRequest(options: Shared, request: Loose<RunRequest>): Promise<void> {
+async function runRequest(
+  options: Shared,
+  request: Loose<RunRequest>,
+  show: typeof showPlan = showRun,
+): Promise<void> {
   const ram = options.ram ?? options.maxBufferSize;
   const connection = await connect({ ...options, ...(ram === undefined ? {} : { ram }) });
   const json = options.json === true;
   if (connection.isChild && !json && options.solo !== true) {
     process.stderr.write('no daemon is running: started one for this command\n');
   }
+  const { client } = connection;
+  const terminal = { in: process.stdin, out: process.stdout, err: process.stderr, json };
   try {
-    process.exitCode = await showRun(connection.client, stripped(request), {
-      out: process.stdout,
-      err: process.stderr,
-      json,
-    });
+    const wanted = stripped(request);
+    if (options.yes === true || (await mayBegin(client, wanted, terminal))) {
+      process.exitCode = await show(client, wanted, terminal);
+    } else {
+      process.stderr.write('nothing was made\n');
+      process.exitCode = exitCodes.interrupted;
+    }
   } finally {
     await connection.close();
   }

@@ -48,8 +48,9 @@ export function addQuantizeCommand(program: Command): Command {
   return withRecipeOptions(command)
     .requiredOption('--out <dir>', 'directory of the outputs; an unfinished one is continued')
     .option('--overwrite', 'replace outputs of another run')
-    .option('--dry-run', 'say what would be made, and how large; make nothing')
-    .option('--plan', 'the same, and which machine of the cluster would make how much');
+    .option('--yes', 'do not ask before a run of more than ten minutes')
+    .option('--dry-run', 'say what would be made, as quantd plan does; make nothing')
+    .option('--plan', 'the same');
 }
 
 /** SOURCE, and every option that says what the outputs are. */

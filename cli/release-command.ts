@@ -24,6 +24,7 @@ export function addReleaseCommand(program: Command): Command {
       'where the folder <Model>-GGUF is made; an unfinished one is continued',
     )
     .option('--overwrite', 'replace outputs of another run')
+    .option('--yes', 'do not ask before a run of more than ten minutes')
     .addHelpText('after', '\nquantd verify checks a release, quantd reproduce makes it again.');
 }
 

@@ -8,6 +8,7 @@ import type { createLogUpdate } from 'log-update';
 import type { RunEvent } from '../proto/api.ts';
 import type { RunRequest } from '../proto/requests.ts';
 import type { Client } from './client.ts';
+import { renderEstimate } from './estimate-view.ts';
 import { renderFault } from './fault-view.ts';
 import {
   renderCalibration,
@@ -42,11 +43,15 @@ export interface Screen {
   readonly json: boolean;
 }
 
-/** Resolves with the exit code. */
+/**
+ * Resolves with the exit code.
+ * @param watch called with each event before it is shown
+ */
 export async function showRun(
   client: Client,
   request: RunRequest,
   screen: Screen,
+  watch: (event: RunEvent) => void = () => undefined,
 ): Promise<number> {
   const view = screen.json ? new JsonView(screen) : new TextView(screen, await makeBar(screen));
   let run: number | undefined;
@@ -64,6 +69,7 @@ export async function showRun(
       if (event.type === 'accepted') run = event.run;
       if (event.type === 'done') code = 0;
       if (event.type === 'fault') code = event.exit;
+      watch(event);
       view.show(event);
     }
     return code;
@@ -80,6 +86,13 @@ async function makeBar({ err }: Screen): Promise<Bar | undefined> {
   if (!err.isTTY) return undefined;
   const { createLogUpdate } = await import('log-update');
   return createLogUpdate(err);
+}
+
+/** Shows what a run has told before. */
+export function showEvents(events: readonly RunEvent[], screen: Screen): void {
+  const view = new TextView(screen, undefined);
+  for (const event of events) view.show(event);
+  view.end();
 }
 
 interface View {
@@ -128,6 +141,9 @@ class TextView implements View {
         break;
       case 'layers':
         this.#lines(renderLayers(event));
+        break;
+      case 'estimate':
+        this.#lines(renderEstimate(event));
         break;
       case 'placement':
         this.#lines(renderPlacement(event));

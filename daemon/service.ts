@@ -14,7 +14,7 @@ import { loadIdentity } from './adapters/cluster-store.ts';
 import { cryptography } from './adapters/cryptography.ts';
 import { openFolderFiles } from './adapters/folder-files.ts';
 import type { Addon } from './adapters/kernels.ts';
-import { openOutputDirectory } from './adapters/output-files.ts';
+import { openOutputDirectory, outputRoom } from './adapters/output-files.ts';
 import { openReleaseFolder } from './adapters/release-folder.ts';
 import { openSource, openSourceFile } from './adapters/source-directory.ts';
 import { openTextTokenizer } from './adapters/text-tokenizer.ts';
@@ -88,6 +88,7 @@ export class Service implements LocalService {
       openTemplate: openChatTemplate,
       parseToml,
       defaultText: settings.defaultText,
+      roomOf: outputRoom,
       openOutputs: (directory) => openOutputDirectory(directory, kernels),
       kernels,
       sha256,

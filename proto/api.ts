@@ -10,6 +10,7 @@
  * failure is a FaultMessage (fault.ts).
  */
 
+import type { RunEstimate } from './estimate.ts';
 import type { FaultMessage } from './fault.ts';
 import type { ImportanceStatistics } from './importance-statistics.ts';
 import type { VerifyReport } from './verify.ts';
@@ -117,6 +118,8 @@ export type RunEvent =
         readonly sourceBytes: number;
       }[];
     }
+  /** What the run would need and how long it would take; only of a dry run. */
+  | ({ readonly type: 'estimate' } & RunEstimate)
   | {
       readonly type: 'progress';
       readonly stage: StageName;

@@ -173,6 +173,23 @@ export async function runWave(
   }
 }
 
+/** What the layer asks for to run each of the waves. */
+export async function layerScratch(
+  model: NativeModel,
+  layer: Layer,
+  waves: readonly Wave[],
+): Promise<number[]> {
+  const longest = Math.max(...waves.map(({ positions }) => positions));
+  const prepared = await model.kernels.prepareLayer(
+    layer,
+    layer.weights.map((weight) => placed(model, weight)),
+    model.forward.tables.map((table) => anglesOf(table, longest)),
+  );
+  const bytes = waves.map(({ chunks, positions }) => prepared.scratchBytes(chunks, positions));
+  prepared.close();
+  return bytes;
+}
+
 const angles = new WeakMap<RotationTable, RotationAngles>();
 
 function anglesOf(table: RotationTable, positions: number): RotationAngles {

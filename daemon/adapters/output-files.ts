@@ -43,6 +43,26 @@ export async function openOutputDirectory(path: string, hasher: Hasher): Promise
   };
 }
 
+/** What is free where `path` is or would be made, and what its files have taken of it already. */
+export async function outputRoom(
+  path: string,
+  files: readonly string[],
+): Promise<{ freeBytes: number; allocatedBytes: number } | undefined> {
+  const sizes = await Promise.all(
+    files.flatMap((file) => [file, `${file}.part`]).map((file) => sizeOf(join(path, file))),
+  );
+  const allocatedBytes = sizes.reduce((sum, size) => sum + (size?.allocated ?? 0), 0);
+  for (let place = path; ; place = dirname(place)) {
+    try {
+      const { bavail, bsize } = await statfs(place);
+      return { freeBytes: bavail * bsize, allocatedBytes };
+    } catch {
+      // It is still to be made: its disk is that of the nearest directory that is there.
+      if (dirname(place) === place) return undefined;
+    }
+  }
+}
+
 class DiskOutput implements OutputFile {
   readonly state: OutputFile['state'];
   readonly allocatedBytes: number;

@@ -8,6 +8,7 @@ import type { RunEvent } from '../../proto/api.ts';
 import { assert } from '../../proto/assert.ts';
 import { FaultError } from '../../proto/fault.ts';
 import type { CalibrationRequest, MakeImatrixRequest } from '../../proto/requests.ts';
+import type { Calibration } from '../core/calibration/chunks.ts';
 import type { ImportanceMatrix } from '../core/importance/importance-matrix.ts';
 import { measuredEntries } from '../core/importance/measured.ts';
 import { mergeMatrices } from '../core/importance/merge-files.ts';
@@ -125,19 +126,20 @@ export async function measureSource(
 /** A matrix of the right size in which nothing has been measured: for a plan of what would be made. */
 export function unmeasuredMatrix(
   { checkpoint }: DescribedSource,
-  calibration: CalibrationRequest,
+  request: CalibrationRequest,
+  calibration: Calibration,
 ): ImportanceMatrix {
   if (checkpoint === undefined) throw new FaultError(measureFaults.gguf);
-  const head = { perplexity: false, output: calibration.processOutput };
-  const model = measuredModel(forwardOf(checkpoint), calibration.ctx, head);
+  const head = { perplexity: false, output: request.processOutput };
+  const model = measuredModel(forwardOf(checkpoint), request.ctx, head);
   const layers = model.statistics.map((statistics) => ({
     statistics,
     bytes: new Uint8Array(sumsBytes(statistics)),
   }));
   return {
     entries: measuredEntries(layers),
-    datasets: calibration.files.map(({ given }) => given),
-    chunkCount: calibration.chunks ?? 1,
-    chunkSize: calibration.ctx,
+    datasets: calibration.datasets,
+    chunkCount: calibration.chunks.length,
+    chunkSize: calibration.chunkTokens,
   };
 }

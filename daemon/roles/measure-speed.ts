@@ -22,7 +22,7 @@ const MEASURE_MS_MAX = 1500;
 
 export async function measureSpeed(kernels: Kernels, clock: Clock): Promise<number> {
   const { threads } = kernels.info;
-  const source = madeSource();
+  const source = madeSource(ROWS * COLUMNS);
   const startMs = clock.now();
   let leastMs = Number.POSITIVE_INFINITY;
   for (let count = 0; count < REPETITIONS_MIN * threads; count += threads) {
@@ -48,11 +48,11 @@ function target(): { type: number; into: Uint8Array } {
   return { type: id, into: new Uint8Array(((ROWS * COLUMNS) / blockElements) * blockBytes) };
 }
 
-/** BF16 numbers of both signs between 2^-7 and 2, without order: what weights look like. */
-function madeSource(): Uint8Array {
-  const source = new Uint8Array(SOURCE_BYTES);
+/** So many BF16 numbers of both signs between 2^-7 and 2, without order: what weights look like. */
+export function madeSource(elements: number): Uint8Array {
+  const source = new Uint8Array(2 * elements);
   let state = 1;
-  for (let at = 0; at < SOURCE_BYTES; at += 2) {
+  for (let at = 0; at < source.length; at += 2) {
     // The congruence of MINSTD; any mixture would do.
     state = (state * 48_271) % 2_147_483_647;
     source[at] = state & 0xff;

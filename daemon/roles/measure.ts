@@ -33,7 +33,7 @@ import type { Forward } from '../core/models/forward.ts';
 import { type MeasuredModel, measuredModel } from '../core/models/measured-model.ts';
 import { rotationsOf } from '../core/models/rotation.ts';
 import { sourceBytesOf, type WeightSource, weightSources } from '../core/plan/layer-source.ts';
-import { CONTRACT, hex, runId, type Sha256 } from '../core/plan/unit-id.ts';
+import { CONTRACT, runId, type Sha256 } from '../core/plan/unit-id.ts';
 import type {
   Clock,
   ForwardKernels,
@@ -52,7 +52,7 @@ import type { MeasureShare } from './measure-pool.ts';
 import { Measurer } from './measurer.ts';
 import { ModelFront } from './model-front.ts';
 import type { Offer } from './offers.ts';
-import { type CalibrationPorts, openCalibration } from './open-calibration.ts';
+import { type CalibrationPorts, openCalibration, tellCalibration } from './open-calibration.ts';
 import { perplexityOf } from './perplexity.ts';
 import type { Progress } from './progress.ts';
 import { readHeaders } from './read-headers.ts';
@@ -125,15 +125,8 @@ export async function measure(
 ): Promise<Measured> {
   const { report, drain } = telling;
   const opened = await openCalibration(request.calibration, request.model, ports, drain);
-  const { calibration, files } = opened;
-  const { chunkTokens, chunks } = calibration;
-  const told = {
-    chunks: chunks.length,
-    tokens: chunks.length * chunkTokens,
-    chunkTokens,
-    sha256: hex(calibration.digest),
-  };
-  report({ type: 'calibration', files, ...told });
+  const { calibration } = opened;
+  tellCalibration(opened, report);
   const prepared = await prepare(request, calibration, ports);
   const session = new Session(request, calibration, prepared, ports, telling);
   return await session.run();

@@ -5,8 +5,8 @@
  */
 
 import type { Plan } from '../core/plan/plan.ts';
-import { type PeerOffer, Schedule } from '../core/schedule/schedule.ts';
-import type { ConnectedPeer, Network } from '../ports.ts';
+import type { PeerOffer, Schedule } from '../core/schedule/schedule.ts';
+import type { ConnectedPeer } from '../ports.ts';
 
 /** What this machine offers to its own run. */
 export interface Offer {
@@ -52,19 +52,6 @@ export function offerOf({ peer, hello }: ConnectedPeer): PeerOffer {
 /** Whether it takes leases at all. */
 export function isWorking({ hello }: ConnectedPeer): boolean {
   return hello.threads > 0;
-}
-
-/** The share of every machine that is here now, this one first, without beginning anything. */
-export function placementOf(
-  plan: Plan,
-  offer: Offer,
-  network: Network | undefined,
-): PlannedShare[] {
-  const others = (network?.peers() ?? []).filter(isWorking);
-  const names = new Map(others.map(({ peer, hello }) => [peer, hello.name]));
-  const schedule = new Schedule(plan);
-  schedule.step({ kind: 'peers-joined', peers: [localOffer(offer), ...others.map(offerOf)] }, 0);
-  return plannedShares(plan, schedule, (peer) => names.get(peer));
 }
 
 /** What each peer of a schedule is to make, under the name that it has for people. */

@@ -6,7 +6,7 @@
  * Whole texts are held in memory one at a time; what stays are the ids.
  */
 
-import type { CalibrationFile } from '../../proto/api.ts';
+import type { CalibrationFile, RunEvent } from '../../proto/api.ts';
 import { FaultError } from '../../proto/fault.ts';
 import type { CalibrationRequest } from '../../proto/requests.ts';
 import { type Calibration, cutCalibration, type FileTokens } from '../core/calibration/chunks.ts';
@@ -79,6 +79,18 @@ export async function openCalibration(
     chunks: chunksOfFiles[index] ?? 0,
   }));
   return { calibration, files };
+}
+
+/** Says what is going to be measured with; returns the number of chunks. */
+export function tellCalibration(
+  { calibration, files }: OpenedCalibration,
+  report: (event: RunEvent) => void,
+): number {
+  const { chunkTokens, chunks } = calibration;
+  const tokens = chunks.length * chunkTokens;
+  const sha256 = hex(calibration.digest);
+  report({ type: 'calibration', files, chunks: chunks.length, tokens, chunkTokens, sha256 });
+  return chunks.length;
 }
 
 interface TextFile {

@@ -10,6 +10,7 @@ import { FaultError } from '../../proto/fault.ts';
 import type { PeerId, RunId } from '../../proto/peer-messages.ts';
 import type { ModelRequest } from '../../proto/requests.ts';
 import { checkRunRequest } from '../core/calibration/check-request.ts';
+import { RESERVE_BYTES } from '../core/estimate/fit.ts';
 import { coverageNotices, type Importance } from '../core/importance/importance.ts';
 import type { ImportanceMatrix } from '../core/importance/importance-matrix.ts';
 import type { Model } from '../core/models/family.ts';
@@ -27,12 +28,13 @@ import type { Clock, Kernels, Network, OutputDirectory, Source } from '../ports.
 import { Assembler } from './assembler.ts';
 import { Coordinator, type CoordinatorParts } from './coordinator.ts';
 import { type DescribedSource, describeSource } from './describe-source.ts';
+import { type EstimatedRun, estimate } from './estimate.ts';
 import { outputFaults } from './faults.ts';
 import { fingerprint } from './fingerprint.ts';
 import { makeImatrix, measureSource, unmeasuredMatrix } from './make-imatrix.ts';
 import type { Measured, MeasureTools } from './measure.ts';
-import { type Offer, placementOf } from './offers.ts';
-import type { CalibrationPorts } from './open-calibration.ts';
+import type { Offer } from './offers.ts';
+import { type CalibrationPorts, openCalibration, tellCalibration } from './open-calibration.ts';
 import { type ImportancePorts, openImatrix, useMatrix } from './open-imatrix.ts';
 import { openRecipe, type RecipePorts } from './open-recipe.ts';
 import { optionsOf } from './output-options.ts';
@@ -51,6 +53,14 @@ export interface RunPorts
   readonly kernels: Kernels;
   readonly clock: Clock;
   readonly sha256: Sha256;
+  /**
+   * What is free where a directory is or would be, and what its files of these names, finished or
+   * not, have taken of it already.
+   */
+  readonly roomOf: (
+    directory: string,
+    files: readonly string[],
+  ) => Promise<{ readonly freeBytes: number; readonly allocatedBytes: number } | undefined>;
   /** Directory and base name of a path, as the operating system writes them. */
   readonly splitPath: (path: string) => { directory: string; file: string };
   readonly offer: Offer;
@@ -115,7 +125,7 @@ export async function run(
     const place = hooks.place?.(name) ?? outputDirectory(request, ports);
     const wanted = request.kind === 'quantize' ? { ...request, out: place } : request;
     const weighed = await importanceOf(wanted, described, fileDigests, source, ports, telling);
-    const { importance, measured } = weighed;
+    const { importance, measured, calibration } = weighed;
     const chosen = recipe && options && { recipe, options: { ...options, importance } };
     const outputs = outputsOf(request, model, name, ports, chosen);
     for (const text of new Set(outputNotices(importance, model, outputs))) {
@@ -133,7 +143,7 @@ export async function run(
       onAttested: hooks.onAttested,
     };
     const made = isDryRun
-      ? tellPlan(planned, ports, report)
+      ? await tellPlan(planned, { described, source, calibration }, ports, report)
       : await make(planned, source, ports, telling);
     if (!isDryRun)
       await hooks.finish?.({ source, described, plan, outputs, place, peers: made.peers });
@@ -181,10 +191,14 @@ interface Telling {
 type Made = Pick<Extract<RunEvent, { type: 'done' }>, 'unitsMade' | 'sourceBytesRead' | 'peers'>;
 
 /** What a run would do, and nothing of it. */
-function tellPlan(planned: Planned, ports: RunPorts, report: Report): Made {
+async function tellPlan(
+  planned: Planned,
+  rest: Pick<EstimatedRun, 'described' | 'source' | 'calibration'>,
+  ports: RunPorts,
+  report: Report,
+): Promise<Made> {
   report(planEvent(planned, [], ports));
-  const peers = placementOf(planned.plan, ports.offer, ports.network());
-  if (peers.length > 1) report({ type: 'placement', peers });
+  report(await estimate({ ...planned, ...rest }, ports));
   return { unitsMade: 0, sourceBytesRead: 0, peers: [] };
 }
 
@@ -258,6 +272,8 @@ function runOf({ outputs }: Plan, sha256: Sha256): RunId {
 interface Weighed {
   readonly importance: Importance | undefined;
   readonly measured?: Measured;
+  /** Of a dry run: what would be measured. */
+  readonly calibration?: EstimatedRun['calibration'];
 }
 
 async function importanceOf(
@@ -281,7 +297,12 @@ async function importanceOf(
     useMatrix(matrix, { file, given: file, filters }, model.tensors, ports);
   const { calibration, dryRun } = request;
   if (dryRun) {
-    return { importance: await use(unmeasuredMatrix(described, calibration)) };
+    const opened = await openCalibration(calibration, model, ports, telling.drain);
+    const chunks = tellCalibration(opened, telling.report);
+    const matrix = unmeasuredMatrix(described, calibration, opened.calibration);
+    // What it says of experts that no token has reached is true of all of them.
+    const importance = { ...(await use(matrix)), notices: [] };
+    return { importance, calibration: { request: calibration, chunks } };
   }
   const measured = await measureSource(
     { ...request, calibration },
@@ -327,9 +348,6 @@ function outputNotices(
 function outputDirectory(request: ModelRequest, { splitPath }: RunPorts): string {
   return request.kind === 'convert' ? splitPath(request.out).directory : request.out;
 }
-
-// Room that stays free for the system and for the journals.
-const RESERVE_BYTES = 64 * 1024 * 1024;
 
 async function checkRoom(
   directory: OutputDirectory,

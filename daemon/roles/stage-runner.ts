@@ -328,7 +328,7 @@ function inputsOf({ layers }: MeasuredModel, index: number): StateRegister[] {
 }
 
 /** Everything that a wave holds on its way through these layers. */
-function stageRegisters(model: MeasuredModel, indexes: readonly number[]): StateRegister[] {
+export function stageRegisters(model: MeasuredModel, indexes: readonly number[]): StateRegister[] {
   const widths = new Map<Register, number>();
   // What only passes by, on its way to a later stage, is read at one cut and left at the other.
   const [from = 0] = indexes;

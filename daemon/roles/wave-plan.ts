@@ -59,10 +59,19 @@ export function planWaves(sizes: WaveSizes): WavePlan {
     const wave = isStreamed ? largestWave(sizes, slice, waveMax) : fitting;
     return { waveChunks: wave, sliceChunks: slice, scratchBytes: sizes.scratchBytes(slice) };
   }
-  const needed = Math.min(neededBytes(sizes, 1, 1), neededBytes(sizes, chunks, 1));
-  const why = `a chunk of ${positions} tokens needs ${needed} bytes, ${memoryBytes} are offered`;
+  const why = `a chunk of ${positions} tokens needs ${leastWaveBytes(sizes)} bytes, ${memoryBytes} are offered`;
   throw new FaultError(measureFaults.notEnoughMemory, { why });
 }
+
+/** The least memory with which there is a plan. */
+export function leastWaveBytes(sizes: LeastSizes): number {
+  return Math.min(neededBytes(sizes, 1, 1), neededBytes(sizes, sizes.chunks, 1));
+}
+
+type LeastSizes = Pick<
+  WaveSizes,
+  'chunks' | 'stateBytes' | 'scratchBytes' | 'sumsBytesLargest' | 'sumsBytes'
+>;
 
 function largestWave(sizes: WaveSizes, slice: number, most: number): number {
   for (let wave = most; wave > slice; wave--) {
@@ -71,7 +80,7 @@ function largestWave(sizes: WaveSizes, slice: number, most: number): number {
   return slice;
 }
 
-function neededBytes(sizes: WaveSizes, wave: number, slice: number): number {
+function neededBytes(sizes: LeastSizes, wave: number, slice: number): number {
   const { chunks, stateBytes, scratchBytes, sumsBytesLargest, sumsBytes } = sizes;
   // Where all chunks pass a layer before the next begins, one layer's sums are open at a time;
   // else waves of two leases may take turns.

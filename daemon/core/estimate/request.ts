@@ -1,0 +1,101 @@
+/**
+ * Request: all that an estimate is computed from.
+ *
+ *   roles/estimate.ts ──▶ EstimateRequest ──▶ estimate-run.ts
+ */
+
+import type { BlockTypeName } from '../gguf/block-types.ts';
+import { isMadeWithImportance, type Plan, type Task } from '../plan/plan.ts';
+import { sourceType } from '../plan/row-groups.ts';
+import type { PeerOffer } from '../schedule/schedule.ts';
+import type { LayerCost } from '../schedule/stages.ts';
+
+export interface EstimateOffer extends PeerOffer {
+  /** For people. */
+  readonly name: string;
+}
+
+/** What quantizing takes on the machine that measured it, all its threads together. */
+export interface QuantizeCosts {
+  /** Its speed, in the unit of the offers. */
+  readonly speed: number;
+  /** Seconds an element to read numbers of a type, whatever is made of them. */
+  readonly reading: (element: BlockTypeName) => number;
+  /** Seconds an element that making a type of them takes beside that. */
+  readonly making: (element: BlockTypeName, type: BlockTypeName, isWeighted: boolean) => number;
+}
+
+export interface MeasuringWork {
+  readonly layers: readonly LayerCost[];
+  readonly mayCut: (boundary: number) => boolean;
+  readonly replicas: number;
+  readonly chunks: number;
+  /** Tokens a chunk. */
+  readonly positions: number;
+  /** The least memory with which a machine can run the layers [from, to). */
+  readonly stageRam: (from: number, to: number, threads: number) => number;
+  /** On the machine that measured the costs; undefined where that is not known. */
+  readonly multiplicationsPerSecond: number | undefined;
+}
+
+export interface EstimateRequest {
+  readonly plan: Plan;
+  /** What the user calls each output of the plan; parts of one have one name. */
+  readonly names: readonly string[];
+  /** The machine that has SOURCE first. */
+  readonly peers: readonly EstimateOffer[];
+  readonly costs: QuantizeCosts;
+  /** What a thread hashes in a second, and of how many threads; files that are hashed before. */
+  readonly hashing: {
+    readonly bytesPerSecond: number;
+    readonly threads: number;
+    readonly files: readonly number[];
+  };
+  readonly measuring: MeasuringWork | undefined;
+  /** Where the outputs go; undefined where that is not known. */
+  readonly room: { readonly freeBytes: number; readonly allocatedBytes: number } | undefined;
+}
+
+/** Whether a peer takes part at all. */
+export const isComputing = ({ speed }: PeerOffer): boolean => speed > 0;
+
+/** Whether a task has source bytes: others are made where SOURCE is, and cost nothing to speak of. */
+export const hasSource = ({ group }: Task): boolean => group.ranges.length > 0;
+
+/** Seconds that a task takes on the machine of the costs. */
+export function taskSeconds(task: Task, costs: QuantizeCosts): number {
+  if (!hasSource(task)) return 0;
+  const element = sourceType(task.tensor);
+  const elements = task.group.rows * task.columns;
+  const making = task.runs.map(({ type }) => {
+    const isWeighted = task.importance !== undefined && isMadeWithImportance(type, element);
+    return costs.making(element, type, isWeighted);
+  });
+  return elements * making.reduce((sum, seconds) => sum + seconds, costs.reading(element));
+}
+
+/** The same run without the outputs of these names. */
+export function withoutOutputs(
+  request: EstimateRequest,
+  names: ReadonlySet<string>,
+): EstimateRequest {
+  const kept = request.names.flatMap((name, output) => (names.has(name) ? [] : [output]));
+  const places = new Map(kept.map((output, at) => [output, at]));
+  const tasks = request.plan.tasks.map((task) => {
+    const runs = task.runs.flatMap((run) => {
+      const placements = run.placements.flatMap((place) => {
+        const output = places.get(place.output);
+        return output === undefined ? [] : [{ ...place, output }];
+      });
+      return placements.length === 0 ? [] : [{ ...run, placements }];
+    });
+    const memoryBytes = runs.reduce((sum, { bytes }) => sum + bytes, task.group.sourceBytes);
+    return { ...task, runs, memoryBytes };
+  });
+  const outputs = kept.flatMap((output) => request.plan.outputs[output] ?? []);
+  return {
+    ...request,
+    plan: { ...request.plan, tasks, outputs },
+    names: kept.flatMap((output) => request.names[output] ?? []),
+  };
+}

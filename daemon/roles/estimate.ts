@@ -1,0 +1,155 @@
+/**
+ * Estimate: asks machines what they offer and this one how fast it is, for a plan's estimate.
+ *
+ *   Plan + offers + short measurements ──▶ estimateRun ──▶ the event `estimate`
+ *
+ * Nothing is made or written, and of the source one matrix at most is read. Read next:
+ * core/estimate/estimate-run.ts.
+ */
+
+import type { RunEvent } from '../../proto/api.ts';
+import type { CalibrationRequest } from '../../proto/requests.ts';
+import { GROUP_CHUNKS } from '../core/calibration/chunks.ts';
+import type { SourceFile } from '../core/checkpoint/checkpoint.ts';
+import { estimateRun } from '../core/estimate/estimate-run.ts';
+import { scratchBytesMost } from '../core/estimate/layer-memory.ts';
+import type { EstimateOffer, MeasuringWork, QuantizeCosts } from '../core/estimate/request.ts';
+import { sumsBytes } from '../core/importance/statistics.ts';
+import { forwardOf } from '../core/models/families.ts';
+import type { Forward, Weight } from '../core/models/forward.ts';
+import { type MeasuredModel, measuredModel } from '../core/models/measured-model.ts';
+import { sourceBytesOf, weightSources } from '../core/plan/layer-source.ts';
+import type { OutputPlan } from '../core/plan/outputs.ts';
+import type { Plan } from '../core/plan/plan.ts';
+import type { PlacedWeight, Source } from '../ports.ts';
+import type { DescribedSource } from './describe-source.ts';
+import { measureCosts, measureHashing } from './measure-costs.ts';
+import { measureProducts } from './measure-products.ts';
+import { isWorking, localOffer, offerOf } from './offers.ts';
+import type { RunPorts } from './run.ts';
+import { stageRegisters } from './stage-runner.ts';
+import { leastWaveBytes } from './wave-plan.ts';
+
+export interface EstimatedRun {
+  readonly plan: Plan;
+  readonly outputs: readonly OutputPlan[];
+  readonly described: DescribedSource;
+  readonly source: Source;
+  /** The directory of the outputs. */
+  readonly place: string;
+  /** What is to be measured before, if anything is. */
+  readonly calibration:
+    | { readonly request: CalibrationRequest; readonly chunks: number }
+    | undefined;
+}
+
+export async function estimate(run: EstimatedRun, ports: RunPorts): Promise<RunEvent> {
+  const { plan, outputs, described, place } = run;
+  const { kernels, clock } = ports;
+  const costs = await measureCosts(plan, kernels, clock);
+  const request = {
+    plan,
+    names: outputs.map(({ name }) => name),
+    peers: offersOf(ports, costs),
+    costs,
+    hashing: {
+      bytesPerSecond: await measureHashing(kernels, clock),
+      threads: kernels.info.threads,
+      files: hashedFiles(described.files, plan),
+    },
+    measuring: await measuringOf(run, ports),
+    room: await ports.roomOf(
+      place,
+      outputs.map(({ file }) => file),
+    ),
+  };
+  return { type: 'estimate', ...estimateRun(request) };
+}
+
+/** The machines that are here now, this one first. */
+function offersOf({ offer, network }: RunPorts, costs: QuantizeCosts): EstimateOffer[] {
+  const cluster = network();
+  const local = localOffer(offer);
+  // A daemon of one command has not measured itself: it has nobody to be compared with.
+  const speed = cluster === undefined && local.speed > 0 ? costs.speed : local.speed;
+  const others = (cluster?.peers() ?? []).filter(isWorking);
+  return [
+    { ...local, speed, name: local.peer },
+    ...others.map((peer) => ({ ...offerOf(peer), name: peer.hello.name })),
+  ];
+}
+
+/** Of the files that a byte is needed of: the others are not hashed. */
+function hashedFiles(files: readonly SourceFile[], { fileDigests }: Plan): number[] {
+  return files.flatMap(({ file, bytes }) => (fileDigests.has(file) ? [bytes] : []));
+}
+
+async function measuringOf(
+  { calibration, described, plan, source }: EstimatedRun,
+  ports: RunPorts,
+): Promise<MeasuringWork | undefined> {
+  const { checkpoint, model } = described;
+  if (calibration === undefined || checkpoint === undefined) return undefined;
+  const { ctx: positions, ppl, processOutput, replicas } = calibration.request;
+  const forward = forwardOf(checkpoint);
+  const measured = measuredModel(forward, positions, { perplexity: ppl, output: processOutput });
+  const tensors = new Map(model.tensors.map((tensor) => [tensor.name, tensor]));
+  const sources = (weights: readonly Weight[]): ReturnType<typeof weightSources> =>
+    weightSources(weights, tensors, plan.fileDigests);
+  const place = (weight: Weight): PlacedWeight => {
+    const pieces = sources([weight]).flatMap((found) => found.pieces);
+    return {
+      weight,
+      pieces: pieces.map(({ file, offset, rows }) => {
+        return { path: source.path?.(file) ?? file, offset, rows };
+      }),
+    };
+  };
+  return {
+    layers: measured.layers.map(({ weights, multiplications }) => {
+      return { multiplications, sourceBytes: sourceBytesOf(sources(weights)) };
+    }),
+    mayCut: (boundary) => measured.cuts[boundary] !== undefined,
+    stageRam: (from, to, threads) => stageRam(measured, { from, to }, calibration.chunks, threads),
+    multiplicationsPerSecond:
+      source.path === undefined ? undefined : await productsPerSecond(forward, place, ports),
+    ...{ replicas, positions, chunks: calibration.chunks },
+  };
+}
+
+/** The least with which the layers [from, to) can be run: see stage-runner.ts. */
+function stageRam(
+  model: MeasuredModel,
+  { from, to }: { readonly from: number; readonly to: number },
+  chunks: number,
+  threads: number,
+): number {
+  const { positions } = model;
+  const indexes = Array.from({ length: to - from }, (_, at) => from + at);
+  const widths = stageRegisters(model, indexes).reduce((sum, { width }) => sum + width, 0);
+  const sums = indexes.map((index) => sumsBytes(model.statistics[index] ?? []));
+  const layers = model.layers.slice(from, to);
+  return leastWaveBytes({
+    chunks: Math.min(GROUP_CHUNKS, chunks),
+    stateBytes: positions * widths * Float32Array.BYTES_PER_ELEMENT,
+    scratchBytes: (count) =>
+      Math.max(
+        ...layers.map((layer) => scratchBytesMost(layer, { chunks: count, positions, threads })),
+      ),
+    sumsBytesLargest: Math.max(0, ...sums),
+    sumsBytes: sums.reduce((sum, bytes) => sum + bytes, 0),
+  });
+}
+
+async function productsPerSecond(
+  forward: Forward,
+  place: (weight: Weight) => PlacedWeight,
+  { openForward, clock }: RunPorts,
+): Promise<number | undefined> {
+  const kernels = openForward();
+  try {
+    return await measureProducts(forward, place, kernels, clock);
+  } finally {
+    kernels.close();
+  }
+}
