@@ -11,6 +11,7 @@ import { ReportedFault } from './client.ts';
 import { addClusterCommands } from './cluster-commands.ts';
 import { type ConnectOptions, connect, dataDirectory, findDaemon } from './daemon.ts';
 import { renderFault } from './fault-view.ts';
+import { addGgufCommands } from './gguf-commands.ts';
 import { addImatrixCommand, type ImatrixOptions, imatrixRequest } from './imatrix-command.ts';
 import { renderInspect } from './inspect-view.ts';
 import {
@@ -109,6 +110,7 @@ withDaemonOptions(addVerifyCommand(program)).action(
   (folder: string, options: Shared & VerifyOptions) =>
     runRequest(options, verifyRequest(folder, options)),
 );
+addGgufCommands(program, { withDaemonOptions, run: runRequest });
 
 program
   .command('inspect')

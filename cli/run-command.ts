@@ -10,6 +10,7 @@ import type { RunRequest } from '../proto/requests.ts';
 import type { Client } from './client.ts';
 import { renderEstimate } from './estimate-view.ts';
 import { renderFault } from './fault-view.ts';
+import { renderCopied, renderCopy } from './gguf-view.ts';
 import {
   renderCalibration,
   renderCoverage,
@@ -120,6 +121,7 @@ class TextView implements View {
   readonly #screen: Screen;
   readonly #bar: Bar | undefined;
   readonly #outputs: Extract<RunEvent, { type: 'output' }>[] = [];
+  readonly #copied: Extract<RunEvent, { type: 'copied' }>[] = [];
   #files: readonly string[] = [];
   #plainMs = Date.now();
   #hasMatrix = false;
@@ -127,6 +129,7 @@ class TextView implements View {
   /** Those that have been printed: a hundred damaged tensors need the same one. */
   readonly #hints = new Set<string>();
   #release: Extract<RunEvent, { type: 'release' }> | undefined;
+  #isCopy = false;
 
   constructor(screen: Screen, bar: Bar | undefined) {
     this.#screen = screen;
@@ -183,6 +186,13 @@ class TextView implements View {
         this.#hasVerdict = true;
         this.#lines(renderVerified(event));
         break;
+      case 'copy':
+        this.#isCopy = true;
+        this.#lines(renderCopy(event));
+        break;
+      case 'copied':
+        this.#copied.push(event);
+        break;
       case 'output':
         this.#outputs.push(event);
         break;
@@ -203,6 +213,8 @@ class TextView implements View {
 
   #ending(event: Extract<RunEvent, { type: 'done' }>): string[] {
     if (this.#hasVerdict) return [renderSeconds(event)];
+    if (this.#isCopy && event.outputs === 0) return ['nothing was made'];
+    if (this.#isCopy) return ['', ...renderCopied(this.#copied), '', renderSeconds(event)];
     if (event.outputs === 0 && !this.#hasMatrix) return ['dry run: nothing was made'];
     if (event.outputs === 0) return ['', renderSeconds(event)];
     const ending = [...renderWork(event), renderDone(event)];

@@ -70,6 +70,7 @@ const stages = {
   fingerprint: 'hashing the source',
   measure: 'measuring',
   quantize: 'quantizing',
+  copy: 'copying',
   verify: 'reading back',
   digest: 'digesting tensors',
   spot: 'making again',

@@ -43,6 +43,8 @@ export interface Source {
   digest(file: string, signal?: AbortSignal): Promise<string>;
   /** Where a file lies, to be mapped; undefined of a source that lies nowhere on this machine. */
   path?(file: string): string;
+  /** Whether the file at an absolute path is one of these, by whatever name; of files on a disk. */
+  isAt?(path: string): Promise<boolean>;
   /** Throws the fault `source-changed` when a file is not what `list` said. */
   checkUnchanged(): Promise<void>;
   close(): Promise<void>;

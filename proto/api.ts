@@ -43,7 +43,14 @@ export interface PeerWork {
  * What a run does, one after the other; `measure` only where there is a calibration, `digest` (of every
  * tensor made) only for a release.
  */
-export type StageName = 'fingerprint' | 'measure' | 'quantize' | 'verify' | 'digest' | 'spot';
+export type StageName =
+  | 'fingerprint'
+  | 'measure'
+  | 'quantize'
+  | 'copy'
+  | 'verify'
+  | 'digest'
+  | 'spot';
 
 /** One text of a calibration. */
 export interface CalibrationFile {
@@ -85,6 +92,13 @@ export interface StageCosts {
   readonly writeSeconds: number;
   /** During which a disk was asked to have bytes for good. */
   readonly syncSeconds: number;
+}
+
+/** A metadata key before and after; undefined where there is none. Long values are abridged. */
+export interface KeyChange {
+  readonly key: string;
+  readonly from?: string;
+  readonly to?: string;
 }
 
 export type RunEvent =
@@ -202,6 +216,30 @@ export type RunEvent =
   /** Something that is wrong with a release; a warning does not fail its verification. */
   | ({ readonly type: 'finding'; readonly severity: 'fault' | 'warning' } & FaultMessage)
   | ({ readonly type: 'verified' } & VerifyReport)
+  /** What is going to be copied into which files, where tensors stay as they are. */
+  | {
+      readonly type: 'copy';
+      /** Base name of the GGUF, and the bytes of its tensors. */
+      readonly source: string;
+      readonly tensors: number;
+      readonly bytes: number;
+      readonly files: readonly {
+        readonly file: string;
+        readonly tensors: number;
+        /** Of the whole file. */
+        readonly bytes: number;
+      }[];
+      /** Keys that are not as in the source, for a person to read. */
+      readonly changes: readonly KeyChange[];
+    }
+  /** A file of a copy that has been read back and has its name. */
+  | {
+      readonly type: 'copied';
+      readonly path: string;
+      readonly sha256: string;
+      readonly tensors: number;
+      readonly bytes: number;
+    }
   | ({ readonly type: 'output'; readonly sha256: string; readonly path: string } & OutputSummary)
   | {
       readonly type: 'done';

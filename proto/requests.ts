@@ -5,6 +5,7 @@
  */
 
 import { z } from 'zod';
+import { mergeRequest, retouchRequest, splitRequest } from './gguf-requests.ts';
 import { verifyRequest } from './release-requests.ts';
 
 // Longer than any path or pattern a person types; the request as a whole stays far below 1 MiB.
@@ -141,6 +142,9 @@ export const runRequest = z.discriminatedUnion('kind', [
   convertRequest,
   makeImatrixRequest,
   verifyRequest,
+  splitRequest,
+  mergeRequest,
+  retouchRequest,
 ]);
 export const inspectRequest = z.strictObject({ file: text });
 

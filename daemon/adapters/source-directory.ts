@@ -139,6 +139,13 @@ class SourceDirectory implements Source {
     return digest;
   }
 
+  async isAt(path: string): Promise<boolean> {
+    const found = await stat(path, { bigint: true }).catch(() => undefined);
+    if (found === undefined) return false;
+    const there = identityOf(found);
+    return [...this.#files.values()].some((file) => isSame(file, there));
+  }
+
   async checkUnchanged(): Promise<void> {
     for (const file of this.#files.keys()) await this.#checkFile(file);
   }
@@ -164,13 +171,8 @@ class SourceDirectory implements Source {
 
   #compare(file: string, found: BigIntStats): void {
     const listed = this.#identityOf(file);
-    const now = identityOf(found);
-    const same =
-      found.isFile() &&
-      now.bytes === listed.bytes &&
-      now.mtimeNs === listed.mtimeNs &&
-      now.inode === listed.inode;
-    if (!same) throw new FaultError(sourceFaults.sourceChanged, { file });
+    const isUnchanged = found.isFile() && isSame(listed, identityOf(found));
+    if (!isUnchanged) throw new FaultError(sourceFaults.sourceChanged, { file });
   }
 }
 
@@ -227,6 +229,10 @@ async function listFile(
 
 function identityOf({ size, mtimeNs, ino }: BigIntStats): FileIdentity {
   return { bytes: Number(size), mtimeNs, inode: ino };
+}
+
+function isSame(a: FileIdentity, b: FileIdentity): boolean {
+  return a.bytes === b.bytes && a.mtimeNs === b.mtimeNs && a.inode === b.inode;
 }
 
 function isSettled({ mtimeNs }: FileIdentity): boolean {

@@ -8,7 +8,7 @@
  */
 
 import { FaultError } from '../../proto/fault.ts';
-import type { OutputRun, PlannedOutput } from '../core/plan/plan.ts';
+import type { GgufLayout } from '../core/gguf/layout.ts';
 import {
   journalHead,
   journalRecords,
@@ -18,6 +18,22 @@ import {
 import { hex, type Sha256 } from '../core/plan/unit-id.ts';
 import type { OutputDirectory, OutputFile } from '../ports.ts';
 import { outputFaults } from './faults.ts';
+
+/** Bytes of a file, from its start. */
+interface Place {
+  readonly offset: number;
+  readonly bytes: number;
+}
+
+/** An output, as far as putting it together goes. */
+export interface AssembledOutput {
+  readonly file: string;
+  readonly layout: GgufLayout;
+  /** In ascending order of their place. */
+  readonly runs: readonly Place[];
+  /** Equal ids have equal headers and runs at equal places. */
+  readonly id: Uint8Array;
+}
 
 export interface AssemblerPorts {
   readonly directory: OutputDirectory;
@@ -38,7 +54,7 @@ interface Piece {
 }
 
 export class Assembler {
-  readonly output: PlannedOutput;
+  readonly output: AssembledOutput;
   readonly #file: OutputFile;
   readonly #ports: AssemblerPorts;
   /** Digest of every run on disk, by index. */
@@ -55,7 +71,7 @@ export class Assembler {
   #committing: Promise<unknown> = Promise.resolve();
 
   private constructor(
-    output: PlannedOutput,
+    output: AssembledOutput,
     file: OutputFile,
     digests: Map<number, Uint8Array>,
     ports: AssemblerPorts,
@@ -69,7 +85,7 @@ export class Assembler {
 
   /** Continues what an earlier run left of the same output, or begins it. */
   static async open(
-    output: PlannedOutput,
+    output: AssembledOutput,
     overwrite: boolean,
     ports: AssemblerPorts,
   ): Promise<Assembler> {
@@ -113,6 +129,11 @@ export class Assembler {
   /** Whether the run is on disk, or will be with the next commit. */
   holds(run: number): boolean {
     return this.#digests.has(run) || this.#pending.has(run);
+  }
+
+  /** Digest of a run that is on disk; undefined where it is not. */
+  storedDigest(run: number): Uint8Array | undefined {
+    return this.#digests.get(run);
   }
 
   /** Indexes of the runs that are on disk. */
@@ -193,7 +214,7 @@ export class Assembler {
     return this.#file.close();
   }
 
-  #run(index: number): OutputRun {
+  #run(index: number): Place {
     const run = this.output.runs[index];
     if (run === undefined) throw new Error(`${this.output.file} has no run ${index}`);
     return run;

@@ -89,6 +89,9 @@ export class Costs {
       read: (...place) => reading.during(source.read(...place)),
       digest: (file, signal) => source.digest(file, signal),
       ...(source.path === undefined ? {} : { path: (file) => source.path?.(file) ?? file }),
+      ...(source.isAt === undefined
+        ? {}
+        : { isAt: async (path) => (await source.isAt?.(path)) === true }),
       checkUnchanged: () => source.checkUnchanged(),
       close: () => source.close(),
     };

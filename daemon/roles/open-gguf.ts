@@ -14,7 +14,7 @@ import { readGguf } from './inspect.ts';
  * @throws FaultError QD-31xx when one of them is not strictly a GGUF
  */
 export async function openGguf(
-  source: Source,
+  source: Pick<Source, 'list' | 'read'>,
   named: string,
   signal?: AbortSignal,
 ): Promise<readonly GgufPart[]> {

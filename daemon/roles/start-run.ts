@@ -3,6 +3,7 @@
 import type { RunEvent } from '../../proto/api.ts';
 import type { RunRequest } from '../../proto/requests.ts';
 import { type ReleasePorts, release } from './release.ts';
+import { isGgufRequest, rewriteGguf } from './rewrite-gguf.ts';
 import { run } from './run.ts';
 import { type VerifyPorts, verifyRelease } from './verify-release.ts';
 
@@ -18,5 +19,6 @@ export async function startRun(
 ): Promise<void> {
   if (request.kind === 'release') await release(request, ports, report, drain);
   else if (request.kind === 'verify') await verifyRelease(request, ports, report, drain);
+  else if (isGgufRequest(request)) await rewriteGguf(request, ports, report, drain);
   else await run(request, ports, report, drain);
 }
