@@ -3,7 +3,7 @@
  *
  *   CopiedFile[] + Source ──▶ <file>.part + journal ──▶ re-read against the digests ──▶ <file>
  *
- * An output is put together as any other (assembler.ts). What an earlier run left of it is gone on
+ * Outputs are put together by assembler.ts. What an earlier run left of it is gone on
  * with, but its ids do not name the source's content: so every run of it is compared with the source
  * before it is believed.
  */
@@ -16,7 +16,7 @@ import { readRunJournal } from '../core/plan/run-journal.ts';
 import { digestFields, type Sha256 } from '../core/plan/unit-id.ts';
 import type { Clock, Kernels, OutputDirectory, OutputFile, Source } from '../ports.ts';
 import { type AssembledOutput, Assembler } from './assembler.ts';
-import { outputFaults, runFaults } from './faults.ts';
+import { outputFaults } from './faults.ts';
 import { Progress } from './progress.ts';
 
 export interface CopyPorts {
@@ -55,7 +55,7 @@ export interface CopyOutcome {
 
 /**
  * Makes the files, each of which gets its name after it has been read back.
- * @throws FaultError whatever stopped it; files without their names can be continued
+ * @throws FaultError whatever stopped it, or the reason of `drain`; what has no name is continued
  */
 export async function copyGguf(
   copy: Copy,
@@ -205,7 +205,7 @@ class Copying {
     );
     if (failures.length > 0) throw failures[0];
     await assembler.commit();
-    this.#checkDrain();
+    this.#drain.throwIfAborted();
   }
 
   async #copyRun(
@@ -238,7 +238,7 @@ class Copying {
     const assembler = await this.#open(output, false);
     try {
       for (let attempt = 1; ; attempt++) {
-        const lost = await this.#verify(assembler);
+        const lost = await assembler.verify((bytes) => this.#progress.add(bytes), this.#drain);
         if (lost.length === 0) break;
         if (attempt === ATTEMPTS_MAX) {
           throw new FaultError(outputFaults.keepsFailing, { file: output.file });
@@ -253,21 +253,6 @@ class Copying {
     } finally {
       await assembler.close();
     }
-  }
-
-  async #verify(assembler: Assembler): Promise<number[]> {
-    try {
-      return await assembler.verify((bytes) => this.#progress.add(bytes), this.#drain);
-    } catch (error) {
-      this.#checkDrain();
-      throw error;
-    }
-  }
-
-  #checkDrain(): void {
-    if (!this.#drain.aborted) return;
-    const why = `${this.#copy.files.length} outputs wanted`;
-    throw new FaultError(runFaults.interrupted, { why });
   }
 }
 

@@ -28,6 +28,7 @@ import { readUtf8 } from '../core/gguf/utf8.ts';
 import type { GgufPart } from '../core/models/gguf-model.ts';
 import type { Source } from '../ports.ts';
 import { type CopyOutcome, type CopyPorts, copyGguf } from './copy-gguf.ts';
+import { runFaults } from './faults.ts';
 import { openGguf } from './open-gguf.ts';
 import type { ImportancePorts } from './open-imatrix.ts';
 
@@ -87,6 +88,10 @@ export async function rewriteGguf(
       outputs: rewrite.isIdle ? 0 : rewrite.files.length,
       peers: [],
     });
+  } catch (error) {
+    // Whatever was under way is kept; a reading that was called off is nobody's fault.
+    if (!drain.aborted || error instanceof FaultError) throw error;
+    throw new FaultError(runFaults.interrupted, {}, { cause: error });
   } finally {
     await source.close();
   }
