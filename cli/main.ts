@@ -27,6 +27,7 @@ import {
   type QuantizeOptions,
   quantizeRequest,
 } from './quantize-command.ts';
+import { addRecipeCommands } from './recipe-command.ts';
 import { addReleaseCommand, releaseRequest } from './release-command.ts';
 import { showRun } from './run-command.ts';
 import { renderStatus } from './status-view.ts';
@@ -143,7 +144,9 @@ program
     if (status === undefined) process.exitCode = exitCodes.environment;
   });
 
-addClusterCommands({ program, dataOption, jsonOption, print, printJson });
+const basis = { program, dataOption, jsonOption, print, printJson };
+addRecipeCommands(basis);
+addClusterCommands(basis);
 
 async function runRequest(
   options: Shared,

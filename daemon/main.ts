@@ -42,6 +42,7 @@ async function main(): Promise<void> {
   const settings = parseSettings(process.argv.slice(2), process.env, {
     addonPath: join(buildDirectory, 'kernels', 'quantd.node'),
     defaultText: join(buildDirectory, 'texts', 'calibration.txt'),
+    shippedRecipes: join(buildDirectory, 'recipes'),
     version: QUANTD_VERSION,
     selfTests: QUANTD_SELF_TESTS,
   });

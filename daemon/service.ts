@@ -15,6 +15,7 @@ import { cryptography } from './adapters/cryptography.ts';
 import { openFolderFiles } from './adapters/folder-files.ts';
 import type { Addon } from './adapters/kernels.ts';
 import { openOutputDirectory, outputRoom } from './adapters/output-files.ts';
+import type { LocalRecipes } from './adapters/recipe-api.ts';
 import { openReleaseFolder } from './adapters/release-folder.ts';
 import { openSource, openSourceFile } from './adapters/source-directory.ts';
 import { openTextTokenizer } from './adapters/text-tokenizer.ts';
@@ -26,6 +27,7 @@ import type { Clock, LocalService, Network } from './ports.ts';
 import { Costs } from './roles/costs.ts';
 import { inspectFile } from './roles/inspect.ts';
 import type { MeasureTools } from './roles/measure.ts';
+import { checkRecipe, listRecipes, showRecipe } from './roles/recipes.ts';
 import type { ReleasePorts } from './roles/release.ts';
 import { startRun } from './roles/start-run.ts';
 import type { VerifyPorts } from './roles/verify-release.ts';
@@ -61,6 +63,7 @@ export interface ServicePeers {
 }
 
 export class Service implements LocalService {
+  readonly recipes: LocalRecipes;
   readonly #settings: Settings;
   readonly #kernels: Addon;
   readonly #ports: ReleasePorts & VerifyPorts;
@@ -112,6 +115,12 @@ export class Service implements LocalService {
       identity: () => loadIdentity(settings.dataDirectory),
       version: settings.version,
       selfTests: settings.selfTests,
+    };
+    const ports = { ...this.#ports, shippedRecipes: settings.shippedRecipes };
+    this.recipes = {
+      list: listRecipes,
+      show: (ftype) => showRecipe(ftype, ports),
+      check: (request) => checkRecipe(request, ports, new AbortController().signal),
     };
   }
 

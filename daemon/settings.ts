@@ -37,6 +37,8 @@ export interface Settings {
   readonly addonPath: string;
   /** The calibration text that comes along. */
   readonly defaultText: string;
+  /** The directory of the recipes that come along. */
+  readonly shippedRecipes: string;
   readonly version: string;
   /** What the kernels that were built give in their self-tests. */
   readonly selfTests: { readonly quantizers: string; readonly forward: string };
@@ -63,7 +65,10 @@ const THREADS_MAX = 512;
 export function parseSettings(
   argv: readonly string[],
   environment: NodeJS.ProcessEnv,
-  installed: Pick<Settings, 'addonPath' | 'defaultText' | 'version' | 'selfTests'>,
+  installed: Pick<
+    Settings,
+    'addonPath' | 'defaultText' | 'shippedRecipes' | 'version' | 'selfTests'
+  >,
 ): Settings {
   const { values } = readArguments(argv);
   if (values.data === undefined) throw bad('--data', 'is missing');

@@ -18,6 +18,7 @@ const parts = [
   'build/daemon.mjs',
   'build/kernels/quantd.node',
   'build/texts/calibration.txt',
+  'build/recipes',
 ];
 
 function installCompiler() {
@@ -31,7 +32,7 @@ function layOut(into) {
   for (const part of parts) {
     const target = join(into, HOME, part);
     mkdirSync(dirname(target), { recursive: true });
-    cpSync(join(root, part), target);
+    cpSync(join(root, part), target, { recursive: true });
   }
   mkdirSync(join(into, 'usr/local/bin'), { recursive: true });
   symlinkSync(`/${HOME}/cli/quantd`, join(into, 'usr/local/bin/quantd'));

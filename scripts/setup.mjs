@@ -89,7 +89,9 @@ async function bundle() {
       js: "import { createRequire as quantdRequire } from 'node:module'; const require = quantdRequire(import.meta.url);",
     },
   });
-  cpSync(`${root}/daemon/texts`, `${root}/build/texts`, { recursive: true });
+  for (const folder of ['texts', 'recipes']) {
+    cpSync(`${root}/daemon/${folder}`, `${root}/build/${folder}`, { recursive: true });
+  }
 }
 
 /** Does what is missing and prints a line for each part. */

@@ -18,6 +18,7 @@ import { inspectRequest, runRequest } from '../../proto/requests.ts';
 import type { LocalCluster, LocalService } from '../ports.ts';
 import { apiFaults, parseBody } from './api-faults.ts';
 import { clusterRoutes } from './cluster-api.ts';
+import { type LocalRecipes, recipeRoutes } from './recipe-api.ts';
 
 // A request with every list at its limit stays below it.
 const BODY_BYTES_MAX = 2 * 1024 * 1024;
@@ -25,7 +26,7 @@ const BODY_BYTES_MAX = 2 * 1024 * 1024;
 /** Serves `service` on the socket `path`, replacing one that a dead daemon left. */
 export async function serveLocalApi(
   path: string,
-  service: LocalService,
+  service: LocalService & { readonly recipes: LocalRecipes },
   cluster?: LocalCluster,
 ): Promise<Server> {
   const app = new Hono();
@@ -44,6 +45,7 @@ export async function serveLocalApi(
     service.drain(Number(context.req.param('run')));
     return context.body(null, 204);
   });
+  app.route('/v1/recipes', recipeRoutes(service.recipes));
   app.route('/v1/cluster', clusterRoutes(cluster));
 
   await rm(path, { force: true });

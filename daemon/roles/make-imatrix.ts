@@ -127,7 +127,7 @@ export async function measureSource(
 export function unmeasuredMatrix(
   { checkpoint }: DescribedSource,
   request: CalibrationRequest,
-  calibration: Calibration,
+  calibration: Pick<Calibration, 'datasets' | 'chunks' | 'chunkTokens'>,
 ): ImportanceMatrix {
   if (checkpoint === undefined) throw new FaultError(measureFaults.gguf);
   const head = { perplexity: false, output: request.processOutput };

@@ -7,7 +7,6 @@
 import { FaultError } from '../../proto/fault.ts';
 import { RECIPE_BYTES_MAX } from '../../proto/recipe-file.ts';
 import type { QuantizeRequest, ReleaseRequest } from '../../proto/requests.ts';
-import { plainRecipe } from '../core/recipe/canonical.ts';
 import { type CompleteRequest, completeRequest } from '../core/recipe/complete-request.ts';
 import { type RecipeReading, readRecipe } from '../core/recipe/read-recipe.ts';
 import type { Recipe } from '../core/recipe/recipe.ts';
@@ -51,9 +50,7 @@ export async function inlineRecipe(
   const file = firstFault(recipe, await readNamed(recipe, ports));
   const { request } = completeRequest({ ...asked, kind: 'quantize', dryRun: false }, file);
   const { dryRun, ...release } = request;
-  // How is measured is the request's own by now: only its texts lie elsewhere the next time.
-  const { calibration, ...outputs } = file;
-  return { ...release, kind: 'release', recipe: { plain: plainRecipe(outputs) } };
+  return { ...release, kind: 'release' };
 }
 
 /** Everything that is right or wrong with a recipe. @throws FaultError where it is no TOML */
@@ -72,7 +69,12 @@ function firstFault(recipe: NamedRecipe, reading: RecipeReading): Recipe {
   throw new FaultError(first.kind, { ...first.detail, hint }, { cause: first });
 }
 
-async function readBytes(path: string, file: string, openFile: OpenFile): Promise<Uint8Array> {
+/** The bytes of a recipe's file. @throws FaultError fileMissing, fileTooLarge */
+export async function readBytes(
+  path: string,
+  file: string,
+  openFile: OpenFile,
+): Promise<Uint8Array> {
   const reader = await open(path, file, openFile);
   try {
     if (reader.bytes > RECIPE_BYTES_MAX) {

@@ -1,7 +1,7 @@
 /**
  * Complete request: a recipe from a file and what the command line says beside it, as one.
  *
- *   QuantizeRequest + Recipe of the file ──▶ completeRequest ──▶ the same without a file, Recipe
+ *   QuantizeRequest + Recipe of the file ──▶ completeRequest ──▶ a request that needs no file, Recipe
  *
  * What can be said in both must not be said in two ways: an option is never silently without effect.
  */
@@ -12,6 +12,7 @@ import {
   calibrationRequest,
   type QuantizeRequest,
 } from '../../../proto/requests.ts';
+import { plainRecipe } from './canonical.ts';
 import { outputsOfOptions } from './options-recipe.ts';
 import {
   calibrationFields,
@@ -24,8 +25,8 @@ import {
 import { recipeFileFaults as faults } from './recipe-file-faults.ts';
 
 export interface CompleteRequest {
-  /** Its calibration is the whole one. */
-  readonly request: Omit<QuantizeRequest, 'recipe'>;
+  /** Its calibration is the whole one, and its recipe stands in it as plain values. */
+  readonly request: QuantizeRequest;
   /** All outputs: those of the file, then one for each type. The digest of a release is of this. */
   readonly recipe: Recipe;
 }
@@ -35,10 +36,8 @@ export interface CompleteRequest {
  * @throws FaultError optionsWithoutType, nothingAsked, calibrationTwice, textMissing, and what is
  *   wrong with the options
  */
-export function completeRequest(
-  { recipe: _, ...request }: QuantizeRequest,
-  file: Recipe | undefined,
-): CompleteRequest {
+export function completeRequest(asked: QuantizeRequest, file: Recipe | undefined): CompleteRequest {
+  const { recipe: _, ...request } = asked;
   if (request.types.length === 0) {
     if (file === undefined) throw new FaultError(faults.nothingAsked);
     checkNoOptions(request);
@@ -46,13 +45,18 @@ export function completeRequest(
   const outputs = [...(file?.outputs ?? []), ...outputsOfOptions(request)];
   const calibration = joinCalibrations(request, file?.calibration);
   return {
-    request: { ...request, calibration },
+    request: { ...request, calibration, ...(file === undefined ? {} : { recipe: inline(file) }) },
     recipe: {
       outputs,
       ...(file?.name === undefined ? {} : { name: file.name }),
       ...(calibration === undefined ? {} : { calibration: recipeCalibration(calibration) }),
     },
   };
+}
+
+/** How is measured is the request's own by now. */
+function inline({ calibration, ...outputs }: Recipe): NonNullable<QuantizeRequest['recipe']> {
+  return { plain: plainRecipe(outputs) };
 }
 
 type Options = Omit<QuantizeRequest, 'recipe'>;
@@ -85,7 +89,8 @@ function joinCalibrations(
       throw new FaultError(faults.calibrationTwice, { key: calibrationKeys[field], why });
     }
   }
-  return { ...asked, ...stated, default: asked.default };
+  // Through the schema, so that what is written of it has its keys in the order of every other.
+  return calibrationRequest.parse({ ...asked, ...stated, default: asked.default });
 }
 
 function isContradiction(

@@ -4,6 +4,8 @@
  *   text + the names that exist ──▶ nearestNames ──▶ those within a few key strokes
  */
 
+import { quoted } from '../models/quoted.ts';
+
 // Three strokes turn "q4km" into "Q4_K_M"; four would turn any short name into any other.
 const STROKES_MAX = 3;
 const SUGGESTIONS_MAX = 3;
@@ -24,7 +26,7 @@ export function nearestNames(text: string, names: readonly string[]): readonly s
 
 /** The `why` of a fault about an unknown name: what was typed, what is near, what there is. */
 export function explainUnknown(text: string, names: readonly string[]): string {
-  const typed = JSON.stringify(text.slice(0, TEXT_LENGTH_MAX));
+  const typed = quoted(text.slice(0, TEXT_LENGTH_MAX));
   const near = nearestNames(text, names);
   const question = near.length > 0 ? `; did you mean ${near.join(' or ')}?` : ';';
   return `${typed}${question} known are ${names.join(', ')}`;

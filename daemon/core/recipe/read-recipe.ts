@@ -12,6 +12,7 @@ import {
   type RecipeFile,
   type RecipeFileOutput,
 } from '../../../proto/recipe-file.ts';
+import { quoted } from '../models/quoted.ts';
 import { parseBlockType, parseFtype } from './ftypes.ts';
 import { explainUnknown } from './nearest-names.ts';
 import { type TensorType, tensorTypeOf } from './overrides.ts';
@@ -37,11 +38,16 @@ export type RecipeReading =
  */
 export function readRecipe(document: unknown, place: Place): RecipeReading {
   const checked = checkSchema(document, place);
-  if ('faults' in checked) return { recipe: undefined, faults: checked.faults };
+  if ('faults' in checked) return { recipe: undefined, faults: inOrder(checked.faults) };
   const reader = new Reader(checked.file, place);
   const recipe = reader.read();
-  if (reader.faults.length > 0) return { recipe: undefined, faults: reader.faults };
+  if (reader.faults.length > 0) return { recipe: undefined, faults: inOrder(reader.faults) };
   return { recipe, unusedMixes: reader.unusedMixes() };
+}
+
+/** As a reader of the file meets them. */
+function inOrder(found: readonly FaultError[]): FaultError[] {
+  return [...found].sort((a, b) => (a.detail.line ?? 0) - (b.detail.line ?? 0));
 }
 
 /** What other files of a release are called behind the model's name. */
@@ -87,7 +93,9 @@ class Reader {
       if (!(error instanceof FaultError)) throw error;
       const { key, why, hint } = error.detail;
       // A bad pattern's key is the pattern.
-      const cause = [key, why].filter((part) => part !== undefined).join(': ');
+      const cause = [key === undefined ? undefined : quoted(key), why]
+        .filter((part) => part !== undefined)
+        .join(': ');
       const detail = { ...this.#place.of(path), ...(hint === undefined ? {} : { hint }) };
       this.faults.push(
         new FaultError(

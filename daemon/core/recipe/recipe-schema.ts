@@ -14,6 +14,7 @@ import {
   recipeFileOutput,
   recipeMix,
 } from '../../../proto/recipe-file.ts';
+import { quoted } from '../models/quoted.ts';
 import { explainUnknown } from './nearest-names.ts';
 import { recipeFileFaults as faults } from './recipe-file-faults.ts';
 import { linesOf } from './toml-lines.ts';
@@ -49,7 +50,7 @@ function keyText(path: readonly (string | number)[]): string {
   return path
     .map((part, index) => {
       if (typeof part === 'number') return `[${part}]`;
-      const text = /^[\w-]+$/.test(part) ? part : shown(part);
+      const text = /^[\w-]+$/.test(part) ? part : quoted(part);
       return index === 0 ? text : `.${text}`;
     })
     .join('');
@@ -109,11 +110,8 @@ function valueAt(document: unknown, path: readonly (string | number)[]): unknown
   return value;
 }
 
-const SHOWN_CHARACTERS_MAX = 60;
-
 function shown(value: unknown): string {
   if (Array.isArray(value)) return `a list of ${value.length}`;
   if (typeof value === 'object' && value !== null) return 'a table';
-  const text = JSON.stringify(value) ?? String(value);
-  return text.length > SHOWN_CHARACTERS_MAX ? `${text.slice(0, SHOWN_CHARACTERS_MAX)}…` : text;
+  return typeof value === 'string' ? quoted(value) : String(value);
 }
