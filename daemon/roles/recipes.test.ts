@@ -198,3 +198,16 @@ test('what cannot be made is told with the output that asks for it', async () =>
   ]);
   expect((await checked('recipe = ')).faults).toMatchObject([{ code: 'QD-5402', line: 1 }]);
 });
+
+test('the examples of docs/recipe.md are right', async () => {
+  const page = readFileSync(join(root, 'docs', 'recipe.md'), 'utf8');
+  const [, toml = ''] = /```toml\n([^`]*)```/.exec(page) ?? [];
+  const report = await checked(toml);
+  expect(report).toMatchObject({ faults: [], warnings: [], name: 'Gemma for small machines' });
+  expect(report.outputs.map(({ name, tensors }) => [name, tensors.length])).toEqual([
+    ['Q4_K_M', 0],
+    ['Q4_K_M-attn', 2],
+  ]);
+  const options = asked({ types: ['Q4_K_M'], tensorTypes: ['ffn_down=q8_0'] });
+  expect(page).toContain(`    ${canonicalRecipe(completeRequest(options, undefined).recipe)}\n`);
+});

@@ -58,6 +58,16 @@ test('parts of one output stand in one row, with what they need together', () =>
   ]);
 });
 
+test('the note of a recipe stands instead of the usual one', () => {
+  const output = [{ name: 'Q4_K_M', ftype: 'Q4_K_M', note: 'for 8 | 16 GB *at* best' }];
+  const wishes = { ...facts.lock.wishes, recipe: { plain: { recipe: 1 as const, output } } };
+  const rows = cardOf({ ...facts, lock: { ...facts.lock, wishes } })
+    .split('\n')
+    .filter((line) => line.startsWith('| `'));
+  expect(rows[0]).toMatch(/ \| for 8 \\\| 16 GB \\\*at\\\* best \|$/);
+  expect(rows[1]).toMatch(/hardly to be told from the original \|$/);
+});
+
 test('the head names the model it was made of', () => {
   const head = parseDocument(cardHead(cardOf(facts)) ?? '').toJS();
   expect(head).toMatchObject({ base_model: 'org/m', base_model_relation: 'quantized' });

@@ -107,11 +107,13 @@ function escaped(text: string): string {
 }
 
 function outputTable({ lock, kvBytes }: CardFacts): string {
-  const rows = groupedOutputs(lock.outputs).map(({ files, ftype, bytes, bitsPerWeight }) => {
+  const told = recipeNotes(lock);
+  const rows = groupedOutputs(lock.outputs).map((output) => {
+    const { files, stem, ftype, bytes, bitsPerWeight } = output;
     const ram = kvBytes === undefined ? '–' : sizeText(bytes + kvBytes);
     const [first = '', ...others] = files;
     const name = others.length === 0 ? `\`${first}\`` : `\`${first}\` and ${others.length} more`;
-    const note = notes.find(([pattern]) => pattern.test(ftype))?.[1] ?? '';
+    const note = told.get(stem) ?? notes.find(([pattern]) => pattern.test(ftype))?.[1] ?? '';
     return `| ${name} | ${ftype} | ${bitsPerWeight.toFixed(2)} | ${sizeText(bytes)} | ${ram} | ${note} |`;
   });
   return [
@@ -121,7 +123,19 @@ function outputTable({ lock, kvBytes }: CardFacts): string {
   ].join('\n');
 }
 
+/** What the recipe says of its outputs, by the name that their file would have in one piece. */
+function recipeNotes({ model, wishes }: CardFacts['lock']): ReadonlyMap<string, string> {
+  const outputs = wishes.recipe?.plain.output ?? [];
+  return new Map(
+    outputs.flatMap(({ name, ftype, note }) =>
+      note === undefined ? [] : [[`${model.name}-${name ?? ftype}.gguf`, escaped(note)]],
+    ),
+  );
+}
+
 interface OutputGroup {
+  /** The file's name, without the number of a part. */
+  readonly stem: string;
   readonly files: readonly string[];
   readonly ftype: string;
   readonly bytes: number;
@@ -137,6 +151,7 @@ function groupedOutputs(outputs: readonly LockedOutput[]): OutputGroup[] {
     const bytes = parts.reduce((sum, part) => sum + part.bytes, 0);
     const bits = parts.reduce((sum, part) => sum + part.bitsPerWeight * part.bytes, 0);
     return {
+      stem,
       files: parts.map(({ file }) => file),
       ftype: parts[0]?.ftype ?? '',
       bytes,
