@@ -5,10 +5,10 @@
  */
 
 import { basename, join, resolve } from 'node:path';
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import type { GgufRequest } from '../proto/gguf-requests.ts';
 import type { ConnectOptions } from './daemon.ts';
-import { collect, wholeNumber } from './option-values.ts';
+import { collect, partBytes, wholeNumber } from './option-values.ts';
 
 type Shared = ConnectOptions & { json?: boolean };
 interface SplitOptions extends Shared {
@@ -144,14 +144,4 @@ function retouchCommand(program: Command): Command {
 /** A directory is given with a slash behind it: the parts are called as the file they are of. */
 function prefixOf(file: string, out: string): string {
   return out.endsWith('/') ? join(resolve(out), basename(file, '.gguf')) : resolve(out);
-}
-
-const UNIT_BYTES: Readonly<Record<string, number>> = { M: 10 ** 6, G: 10 ** 9 };
-
-/** Bytes of a size as llama-gguf-split takes it. */
-function partBytes(text: string): number {
-  const [, digits, unit = ''] = /^(\d{1,6})([MG])$/.exec(text) ?? [];
-  const bytes = Number(digits) * (UNIT_BYTES[unit] ?? 0);
-  if (bytes > 0) return bytes;
-  throw new InvalidArgumentError('It must be a number with M or G behind it, such as 500M or 20G.');
 }

@@ -43,3 +43,13 @@ export function wholeNumber(least: number, most = NUMBER_MAX): (text: string) =>
     throw new InvalidArgumentError(`It must be a whole number ${range}.`);
   };
 }
+
+const UNIT_BYTES: Readonly<Record<string, number>> = { M: 10 ** 6, G: 10 ** 9 };
+
+/** Bytes of a size as llama-gguf-split takes it. */
+export function partBytes(text: string): number {
+  const [, digits, unit = ''] = /^(\d{1,6})([MG])$/.exec(text) ?? [];
+  const bytes = Number(digits) * (UNIT_BYTES[unit] ?? 0);
+  if (bytes > 0) return bytes;
+  throw new InvalidArgumentError('It must be a number with M or G behind it, such as 500M or 20G.');
+}

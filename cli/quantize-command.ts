@@ -12,7 +12,7 @@ import {
   calibrationOf,
   withCalibrationOptions,
 } from './calibration-options.ts';
-import { collect, layers, list } from './option-values.ts';
+import { collect, layers, list, partBytes, wholeNumber } from './option-values.ts';
 
 export interface QuantizeOptions extends CalibrationOptions {
   type: string[];
@@ -27,6 +27,8 @@ export interface QuantizeOptions extends CalibrationOptions {
   pure?: boolean;
   allowRequantize?: boolean;
   keepSplit?: boolean;
+  splitMaxTensors?: number;
+  splitMaxSize?: number;
   pruneLayers: number[];
   imatrix?: string;
   includeWeights: string[];
@@ -76,6 +78,16 @@ export function withRecipeOptions(command: Command): Command {
       .option('--pure', 'one type everywhere, no mixtures')
       .option('--allow-requantize', 'quantize tensors of a GGUF that are quantized already')
       .option('--keep-split', 'split each output where the GGUF is split')
+      .addOption(
+        new Option('--split-max-tensors <n>', 'cut outputs into parts of so many tensors')
+          .argParser(wholeNumber(1))
+          .conflicts(['splitMaxSize', 'keepSplit']),
+      )
+      .addOption(
+        new Option('--split-max-size <size>', 'or of so many bytes of tensors: 500M or 20G')
+          .argParser(partBytes)
+          .conflicts('keepSplit'),
+      )
       .option('--prune-layers <numbers>', 'leave layers out, counted from 0: 20,21', layers, [])
       .addOption(
         new Option('--imatrix <file>', 'importance matrix, .gguf or .dat').conflicts('calibration'),
@@ -115,6 +127,8 @@ export function quantizeRequest(
     pure: options.pure ?? false,
     allowRequantize: options.allowRequantize ?? false,
     keepSplit: options.keepSplit ?? false,
+    splitMaxTensors: options.splitMaxTensors,
+    splitMaxBytes: options.splitMaxSize,
     pruneLayers: options.pruneLayers,
     imatrix:
       options.imatrix === undefined

@@ -9,6 +9,7 @@ import { gguf } from '@huggingface/gguf';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parseDocument } from 'yaml';
 import { attestationLine, type LockFile, lockFile, lockSignature } from '../proto/lockfile.ts';
+import { digestsOf } from './cluster-run.ts';
 import { makeScratch, mustRunQuantd, parseEvents, runQuantd } from './quantd.ts';
 
 const fixture = fileURLToPath(new URL('../fixtures/tiny-gemma4', import.meta.url));
@@ -144,4 +145,20 @@ test('every unit is attested once, signed by its maker', async () => {
     const message = Buffer.from(`quantd attestation 1\n${told}`);
     expect(verify(null, message, publicKey, Buffer.from(line.signature, 'base64'))).toBe(true);
   }
+});
+
+test('parts of an output are those that quantd split cuts of the whole', async () => {
+  const words = ['quantize', source, '--type', 'Q4_K_M', '--name', 'cut'];
+  const whole = join(scratch.path, 'whole');
+  const parts = join(scratch.path, 'parts');
+  const again = join(scratch.path, 'again');
+  await mustRunQuantd([...words, '--out', whole]);
+  await mustRunQuantd([...words, '--split-max-size', '1M', '--out', parts]);
+  await mkdir(again);
+  const file = join(whole, 'cut-Q4_K_M.gguf');
+  const prefix = join(again, 'cut-Q4_K_M');
+  await mustRunQuantd(['split', file, '--split-max-size', '1M', '--out', prefix]);
+  const digests = [...digestsOf(parts)];
+  expect(digests.length).toBeGreaterThan(2);
+  expect(digests).toEqual([...digestsOf(again)]);
 });

@@ -106,6 +106,11 @@ export const quantizeRequest = z.strictObject({
   allowRequantize: z.boolean().default(false),
   /** Each output is split where the GGUF is. */
   keepSplit: z.boolean().default(false),
+  /** Outputs are cut into parts of so many tensors, or bytes of them; not together. */
+  splitMaxTensors: count.optional(),
+  splitMaxBytes: z.number().int().min(1).max(Number.MAX_SAFE_INTEGER).optional(),
+  /** Only outputs that are larger are cut. */
+  splitAboveBytes: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER).optional(),
   /** Numbers of the layers to leave out, from 0. */
   pruneLayers: z.array(z.number().int().min(0)).max(PRUNED_LAYERS_MAX).default([]),
 });

@@ -6,6 +6,7 @@
 
 import { FaultError } from '../../proto/fault.ts';
 import type { QuantizeRequest } from '../../proto/requests.ts';
+import type { PartLimit } from '../core/gguf/cut-parts.ts';
 import { importanceFaults } from '../core/importance/faults.ts';
 import { parseCompat } from '../core/importance/importance-keys.ts';
 import { parseKeyOverride } from '../core/plan/key-overrides.ts';
@@ -21,11 +22,18 @@ export function optionsOf(request: QuantizeRequest): Wishes {
   if (imatrix === undefined && calibration === undefined && filters.length > 0) {
     throw new FaultError(importanceFaults.filterAlone);
   }
+  const limit = partLimit(request);
   return {
     allowRequantize: request.allowRequantize,
     keepSplit: request.keepSplit,
+    ...(limit === undefined ? {} : { parts: { limit, above: request.splitAboveBytes ?? 0 } }),
     overrides: request.overrideKv.map(parseKeyOverride),
     compat: parseCompat(request.compat),
     dryRun: request.dryRun,
   };
+}
+
+function partLimit({ splitMaxTensors, splitMaxBytes }: QuantizeRequest): PartLimit | undefined {
+  if (splitMaxBytes !== undefined) return { of: 'bytes', most: splitMaxBytes };
+  return splitMaxTensors === undefined ? undefined : { of: 'tensors', most: splitMaxTensors };
 }

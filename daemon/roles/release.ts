@@ -75,6 +75,8 @@ const SMALL_FILES =
   /^((config|generation_config|special_tokens_map|tokenizer.*|.*\.index)\.json|chat_template\.(jinja|json)|README\.md)$/;
 // Lockfile, signature, digests, attestations and the page that tells how to make it again.
 const RUN_FILES = 5;
+// The Hub takes no file above 50 GB and recommends parts of at most 20.
+const HUB_PARTS = { splitMaxBytes: 20_000_000_000, splitAboveBytes: 45_000_000_000 } as const;
 const GIT_ATTRIBUTES = '*.gguf filter=lfs diff=lfs merge=lfs -text\n';
 
 /** @throws FaultError whatever stopped it; the same command goes on */
@@ -144,9 +146,11 @@ class ReleaseMaker {
     this.#report = report;
     this.#drain = drain;
     this.#startMs = ports.clock.now();
-    const { imatrix } = request;
+    const { imatrix, keepSplit, splitMaxBytes, splitMaxTensors } = request;
+    const isAsked = keepSplit || splitMaxBytes !== undefined || splitMaxTensors !== undefined;
     this.quantize = {
       ...request,
+      ...(isAsked ? {} : HUB_PARTS),
       kind: 'quantize',
       dryRun: false,
       // Where it lies must not reach a byte.

@@ -96,7 +96,8 @@ function withoutSplitKeys(metadata: readonly KeyValue[]): KeyValue[] {
   return metadata.filter(({ key }) => !splitKeyNames.includes(key));
 }
 
-function splitKeys(part: number, parts: number, tensors: number): KeyValue[] {
+/** The three keys that end the metadata of part 0 of `parts`, as llama-gguf-split writes them. */
+export function splitKeys(part: number, parts: number, tensors: number): KeyValue[] {
   return [
     { key: 'split.no', value: { type: 'u16', value: part } },
     { key: 'split.tensors.count', value: { type: 'i32', value: tensors } },

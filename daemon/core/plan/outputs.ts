@@ -4,8 +4,10 @@
  *   Model + RecipeOutputs + options ──▶ planOutputs ──▶ OutputPlan[] ──▶ plan.ts
  */
 
+import { assert } from '../../../proto/assert.ts';
 import { FaultError } from '../../../proto/fault.ts';
 import { type BlockTypeName, blockTypes } from '../gguf/block-types.ts';
+import { cutTensors, type PartLimit } from '../gguf/cut-parts.ts';
 import { layoutGguf, mergeMetadata, quantizedOrder } from '../gguf/layout.ts';
 import { ALIGNMENT_DEFAULT } from '../gguf/limits.ts';
 import type { KeyValue } from '../gguf/metadata.ts';
@@ -20,7 +22,7 @@ import { checkImportance, checkMakeable, missingImportance } from '../recipe/req
 import { assignTypes, type TypeAssignment } from '../recipe/type-rules.ts';
 import { planFaults } from './faults.ts';
 import type { OutputRequest } from './plan.ts';
-import { cutShards } from './shards.ts';
+import { cutBy, cutShards, type Shard } from './shards.ts';
 
 export interface OutputPlan extends OutputRequest {
   /** As the recipe calls it; the same for every part of a split output. */
@@ -40,6 +42,8 @@ export interface OutputOptions {
   readonly allowRequantize: boolean;
   /** `--keep-split`: an output is split where its source is. */
   readonly keepSplit: boolean;
+  /** `--split-max-size`, `--split-max-tensors`: outputs of more than `above` bytes are cut. */
+  readonly parts?: { readonly limit: PartLimit; readonly above: number };
   /** `--override-kv`, in the order they were given. */
   readonly overrides: readonly KeyValue[];
   readonly importance: Importance | undefined;
@@ -99,14 +103,29 @@ export function planOutputs(
       [...options.overrides, ...importanceText, ...(model.overrides ?? [])],
     );
     const stem = `${modelName}-${name}`;
-    return cutShards(stem, tensors, metadata, keepSplit ? model.shards : undefined).map(
-      (shard) => ({
-        ...outputPlan(shard.file, ftype, shard.tensors, shard.pick(assignments), shard.metadata),
-        name,
-        notices,
-      }),
-    );
+    const planOf = (shard: Shard): OutputPlan => ({
+      ...outputPlan(shard.file, ftype, shard.tensors, shard.pick(assignments), shard.metadata),
+      name,
+      notices,
+    });
+    if (keepSplit) return cutShards(stem, tensors, metadata, model.shards).map(planOf);
+    const [only] = cutShards(stem, tensors, metadata, undefined);
+    assert(only !== undefined, 'what is not split is one file');
+    const whole = planOf(only);
+    const parts = partsOf(whole, metadata, options);
+    return parts.length > 1 ? cutBy(stem, tensors, metadata, parts).map(planOf) : [whole];
   });
+}
+
+/** How many tensors each part of an output has; one part where it is not to be cut. */
+function partsOf(
+  { layout }: OutputPlan,
+  metadata: readonly KeyValue[],
+  { parts }: OutputOptions,
+): number[] {
+  if (parts === undefined || layout.fileBytes <= parts.above) return [layout.tensors.length];
+  const cut = cutTensors(layout.tensors, parts.limit, alignmentOf(metadata));
+  return cut.map(({ length }) => length);
 }
 
 /**

@@ -8,6 +8,7 @@
  */
 
 import { assert } from '../../../proto/assert.ts';
+import { splitKeys as partKeys, partName } from '../gguf/cut-parts.ts';
 import type { KeyValue } from '../gguf/metadata.ts';
 import type { ModelTensor } from '../models/family.ts';
 
@@ -41,7 +42,7 @@ export function cutShards(
     // A GGUF of one part is no split one, and has only the name of such.
     const keys = shards === 1 ? [] : splitKeys(shard, shards, tensors.length);
     return {
-      file: `${stem}-${numbered(shard + 1)}-of-${numbered(shards)}.gguf`,
+      file: partName(stem, shard, shards),
       tensors: pick(tensors),
       metadata: shard === 0 ? [...metadata, ...keys] : keys,
       pick,
@@ -49,8 +50,30 @@ export function cutShards(
   });
 }
 
-function numbered(part: number): string {
-  return String(part).padStart(5, '0');
+/**
+ * Parts of so many tensors each, as llama-gguf-split cuts the whole: the bytes of `quantd split`.
+ * @param counts tensors of each part, in order
+ */
+export function cutBy(
+  stem: string,
+  tensors: readonly ModelTensor[],
+  metadata: readonly KeyValue[],
+  counts: readonly number[],
+): readonly Shard[] {
+  let end = 0;
+  return counts.map((count, part): Shard => {
+    const start = end;
+    end += count;
+    const to = end;
+    const pick = <T>(all: readonly T[]): readonly T[] => all.slice(start, to);
+    const keys = partKeys(part, counts.length, tensors.length);
+    return {
+      file: partName(stem, part, counts.length),
+      tensors: pick(tensors),
+      metadata: part === 0 ? [...metadata, ...keys] : keys,
+      pick,
+    };
+  });
 }
 
 function splitKeys(shard: number, shards: number, tensors: number): KeyValue[] {

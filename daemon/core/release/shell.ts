@@ -25,6 +25,9 @@ export function wishWords(wishes: {
   readonly excludeWeights: readonly string[];
   readonly overrideKv: readonly string[];
   readonly compat?: string | undefined;
+  readonly splitMaxTensors?: number | undefined;
+  readonly splitMaxBytes?: number | undefined;
+  readonly splitAboveBytes?: number | undefined;
 }): string[] {
   const one = (option: string, value: string | undefined): string[] =>
     value === undefined ? [] : [option, value];
@@ -42,10 +45,24 @@ export function wishWords(wishes: {
     ...flag('--pure', wishes.pure),
     ...flag('--allow-requantize', wishes.allowRequantize),
     ...flag('--keep-split', wishes.keepSplit),
+    ...one('--split-max-tensors', wishes.splitMaxTensors?.toString()),
+    ...one('--split-max-size', splitSize(wishes)),
     ...one('--prune-layers', wishes.pruneLayers.join(',') || undefined),
     ...each('--include-weights', wishes.includeWeights),
     ...each('--exclude-weights', wishes.excludeWeights),
     ...each('--override-kv', wishes.overrideKv),
     ...one('--compat', wishes.compat),
   ];
+}
+
+/** Undefined where nobody asked: then a release cuts what is too large for the Hub. */
+function splitSize({
+  splitMaxBytes,
+  splitAboveBytes,
+}: {
+  readonly splitMaxBytes?: number | undefined;
+  readonly splitAboveBytes?: number | undefined;
+}): string | undefined {
+  if (splitMaxBytes === undefined || splitAboveBytes !== undefined) return undefined;
+  return splitMaxBytes % 1e9 === 0 ? `${splitMaxBytes / 1e9}G` : `${splitMaxBytes / 1e6}M`;
 }
