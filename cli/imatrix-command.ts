@@ -13,8 +13,10 @@ import {
   withCalibrationOptions,
 } from './calibration-options.ts';
 import { collect } from './option-values.ts';
+import type { Loose } from './quantize-command.ts';
+import { type SourceOptions, sourceFields, withSourceOptions } from './source-options.ts';
 
-export interface ImatrixOptions extends CalibrationOptions {
+export interface ImatrixOptions extends CalibrationOptions, SourceOptions {
   out: string;
   format: 'gguf' | 'dat';
   inFile: string[];
@@ -27,7 +29,7 @@ export function addImatrixCommand(program: Command): Command {
   const command = program
     .command('imatrix')
     .description('measure an importance matrix, or merge some')
-    .argument('<source>', 'checkpoint directory, or a GGUF (any part of a split one)')
+    .argument('<source>', 'checkpoint directory, or org/name[@revision] of a hub')
     .requiredOption('-o, --out <file>', 'the file to make')
     .addOption(
       new Option('--format <form>', 'form of the file').choices(['gguf', 'dat']).default('gguf'),
@@ -35,7 +37,7 @@ export function addImatrixCommand(program: Command): Command {
     .option('--in-file <file>', 'a matrix to add to it (repeatable)', collect, [])
     .option('--show-statistics', 'tell how the importance of each tensor is spread')
     .option('--overwrite', 'replace the file');
-  return withCalibrationOptions(command).addHelpText(
+  return withSourceOptions(withCalibrationOptions(command)).addHelpText(
     'after',
     '\nWithout --calibration the text that quantd brings along is used; with --in-file, none.',
   );
@@ -45,16 +47,17 @@ export function imatrixRequest(
   source: string,
   options: ImatrixOptions,
   command: Command,
-): MakeImatrixRequest {
+): Loose<MakeImatrixRequest> {
   const calibration = calibrationOf(options, options.inFile.length === 0, command);
   return {
     kind: 'imatrix',
-    source: resolve(source),
+    ...sourceFields(source, options),
     out: resolve(options.out),
     format: options.format,
     inFiles: options.inFile.map((given) => ({ path: resolve(given), given })),
     showStatistics: options.showStatistics ?? false,
     overwrite: options.overwrite ?? false,
-    ...(calibration === undefined ? {} : { calibration }),
+    calibration,
+    name: undefined,
   };
 }

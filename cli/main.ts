@@ -30,13 +30,14 @@ import {
 import { addRecipeCommands } from './recipe-command.ts';
 import { addReleaseCommand, releaseRequest } from './release-command.ts';
 import { showRun } from './run-command.ts';
+import { type SourceOptions, sourceFields, withSourceOptions } from './source-options.ts';
 import { renderStatus } from './status-view.ts';
 import { addVerifyCommand, type VerifyOptions, verifyRequest } from './verify-command.ts';
 
 declare const QUANTD_VERSION: string;
 
 type Shared = ConnectOptions & { json?: boolean; maxBufferSize?: string; yes?: boolean };
-interface ConvertOptions extends Shared {
+interface ConvertOptions extends Shared, SourceOptions {
   type: string;
   out: string;
   name?: string;
@@ -83,18 +84,20 @@ withDaemonOptions(plan).action((source: string, options: Shared & PlanOptions) =
 );
 
 withDaemonOptions(
-  program
-    .command('convert')
-    .description('make one GGUF of plain numbers from a checkpoint')
-    .argument('<source>', 'checkpoint directory')
-    .requiredOption('--type <type>', 'BF16, F16 or F32')
-    .requiredOption('--out <file>', 'the file to make')
-    .option('--name <model>', "the model's name in metadata")
-    .option('--overwrite', 'replace the file'),
+  withSourceOptions(
+    program
+      .command('convert')
+      .description('make one GGUF of plain numbers from a checkpoint')
+      .argument('<source>', 'checkpoint directory, or org/name[@revision] of a hub')
+      .requiredOption('--type <type>', 'BF16, F16 or F32')
+      .requiredOption('--out <file>', 'the file to make')
+      .option('--name <model>', "the model's name in metadata")
+      .option('--overwrite', 'replace the file'),
+  ),
 ).action((source: string, options: ConvertOptions) =>
   runRequest(options, {
     kind: 'convert',
-    source: resolve(source),
+    ...sourceFields(source, options),
     type: options.type,
     out: resolve(options.out),
     name: options.name,

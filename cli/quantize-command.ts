@@ -13,8 +13,9 @@ import {
   withCalibrationOptions,
 } from './calibration-options.ts';
 import { collect, layers, list, partBytes, wholeNumber } from './option-values.ts';
+import { type SourceOptions, sourceFields, withSourceOptions } from './source-options.ts';
 
-export interface QuantizeOptions extends CalibrationOptions {
+export interface QuantizeOptions extends CalibrationOptions, SourceOptions {
   type: string[];
   recipe?: string;
   out: string;
@@ -57,9 +58,12 @@ export function addQuantizeCommand(program: Command): Command {
 
 /** SOURCE, and every option that says what the outputs are. */
 export function withRecipeOptions(command: Command): Command {
-  return withCalibrationOptions(
+  const described = withCalibrationOptions(
     command
-      .argument('<source>', 'checkpoint directory, or a GGUF (any part of a split one)')
+      .argument(
+        '<source>',
+        'checkpoint directory, a GGUF (any part of a split one), or org/name[@revision] of a hub',
+      )
       .option('--type <types>', 'Q4_K_M,Q8_0,… (repeatable)', list, [])
       .option('--recipe <file>', 'outputs as a recipe says (docs/recipe.md); --type adds to them')
       .option(
@@ -102,6 +106,7 @@ export function withRecipeOptions(command: Command): Command {
       )
       .option('--compat <tool>', 'llama-quantize: the header too is what that tool writes'),
   );
+  return withSourceOptions(described);
 }
 
 export function quantizeRequest(
@@ -111,7 +116,7 @@ export function quantizeRequest(
 ): Loose<QuantizeRequest> {
   return {
     kind: 'quantize',
-    source: resolve(source),
+    ...sourceFields(source, options),
     types: options.type,
     recipe:
       options.recipe === undefined

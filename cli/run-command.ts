@@ -26,6 +26,7 @@ import {
   renderPlan,
   renderProgress,
   renderRelease,
+  renderRepository,
   renderSeconds,
   renderWork,
 } from './run-view.ts';
@@ -138,6 +139,9 @@ class TextView implements View {
 
   show(event: RunEvent): void {
     switch (event.type) {
+      case 'repository':
+        this.#lines([renderRepository(event)]);
+        break;
       case 'plan':
         this.#files = event.outputs.map(({ file }) => file);
         this.#lines(renderPlan(event));

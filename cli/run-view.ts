@@ -9,6 +9,11 @@ import { bytesText, countText, secondsText, tableText } from './format.ts';
 
 type EventOf<T extends RunEvent['type']> = Extract<RunEvent, { type: T }>;
 
+/** Which version of a repository a run is made from. */
+export function renderRepository({ repository, commit }: EventOf<'repository'>): string {
+  return `source   ${repository} at commit ${commit}`;
+}
+
 export function renderPlan(plan: EventOf<'plan'>): string[] {
   const rows = plan.outputs.map((output) => [
     `  ${output.file}`,
@@ -67,6 +72,7 @@ function hereText({ threads, isa }: EventOf<'plan'>): string {
 }
 
 const stages = {
+  fetch: 'fetching the source',
   fingerprint: 'hashing the source',
   measure: 'measuring',
   quantize: 'quantizing',
@@ -83,7 +89,7 @@ export function renderProgress(progress: EventOf<'progress'>, width: number): st
   const share = bytesTotal > 0 ? Math.min(1, bytesDone / bytesTotal) : 1;
   const filled = Math.round(share * BAR_WIDTH);
   const parts = [
-    stages[progress.stage].padEnd(18),
+    stages[progress.stage].padEnd(19),
     `[${'#'.repeat(filled)}${'.'.repeat(BAR_WIDTH - filled)}]`,
     `${(share * 100).toFixed(0).padStart(3)} %`,
     progress.stage === 'measure' ? stepsText(progress) : `${bytesText(bytesPerSecond)}/s`,

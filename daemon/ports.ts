@@ -30,30 +30,7 @@ import type { RegisterPlan } from './core/models/registers.ts';
 // So that adapters, which never import the core, can name them.
 export type { Layer, Operation, Register, TensorName, Weight } from './core/models/forward.ts';
 export type { RegisterPlan } from './core/models/registers.ts';
-
-/** A directory (later: a repository) or the files of one GGUF, only read. */
-export interface Source {
-  /** The file that was named, relative to its directory; undefined where a directory was. */
-  readonly named?: string;
-  /** Every regular file below the directory, by path relative to it; of a GGUF its parts. */
-  list(): Promise<readonly SourceEntry[]>;
-  /** Fills `into` from `offset`; a file that ends early is a fault, never a short result. */
-  read(file: string, offset: number, into: Uint8Array, signal?: AbortSignal): Promise<void>;
-  /** SHA-256 of the whole file, lower-case hex; remembered while size and mtime stand. */
-  digest(file: string, signal?: AbortSignal): Promise<string>;
-  /** Where a file lies, to be mapped; undefined of a source that lies nowhere on this machine. */
-  path?(file: string): string;
-  /** Whether the file at an absolute path is one of these, by whatever name; of files on a disk. */
-  isAt?(path: string): Promise<boolean>;
-  /** Throws the fault `source-changed` when a file is not what `list` said. */
-  checkUnchanged(): Promise<void>;
-  close(): Promise<void>;
-}
-
-export interface SourceEntry {
-  readonly file: string;
-  readonly bytes: number;
-}
+export type { RemoteFiles, Source, SourceEntry } from './source-port.ts';
 
 /**
  * How the source stores its elements: the name of a block type of the GGUF format. The addon knows

@@ -14,6 +14,7 @@ import { loadIdentity } from './adapters/cluster-store.ts';
 import { cryptography } from './adapters/cryptography.ts';
 import { openFolderFiles } from './adapters/folder-files.ts';
 import type { Addon } from './adapters/kernels.ts';
+import { isHubSource, openHub } from './adapters/open-hub.ts';
 import { openOutputDirectory, outputRoom } from './adapters/output-files.ts';
 import type { LocalRecipes } from './adapters/recipe-api.ts';
 import { openReleaseFolder } from './adapters/release-folder.ts';
@@ -29,6 +30,7 @@ import { inspectFile } from './roles/inspect.ts';
 import type { MeasureTools } from './roles/measure.ts';
 import { checkRecipe, listRecipes, showRecipe } from './roles/recipes.ts';
 import type { ReleasePorts } from './roles/release.ts';
+import type { SourceOptions } from './roles/run.ts';
 import { startRun } from './roles/start-run.ts';
 import type { VerifyPorts } from './roles/verify-release.ts';
 import type { Settings } from './settings.ts';
@@ -79,11 +81,15 @@ export class Service implements LocalService {
       kernels.sha256File(path, signal);
     this.#ports = {
       ...tools,
-      openSource: (path) =>
-        openSource(path, {
-          hashFile,
-          digestCache: join(settings.dataDirectory, 'source-digests.json'),
-        }),
+      openSource: (
+        source: string,
+        { hub: access = {}, keepSource: keep = false }: SourceOptions = {},
+      ) => {
+        const { dataDirectory } = settings;
+        const hashing = { hashFile, digestCache: join(dataDirectory, 'source-digests.json') };
+        if (!isHubSource(source)) return openSource(source, hashing);
+        return openHub(source, { ...hashing, directory: join(dataDirectory, 'hub'), access, keep });
+      },
       openFile: openSourceFile,
       openRelease: (path) => openReleaseFolder(path, kernels),
       verify: cryptography.verify,

@@ -40,10 +40,11 @@ export interface PeerWork {
 }
 
 /**
- * What a run does, one after the other; `measure` only where there is a calibration, `digest` (of every
- * tensor made) only for a release.
+ * What a run does, one after the other; `fetch` only where SOURCE is a repository, `measure` only
+ * where there is a calibration, `digest` (of every tensor made) only for a release.
  */
 export type StageName =
+  | 'fetch'
   | 'fingerprint'
   | 'measure'
   | 'quantize'
@@ -105,6 +106,13 @@ export type RunEvent =
   | { readonly type: 'accepted'; readonly run: number }
   /** Something the user should know and need not act on. */
   | { readonly type: 'notice'; readonly text: string }
+  /** Which version of a repository it is: of a run whose source is one. */
+  | {
+      readonly type: 'repository';
+      readonly repository: string;
+      readonly commit: string;
+      readonly hubUrl: string;
+    }
   | {
       readonly type: 'plan';
       readonly model: string;

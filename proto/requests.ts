@@ -26,11 +26,28 @@ const COUNT_MAX = 2 ** 31 - 1;
 // A cluster of more machines than this does not exist.
 const REPLICAS_MAX = 256;
 
+// Tokens of the hub have 37 characters; those of other kinds some hundreds.
+const TOKEN_LENGTH_MAX = 512;
+
+/** How a hub is reached; the token is nowhere written down and goes to that address alone. */
+export const hubAccess = z.strictObject({
+  /** Of a mirror; the public hub where absent. */
+  url: text.optional(),
+  token: z.string().min(1).max(TOKEN_LENGTH_MAX).optional(),
+});
+
 const common = {
-  /** Absolute path of the checkpoint directory, or of a GGUF to quantize. */
-  source: text,
   /**
-   * `general.name` and the beginning of each output's name; by default the config's own. Of a GGUF
+   * Absolute path of the checkpoint directory, or of a GGUF to quantize; or a repository of a hub,
+   * as hub-name.ts writes it, behind `hf:`.
+   */
+  source: text,
+  hub: hubAccess.optional(),
+  /** What is fetched of a repository stays in the data directory when the run is done. */
+  keepSource: z.boolean().optional(),
+  /**
+   * `general.name` and the beginning of each output's name; by default the repository's, else the
+   * config's own. Of a GGUF
    * the beginning of the names alone: its metadata stays as it is.
    */
   name: text.optional(),
@@ -151,8 +168,9 @@ export const runRequest = z.discriminatedUnion('kind', [
   mergeRequest,
   retouchRequest,
 ]);
-export const inspectRequest = z.strictObject({ file: text });
+export const inspectRequest = z.strictObject({ file: text, hub: hubAccess.optional() });
 
+export type HubAccess = z.infer<typeof hubAccess>;
 export type QuantizeRequest = z.infer<typeof quantizeRequest>;
 export type ReleaseRequest = z.infer<typeof releaseRequest>;
 export type ConvertRequest = z.infer<typeof convertRequest>;

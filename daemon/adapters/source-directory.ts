@@ -200,15 +200,19 @@ async function listFiles(root: string): Promise<ReadonlyMap<string, FileIdentity
 // How llama.cpp names the parts of a split GGUF: model-00001-of-00003.gguf.
 const PART_PATTERN = /^(.*)-\d{5}-(of-\d{5}\.gguf)$/;
 
+/** Whether `file` is named as a part of the split GGUF that `named` is named as a part of. */
+export function isPartOf(file: string, named: string): boolean {
+  const [, stem, ending] = PART_PATTERN.exec(named) ?? [];
+  const [, otherStem, otherEnding] = PART_PATTERN.exec(file) ?? [];
+  return stem !== undefined && otherStem === stem && otherEnding === ending;
+}
+
 /** The named file and, where its name is that of a part, those that are named as the others. */
 async function listParts(root: string, named: string): Promise<ReadonlyMap<string, FileIdentity>> {
-  const [, stem, ending] = PART_PATTERN.exec(named) ?? [];
-  const entries =
-    stem === undefined ? [] : await faultsOf(named, () => readdir(root, { withFileTypes: true }));
-  const parts = entries.filter(({ name }) => {
-    const [, otherStem, otherEnding] = PART_PATTERN.exec(name) ?? [];
-    return otherStem === stem && otherEnding === ending && name !== named;
-  });
+  const entries = PART_PATTERN.test(named)
+    ? await faultsOf(named, () => readdir(root, { withFileTypes: true }))
+    : [];
+  const parts = entries.filter(({ name }) => name !== named && isPartOf(name, named));
   if (parts.length > FILES_MAX) throw new FaultError(sourceFaults.tooManyFiles);
   const first = identityOf(await statOf(join(root, named), named, sourceFaults.sourceMissing));
   const files: [string, FileIdentity][] = [[named, first]];

@@ -35,7 +35,7 @@ export class Costs {
     this.#syncing = new Busy(ports.clock);
     this.ports = {
       ...ports,
-      openSource: async (path) => this.#timeSource(await ports.openSource(path)),
+      openSource: async (...wanted) => this.#timeSource(await ports.openSource(...wanted)),
       openOutputs: async (path) => this.#timeOutputs(await ports.openOutputs(path)),
     };
   }
@@ -93,6 +93,7 @@ export class Costs {
         ? {}
         : { isAt: async (path) => (await source.isAt?.(path)) === true }),
       checkUnchanged: () => source.checkUnchanged(),
+      ...(source.remote === undefined ? {} : { remote: source.remote }),
       close: () => source.close(),
     };
   }

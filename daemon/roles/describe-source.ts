@@ -54,7 +54,7 @@ async function describeDirectory(
   signal: AbortSignal,
 ): Promise<DescribedSource> {
   const { checkpoint, notices } = await openCheckpoint(source, signal);
-  const name = checkName(request.name ?? statedName(checkpoint));
+  const name = checkName(request.name ?? repositoryName(source) ?? statedName(checkpoint));
   const model = describeModel(checkpoint, name);
   const leftOut = model.leftOut.map(({ count, reason }) => `${count} tensors left out: ${reason}`);
   const { files } = checkpoint;
@@ -75,9 +75,13 @@ async function describeFile(
   return { model, name: checkName(request.name ?? fileStem(model)), files, notices: [] };
 }
 
+function repositoryName({ remote }: Source): string | undefined {
+  return remote?.repository.replace(/^.*\//, '');
+}
+
 /**
- * The model's name where none is asked for: as the config says. Never the folder's name: where a
- * checkpoint lies must not change a byte of what is made of it.
+ * The model's name where none is asked for and no repository gives one: as the config says. Never
+ * the folder's name: where a checkpoint lies must not change a byte of what is made of it.
  */
 function statedName({ config }: Checkpoint): string {
   const stated = [config['_name_or_path'], config['model_type']].find(

@@ -111,8 +111,11 @@ async function measuringOf(
     }),
     mayCut: (boundary) => measured.cuts[boundary] !== undefined,
     stageRam: (from, to, threads) => stageRam(measured, { from, to }, calibration.chunks, threads),
+    // Of a repository the weights are not here yet.
     multiplicationsPerSecond:
-      source.path === undefined ? undefined : await productsPerSecond(forward, place, ports),
+      source.path === undefined || source.remote !== undefined
+        ? undefined
+        : await productsPerSecond(forward, place, ports),
     ...{ replicas, positions, chunks: calibration.chunks },
   };
 }

@@ -13,12 +13,7 @@ export async function fingerprint(
   progress: Progress,
   drain: AbortSignal,
 ): Promise<Map<string, string>> {
-  const wanted = new Set(
-    model.tensors.flatMap((tensor) =>
-      tensor.source.kind === 'generated' ? [] : tensor.source.parts.map(({ file }) => file),
-    ),
-  );
-  const files = all.filter(({ file }) => wanted.has(file));
+  const files = wantedFiles(model, all);
   progress.begin(
     'fingerprint',
     files.reduce((sum, { bytes }) => sum + bytes, 0),
@@ -31,4 +26,14 @@ export async function fingerprint(
     }),
   );
   return new Map(digests);
+}
+
+/** The files that a wanted tensor lies in. */
+export function wantedFiles(model: Model, all: readonly SourceFile[]): SourceFile[] {
+  const wanted = new Set(
+    model.tensors.flatMap((tensor) =>
+      tensor.source.kind === 'generated' ? [] : tensor.source.parts.map(({ file }) => file),
+    ),
+  );
+  return all.filter(({ file }) => wanted.has(file));
 }

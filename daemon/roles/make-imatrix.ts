@@ -18,6 +18,7 @@ import { forwardOf } from '../core/models/families.ts';
 import { measuredModel } from '../core/models/measured-model.ts';
 import type { Source } from '../ports.ts';
 import { type DescribedSource, describeSource } from './describe-source.ts';
+import { fetchSource, tellRepository } from './fetch-source.ts';
 import { fingerprint } from './fingerprint.ts';
 import { type Measured, measure } from './measure.ts';
 import { measureFaults } from './measure-faults.ts';
@@ -49,14 +50,22 @@ export async function makeImatrix(
     files.push(await readMatrix(ports.openFile, { path, file }));
   }
   const telling = { report, drain, progress: new Progress(ports.clock, report), goesOn: false };
-  const measured = await measureAlone(request, ports, telling);
-  const matrix = files.length === 0 ? measured?.matrix : mergeMatrices(files, measured?.matrix);
-  assert(matrix !== undefined, 'there is a text or a file');
-  const { directory, file } = ports.splitPath(request.out);
-  const into = { directory, file, format: request.format, overwrite: request.overwrite };
-  report(await writeImatrix(matrix, into, ports));
-  if (request.showStatistics) report({ type: 'statistics', ...statisticsOf(file, matrix) });
-  await measured?.forget();
+  const { calibration } = request;
+  const source = calibration && (await ports.openSource(request.source, request));
+  try {
+    const measured =
+      source && (await measureAlone({ ...request, calibration }, source, ports, telling));
+    const matrix = files.length === 0 ? measured?.matrix : mergeMatrices(files, measured?.matrix);
+    assert(matrix !== undefined, 'there is a text or a file');
+    const { directory, file } = ports.splitPath(request.out);
+    const into = { directory, file, format: request.format, overwrite: request.overwrite };
+    report(await writeImatrix(matrix, into, ports));
+    if (request.showStatistics) report({ type: 'statistics', ...statisticsOf(file, matrix) });
+    await measured?.forget();
+    await source?.remote?.forget(false);
+  } finally {
+    await source?.close();
+  }
   report({
     type: 'done',
     seconds: (ports.clock.now() - startMs) / 1000,
@@ -65,24 +74,19 @@ export async function makeImatrix(
 }
 
 async function measureAlone(
-  request: MakeImatrixRequest,
+  request: MakeImatrixRequest & { readonly calibration: CalibrationRequest },
+  source: Source,
   ports: RunPorts,
   telling: Telling,
-): Promise<Measured | undefined> {
-  const { calibration } = request;
-  if (calibration === undefined) return undefined;
+): Promise<Measured> {
   const { report, progress, drain } = telling;
-  const source = await ports.openSource(request.source);
-  try {
-    const described = await describeSource(source, request, drain);
-    for (const text of described.notices) report({ type: 'notice', text });
-    const { model, files } = described;
-    const digests = await fingerprint(source, model, files, progress, drain);
-    const wanted = { ...request, calibration };
-    return await measureSource(wanted, described, digests, source, { ports, telling });
-  } finally {
-    await source.close();
-  }
+  const described = await describeSource(source, request, drain);
+  tellRepository(source, report);
+  for (const text of described.notices) report({ type: 'notice', text });
+  const { model, files } = described;
+  const digests = await fingerprint(source, model, files, progress, drain);
+  await fetchSource(source, described, progress, drain);
+  return await measureSource(request, described, digests, source, { ports, telling });
 }
 
 /**
@@ -104,6 +108,8 @@ export async function measureSource(
     out: '',
     overwrite: false,
     calibration: '',
+    hub: undefined,
+    keepSource: undefined,
   });
   const wanted = {
     calibration: request.calibration,

@@ -206,7 +206,7 @@ class ReleaseMaker {
       ...{ version, selfTests, sha256, calibration, imatrix, outputs },
       model: described.model,
       wishes,
-      source: { files: await this.#sourceFiles(made, licenseFile) },
+      source: { ...repositoryOf(source), files: await this.#sourceFiles(made, licenseFile) },
     });
     const facts = { lock, source: card, licenseFile };
     await folder.put('README.md', cardOf(this.#cardFacts(facts, made)));
@@ -473,4 +473,9 @@ function encoded(text: string): Uint8Array {
 
 function base64(bytes: Uint8Array): string {
   return btoa(String.fromCharCode(...bytes));
+}
+
+/** Where anyone can get the same source, where that is known. */
+function repositoryOf({ remote }: Source): Pick<PureLock['source'], 'repository' | 'commit'> {
+  return remote === undefined ? {} : { repository: remote.repository, commit: remote.commit };
 }

@@ -8,7 +8,7 @@ import type { OutputSummary, PeerWork, RunEvent } from '../../proto/api.ts';
 import { assert } from '../../proto/assert.ts';
 import { FaultError } from '../../proto/fault.ts';
 import type { PeerId, RunId } from '../../proto/peer-messages.ts';
-import type { ModelRequest } from '../../proto/requests.ts';
+import type { HubAccess, ModelRequest } from '../../proto/requests.ts';
 import { checkRunRequest } from '../core/calibration/check-request.ts';
 import { RESERVE_BYTES } from '../core/estimate/fit.ts';
 import { coverageNotices, type Importance } from '../core/importance/importance.ts';
@@ -30,6 +30,7 @@ import { Coordinator, type CoordinatorParts } from './coordinator.ts';
 import { type DescribedSource, describeSource } from './describe-source.ts';
 import { type EstimatedRun, estimate } from './estimate.ts';
 import { outputFaults } from './faults.ts';
+import { fetchSource, tellRepository } from './fetch-source.ts';
 import { fingerprint } from './fingerprint.ts';
 import { makeImatrix, measureSource, unmeasuredMatrix } from './make-imatrix.ts';
 import type { Measured, MeasureTools } from './measure.ts';
@@ -42,11 +43,18 @@ import { Progress } from './progress.ts';
 import { Worker } from './worker.ts';
 import { writeImatrix } from './write-imatrix.ts';
 
+/** What a request says of how its source is reached. */
+export interface SourceOptions {
+  readonly hub?: HubAccess | undefined;
+  readonly keepSource?: boolean | undefined;
+}
+
 export interface RunPorts
   extends MeasureTools,
     Pick<CalibrationPorts, 'openTokenizer' | 'openTemplate' | 'defaultText'>,
     Pick<RecipePorts, 'parseToml'> {
-  readonly openSource: (path: string) => Promise<Source>;
+  /** A path, or a repository behind `hf:`. */
+  readonly openSource: (source: string, options?: SourceOptions) => Promise<Source>;
   /** Any one file, such as an importance matrix. */
   readonly openFile: ImportancePorts['openFile'];
   readonly openOutputs: (directory: string) => Promise<OutputDirectory>;
@@ -112,10 +120,11 @@ export async function run(
   const progress = new Progress(ports.clock, report);
   // Before anything is read: what is wrong with the options is wrong with any source.
   const options = request.kind === 'quantize' ? optionsOf(request) : undefined;
-  const source = await ports.openSource(request.source);
+  const source = await ports.openSource(request.source, request);
   try {
     const described = await describeSource(source, request, drain);
     const { model, name, files, notices } = described;
+    tellRepository(source, report);
     for (const text of notices) report({ type: 'notice', text });
     const isDryRun = options?.dryRun ?? false;
     const fileDigests = isDryRun
@@ -139,7 +148,7 @@ export async function run(
       ...(importance === undefined ? {} : { importance: importance.tensors }),
     });
     const planned: Planned = {
-      ...{ request, plan, outputs, model, name, measured, place },
+      ...{ request, plan, outputs, described, measured, place },
       onAttested: hooks.onAttested,
     };
     const made = isDryRun
@@ -149,6 +158,7 @@ export async function run(
       await hooks.finish?.({ source, described, plan, outputs, place, peers: made.peers });
     // Nothing has to be measured again once the outputs are sealed.
     await measured?.forget();
+    await source.remote?.forget(isDryRun);
     report({
       type: 'done',
       seconds: (ports.clock.now() - startMs) / 1000,
@@ -176,8 +186,7 @@ interface Planned {
   readonly onAttested: RunHooks['onAttested'];
   readonly plan: Plan;
   readonly outputs: readonly OutputPlan[];
-  readonly model: Model;
-  readonly name: string;
+  readonly described: DescribedSource;
   /** Where its importance was measured for it: machines know the run, and hold weights of it. */
   readonly measured: Measured | undefined;
 }
@@ -218,6 +227,8 @@ async function make(
     }
     await checkRoom(directory, assemblers);
     report(planEvent(planned, assemblers, ports));
+    const isMade = assemblers.every(({ isSealed }) => isSealed);
+    if (!isMade) await fetchSource(source, planned.described, progress, drain);
     const network = ports.network();
     const { measured } = planned;
     const run = measured?.run ?? runOf(plan, ports.sha256);
@@ -304,6 +315,7 @@ async function importanceOf(
     const importance = { ...(await use(matrix)), notices: [] };
     return { importance, calibration: { request: calibration, chunks } };
   }
+  await fetchSource(source, described, telling.progress, telling.drain);
   const measured = await measureSource(
     { ...request, calibration },
     described,
@@ -368,7 +380,7 @@ function summary({ file, ftype, layout, bitsPerWeight }: OutputPlan): OutputSumm
 }
 
 function planEvent(
-  { plan, outputs, model, name }: Planned,
+  { plan, outputs, described: { model, name } }: Planned,
   assemblers: readonly Assembler[],
   { kernels, offer }: RunPorts,
 ): RunEvent {

@@ -1,0 +1,123 @@
+/**
+ * Goal: a repository of a hub gives the files that its directory gives, fetched once, also after a
+ * kill half-way; what is wrong with a hub is told in the terms of the command line.
+ * Method: whole processes against the loopback hub, which counts what it serves.
+ */
+
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type LoopbackHub, startHub, TOKEN } from './hub/loopback-hub.ts';
+import { directoryRepository } from './hub/repository.ts';
+import { makeScratch, mustRunQuantd, parseEvents, runQuantd } from './quantd.ts';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const CHECKPOINT = join(root, 'fixtures/tiny-gemma4');
+const FIRST = 'model-00001-of-00002.safetensors';
+const SECOND = 'model-00002-of-00002.safetensors';
+const MIB = 1 << 20;
+
+let scratch: Awaited<ReturnType<typeof makeScratch>>;
+let hub: LoopbackHub;
+let commit: string;
+const at = (name: string): string => join(scratch.path, name);
+
+beforeAll(async () => {
+  scratch = await makeScratch('hub-run');
+  const repository = await directoryRepository(CHECKPOINT, {
+    name: 'test-org/tiny',
+    access: 'gated',
+  });
+  ({ commit } = repository);
+  hub = await startHub(repository);
+});
+afterAll(async () => {
+  await hub.close();
+  await scratch.remove();
+});
+
+const words = (out: string): string[] => [
+  ...['quantize', 'test-org/tiny', '--type', 'Q4_K_M,Q8_0', '--out', at(out)],
+  ...['--hub-url', hub.url, '--json'],
+];
+const environment = { HF_TOKEN: TOKEN };
+
+test('killed while it fetches, then finished: the files of the directory', async () => {
+  const data = at('data');
+  const killed = new AbortController();
+  const stalled = new Promise<void>((resolve) => {
+    const reached = (): Promise<void> => {
+      resolve();
+      return new Promise((go) => killed.signal.addEventListener('abort', () => go()));
+    };
+    // After its header, which is the first leaf.
+    const trouble = { kind: 'stall', afterBytes: 2 * MIB, reached } as const;
+    hub.rule({ at: 'storage', path: SECOND, after: 1, trouble });
+  });
+  const child = spawn(process.execPath, ['cli/quantd', ...words('outputs')], {
+    cwd: root,
+    env: { ...process.env, ...environment, QUANTD_DATA: data },
+    stdio: 'ignore',
+  });
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  await stalled;
+  const fetched = join(data, 'hub/test-org--tiny', commit, 'files', FIRST);
+  await expect.poll(() => existsSync(fetched), { timeout: 60_000 }).toBe(true);
+  process.kill(Number(readFileSync(join(data, 'lock'), 'utf8').split(' ')[0]), 'SIGKILL');
+  child.kill('SIGKILL');
+  await ended;
+  killed.abort();
+  expect(readdirSync(at('outputs')).filter((file) => file.endsWith('.gguf'))).toEqual([]);
+
+  const events = parseEvents(await mustRunQuantd(words('outputs'), { data, environment }));
+  expect(events).toContainEqual(
+    expect.objectContaining({ type: 'repository', repository: 'test-org/tiny', hubUrl: hub.url }),
+  );
+  // Named after the repository, which no config knows of.
+  await mustRunQuantd([
+    ...['quantize', CHECKPOINT, '--name', 'tiny', '--type', 'Q4_K_M,Q8_0'],
+    ...['--out', at('reference')],
+  ]);
+  for (const file of ['tiny-Q4_K_M.gguf', 'tiny-Q8_0.gguf']) {
+    const made = readFileSync(join(at('outputs'), file));
+    expect(made.equals(readFileSync(join(at('reference'), file)))).toBe(true);
+  }
+  // Once, whatever came between; but for what the killed one had not said to have.
+  for (const [file, bytes] of hub.served) {
+    const { size } = statSync(join(CHECKPOINT, file));
+    if (file === SECOND) expect(bytes).toBeLessThanOrEqual(size + 3 * MIB);
+    else expect(bytes).toBe(size);
+  }
+  // Not a byte of the source stays, and the token stands nowhere.
+  expect(existsSync(join(data, 'hub', 'test-org--tiny'))).toBe(false);
+  expect(JSON.stringify(events)).not.toContain(TOKEN);
+});
+
+test('a plan reads headers and small files, and leaves nothing', async () => {
+  const data = at('data-plan');
+  const before = hub.served.get(SECOND) ?? 0;
+  const run = await mustRunQuantd([...words('none'), '--plan', '--keep-source'].slice(0, -1), {
+    data,
+    environment,
+  });
+  expect(parseEvents(run).at(-1)).toMatchObject({ type: 'done', outputs: 0 });
+  expect((hub.served.get(SECOND) ?? 0) - before).toBe(MIB);
+  expect(existsSync(join(data, 'hub', 'test-org--tiny'))).toBe(false);
+});
+
+test('a path that exists wins; without a token the page to visit is named', async () => {
+  mkdirSync(join(at('here'), 'test-org', 'tiny'), { recursive: true });
+  writeFileSync(join(at('here'), 'token'), 'hf_other\n');
+  const options = { directory: at('here'), data: at('data-here'), environment: { HF_TOKEN: '' } };
+  const path = await runQuantd(words('none'), options);
+  expect(parseEvents(path).at(-1)).toMatchObject({ type: 'fault', code: 'QD-2221' });
+  const forced = words('none').map((word) => (word === 'test-org/tiny' ? `hf:${word}` : word));
+  const gated = await runQuantd([...forced, '--hub-token-file', 'token'], options);
+  expect(gated.code).toBe(4);
+  expect(parseEvents(gated).at(-1)).toMatchObject({
+    code: 'QD-2505',
+    hint: `accept its licence at ${hub.url}/test-org/tiny, then run the same command again`,
+  });
+});
