@@ -9,6 +9,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSy
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { LockFile } from '../proto/lockfile.ts';
 import { type LoopbackHub, startHub, TOKEN } from './hub/loopback-hub.ts';
 import { directoryRepository } from './hub/repository.ts';
 import { makeScratch, mustRunQuantd, parseEvents, runQuantd } from './quantd.ts';
@@ -120,4 +121,24 @@ test('a path that exists wins; without a token the page to visit is named', asyn
     code: 'QD-2505',
     hint: `accept its licence at ${hub.url}/test-org/tiny, then run the same command again`,
   });
+});
+
+test('a release names the repository and its commit, and the token nowhere', async () => {
+  const data = at('data-release');
+  await mustRunQuantd(
+    [
+      ...['release', 'test-org/tiny', '--type', 'Q8_0', '--out', at('releases')],
+      ...['--hub-url', hub.url],
+    ],
+    { data, environment },
+  );
+  const folder = join(at('releases'), 'tiny-GGUF');
+  const lock = JSON.parse(readFileSync(join(folder, 'quantd.lock.json'), 'utf8')) as LockFile;
+  expect(lock.lock.source).toMatchObject({ repository: 'test-org/tiny', commit });
+  for (const where of [folder, data]) {
+    for (const entry of readdirSync(where, { recursive: true, withFileTypes: true })) {
+      if (!entry.isFile()) continue;
+      expect(readFileSync(join(entry.parentPath, entry.name)).includes(TOKEN)).toBe(false);
+    }
+  }
 });

@@ -39,6 +39,8 @@ export const wishes = quantizeRequest
   .omit({
     kind: true,
     source: true,
+    hub: true,
+    keepSource: true,
     out: true,
     overwrite: true,
     imatrix: true,
