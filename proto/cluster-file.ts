@@ -5,7 +5,7 @@
  * lower-case hexadecimal. Read next: daemon/core/membership/cluster-state.ts.
  */
 
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** Version of the file; another one is refused. */
 export const CLUSTER_FILE_VERSION = 1;

@@ -1,6 +1,6 @@
 /** Requests about the cluster, as schemas that check them. Read next: cluster.ts, the answers. */
 
-import { z } from 'zod';
+import * as z from 'zod';
 
 // Longer than any name, fingerprint or id.
 const text = z.string().min(1).max(256);

@@ -2,7 +2,7 @@
  * Requests that rewrite GGUFs without making a block: split, merge, retouch. Read next: requests.ts.
  */
 
-import { z } from 'zod';
+import * as z from 'zod';
 
 // Longer than any path a person types.
 const path = z.string().min(1).max(4096);

@@ -6,7 +6,7 @@
  * Two releases are the same exactly where their pure parts are. docs/release.md tells the fields.
  */
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { recipeFile } from './recipe-file.ts';
 import { calibrationRequest, quantizeRequest } from './requests.ts';
 

@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { z } from 'zod';
+import * as z from 'zod';
 import { recipeFile } from './recipe-file.ts';
 
 test('the JSON Schema is that of the program', () => {

@@ -4,7 +4,7 @@
  *   TOML ──▶ plain values ──▶ recipeFile ──▶ daemon/core/recipe/read-recipe.ts
  */
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { calibrationRequest } from './requests.ts';
 
 /** Raised when a field changes its meaning, or the rules behind the ftypes do. */

@@ -6,7 +6,7 @@
  *   GET /v1/recipes        ──▶ RecipeListing[]
  */
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { imatrixRequest, inspectRequest } from './requests.ts';
 
 export const recipeCheckRequest = z.strictObject({

@@ -3,7 +3,7 @@
  * and lockfile.ts for what a release says of itself.
  */
 
-import { z } from 'zod';
+import * as z from 'zod';
 
 // Longer than any path or pattern a person types.
 const text = z.string().min(1).max(4096);

@@ -4,7 +4,7 @@
  * A command imports the types alone: the checking is the daemon's.
  */
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { mergeRequest, retouchRequest, splitRequest } from './gguf-requests.ts';
 import { verifyRequest } from './release-requests.ts';
 
