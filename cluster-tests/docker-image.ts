@@ -5,7 +5,8 @@
  *
  * The base image is made here too: Debian from its mirror by debootstrap, and this machine's Node
  * and npm where the official image has its own. Only the instructions that our Dockerfile uses are
- * known. What is not Docker's: the network is that of the machine, and there are no layers.
+ * known. What is not Docker's: the network is that of the machine, and there are no layers; where
+ * docker-objects.ts says so, the compiler in the image finds objects that the same one made here.
  */
 
 import { spawn } from 'node:child_process';
@@ -33,6 +34,8 @@ export interface ImageSources {
   readonly context: string;
   /** An empty directory, for all that is made. */
   readonly work: string;
+  /** Does what it likes in the directory that the sources were copied to. */
+  prepare?(directory: string): Promise<unknown>;
 }
 
 interface Instruction {
@@ -211,7 +214,7 @@ async function copy(
   text: string,
   stage: Stage,
   stages: ReadonlyMap<string, Stage>,
-  { context, ignore }: ImageSources,
+  { context, ignore, prepare }: ImageSources,
 ): Promise<void> {
   const words = text.split(' ');
   const option = (name: string): string | undefined =>
@@ -226,6 +229,7 @@ async function copy(
   if (from === undefined) {
     const names = parseIgnore(ignore).map((name) => join(context, name));
     await execute(['cp', '-a', ...names, into]);
+    await prepare?.(into);
   } else {
     const root = stages.get(from)?.root ?? `no stage ${from}`;
     // What is in the directory, not the directory.

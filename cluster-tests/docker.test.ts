@@ -23,6 +23,7 @@ import {
   prefixOf,
   whyNoImages,
 } from './docker-image.ts';
+import { lendObjects } from './docker-objects.ts';
 import { type Host, makeNetwork, whyNoNamespaces } from './namespaces.ts';
 import { requireOrSkip } from './privileges.ts';
 import { makeScratch, mustRunQuantd } from './quantd.ts';
@@ -94,6 +95,7 @@ describe.skipIf(requireOrSkip('the image', whyNoImages()))('the image', () => {
         ignore: read('docker/Dockerfile.dockerignore'),
         context: root,
         work: scratch.path,
+        prepare: (directory) => lendObjects(root, directory),
       });
     } catch (error) {
       if (!(error instanceof MirrorError)) throw error;
