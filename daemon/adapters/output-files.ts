@@ -145,6 +145,9 @@ class DiskOutput implements OutputFile {
       await rm(this.#journalPath, { force: true });
       await mkdir(dirname(this.#journalPath), { recursive: true });
       this.#part = await open(`${this.#final}.part`, 'w+');
+      // What takes a file's place may be read by those who might read that file, and by nobody else.
+      const replaced = await sizeOf(this.#final);
+      if (replaced !== undefined) await this.#part.chmod(replaced.mode & 0o777);
       await this.#part.truncate(this.#bytes);
       await this.#part.sync();
       // It gets its name whole: a torn head could not be told from the journal of another run.
@@ -246,10 +249,12 @@ interface Paths {
   readonly hasher: Hasher;
 }
 
-async function sizeOf(path: string): Promise<{ bytes: number; allocated: number } | undefined> {
+async function sizeOf(
+  path: string,
+): Promise<{ bytes: number; allocated: number; mode: number } | undefined> {
   try {
-    const { size, blocks } = await stat(path);
-    return { bytes: size, allocated: blocks * 512 };
+    const { size, blocks, mode } = await stat(path);
+    return { bytes: size, allocated: blocks * 512, mode };
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
     throw error;

@@ -6,12 +6,14 @@
 
 import { createHash } from 'node:crypto';
 import {
+  chmodSync,
   existsSync,
   linkSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -19,6 +21,7 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeEach, expect, test } from 'vitest';
+import { smallGguf } from '../../cluster-tests/damage/any-gguf.ts';
 import type { RunEvent } from '../../proto/api.ts';
 import { FaultError } from '../../proto/fault.ts';
 import {
@@ -43,19 +46,16 @@ afterAll(() => {
   rmSync(scratch, { recursive: true });
 });
 
-// Larger than a run may be, so that a tensor is copied in two.
-const LARGE_BYTES = COPY_BYTES_MAX + 3;
-const SIZES = [5, LARGE_BYTES, 64, 700, 1];
-const RUNS = SIZES.length + 1;
+const SIZES = [5, 3000, 64, 700, 1];
 
-/** A GGUF of a large and some small tensors, no two of which have the same bytes. */
-const made = ((): Buffer => {
+/** A GGUF of tensors no two of which have the same bytes. */
+function make(sizes: readonly number[]): Buffer {
   const { header, tensors, fileBytes } = layoutGguf({
     metadata: [
       { key: 'general.architecture', value: { type: 'string', value: 'made' } },
       { key: 'general.name', value: { type: 'string', value: 'Old' } },
     ],
-    tensors: SIZES.map((bytes, index) => ({ name: `t${index}`, shape: [bytes], type: 'I8' })),
+    tensors: sizes.map((bytes, index) => ({ name: `t${index}`, shape: [bytes], type: 'I8' })),
   });
   const file = Buffer.alloc(fileBytes);
   file.set(header);
@@ -67,7 +67,7 @@ const made = ((): Buffer => {
     file.fill(pattern, offset, offset + bytes);
   });
   return file;
-})();
+}
 
 let place: string;
 let whole: string;
@@ -75,7 +75,7 @@ let bytes: Buffer;
 beforeEach(() => {
   place = mkdtempSync(join(scratch, 'case-'));
   whole = join(place, 'whole.gguf');
-  bytes = Buffer.from(made);
+  bytes = make(SIZES);
   writeFileSync(whole, bytes);
 });
 const at = (name: string): string => join(place, name);
@@ -134,11 +134,14 @@ const finals = (): string[] =>
     .sort();
 
 test('split, merge and once more: the same bytes, and nothing is made twice', async () => {
+  // One of them is larger than a run may be, and is copied in two.
+  bytes = make([5, COPY_BYTES_MAX + 3, 64, 700, 1]);
+  writeFileSync(whole, bytes);
   const events = await run(split());
   expect(finals()).toEqual([
     ...['m-00001-of-00003.gguf', 'm-00002-of-00003.gguf', 'm-00003-of-00003.gguf', 'whole.gguf'],
   ]);
-  expect(unitsMade(events)).toBe(RUNS);
+  expect(unitsMade(events)).toBe(6);
   for (const event of events) {
     if (event.type !== 'copied') continue;
     expect(event.sha256).toBe(createHash('sha256').update(readFileSync(event.path)).digest('hex'));
@@ -159,12 +162,12 @@ test('an interrupted copy is gone on with, and what has changed meanwhile is cop
   writeFileSync(whole, bytes);
   const units = unitsMade(await run(retouch(out)));
   expect(units).toBeGreaterThan(0);
-  expect(units).toBeLessThan(RUNS);
+  expect(units).toBeLessThan(SIZES.length);
   expect(dataOf(at('r.gguf')).equals(bytes.subarray(dataStart))).toBe(true);
 });
 
 const dataBytes = SIZES.reduce((sum, size) => sum + Math.ceil(size / 32) * 32, 0);
-const dataStart = made.length - dataBytes;
+const dataStart = make(SIZES).length - dataBytes;
 const dataOf = (file: string): Buffer => readFileSync(file).subarray(-dataBytes);
 
 /** The run is asked to end while so many pieces of tensors have been read. */
@@ -260,7 +263,7 @@ test('what is in the way is left alone, and a disk without room is told of first
   await run(split({ overwrite: true }));
   expect(await codeOf(run(split({ noTensorFirstSplit: true, maxTensors: 3 })))).toBe('QD-6001');
   const full = (real: OutputDirectory): OutputDirectory => ({
-    freeBytes: () => Promise.resolve(LARGE_BYTES),
+    freeBytes: () => Promise.resolve(2000),
     open: (...wanted) => real.open(...wanted),
     close: () => real.close(),
   });
@@ -274,13 +277,70 @@ test('in its place a file is replaced when the new one is whole, and never by a 
   expect(readFileSync(whole).equals(bytes)).toBe(true);
   // The beginning of another run's file is not thrown away unasked.
   expect(await codeOf(run(retouch({ name: 'Other' })))).toBe('QD-6001');
+  chmodSync(whole, 0o640);
+  rmSync(`${whole}.part`);
   await run(retouch());
+  expect(statSync(whole).mode & 0o777).toBe(0o640);
   expect(readFileSync(whole).includes('New')).toBe(true);
   expect(existsSync(`${whole}.part`)).toBe(false);
   const again = await run(retouch());
   expect(again.map(({ type }) => type)).toEqual(['notice', 'copy', 'done']);
   await run(retouch({ name: 'Old' }));
   expect(readFileSync(whole).equals(bytes)).toBe(true);
+});
+
+test('whatever step is the last before a crash, the old file or the new one is there', async () => {
+  const old = Buffer.from(smallGguf());
+  writeFileSync(at('small.gguf'), old);
+  const wish = { source: at('small.gguf'), out: undefined };
+  await run(retouch({ ...wish, out: at('wanted.gguf') }));
+  const wanted = readFileSync(at('wanted.gguf'));
+  const crash = new Error('crash');
+  let steps = 0;
+  const crashing =
+    (last: number) =>
+    (real: OutputDirectory): OutputDirectory => ({
+      freeBytes: () => real.freeBytes(),
+      close: () => real.close(),
+      open: async (...place) => {
+        const file = await real.open(...place);
+        for (const step of ['restart', 'write', 'commit', 'hash', 'seal'] as const) {
+          const doIt: (...given: never[]) => Promise<unknown> = file[step].bind(file);
+          Object.assign(file, {
+            [step]: async (...given: never[]) => {
+              if (steps++ === last) throw crash;
+              return await doIt(...given);
+            },
+          });
+        }
+        return file;
+      },
+    });
+  for (let last = 0; ; last++) {
+    steps = 0;
+    writeFileSync(at('small.gguf'), old);
+    const ended = await run(retouch(wish), { outputs: crashing(last) }).catch((error) => error);
+    const left = readFileSync(at('small.gguf'));
+    if (ended !== crash) {
+      expect(left.equals(wanted)).toBe(true);
+      expect(last).toBeGreaterThan(5);
+      return;
+    }
+    expect(left.equals(old)).toBe(true);
+    await run(retouch(wish));
+    expect(readFileSync(at('small.gguf')).equals(wanted)).toBe(true);
+  }
+});
+
+test('of a part that is retouched elsewhere it is said that the others are not with it', async () => {
+  await run(split());
+  const source = at('m-00001-of-00003.gguf');
+  const events = await run(retouch({ source, out: at('elsewhere.gguf') }));
+  expect(events[0]).toMatchObject({
+    type: 'notice',
+    text: expect.stringContaining('2 other parts'),
+  });
+  expect((await run(retouch({ source })))[0]).toMatchObject({ type: 'copy' });
 });
 
 test('a link that is retouched in its place becomes a file, and what it leads to stays', async () => {

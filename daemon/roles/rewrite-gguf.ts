@@ -162,8 +162,22 @@ async function retouchOf(
   return {
     ...rewriteOf(part.file, directory, [copied]),
     ...{ changes, inPlace, isIdle },
-    notices: isIdle ? ['everything is as it was asked to be: the file is left alone'] : [],
+    notices: retouchNotices(part, inPlace, isIdle),
   };
+}
+
+function retouchNotices(
+  { gguf: { split } }: GgufPart,
+  inPlace: boolean,
+  isIdle: boolean,
+): string[] {
+  if (isIdle) return ['everything is as it was asked to be: the file is left alone'];
+  if (inPlace || split === undefined || split.parts === 1) return [];
+  // A part that goes elsewhere cannot be read alone.
+  const others = split.parts - 1;
+  return [
+    `the ${others} other ${others === 1 ? 'part is' : 'parts are'} not copied: they belong beside it, under names like its own`,
+  ];
 }
 
 function rewriteOf(source: string, directory: string, files: readonly CopiedFile[]): Rewrite {

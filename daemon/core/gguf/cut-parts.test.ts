@@ -81,7 +81,7 @@ test('the parts of a file make the file, and the file the parts', () => {
         expect(Buffer.compare(bytes, again.get(file) ?? new Uint8Array())).toBe(0);
       }
     }),
-    { numRuns: 60 },
+    { numRuns: 40 },
   );
 });
 

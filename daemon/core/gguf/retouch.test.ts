@@ -88,7 +88,7 @@ test('a setting of any value is found again, and all else is as it was', () => {
         ).toBe(0);
       });
     }),
-    { numRuns: 60 },
+    { numRuns: 40 },
   );
 });
 
