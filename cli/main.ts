@@ -29,6 +29,11 @@ import {
 } from './quantize-command.ts';
 import { addRecipeCommands } from './recipe-command.ts';
 import { addReleaseCommand, releaseRequest } from './release-command.ts';
+import {
+  addReproduceCommand,
+  type ReproduceOptions,
+  reproduceRequest,
+} from './reproduce-command.ts';
 import { showRun } from './run-command.ts';
 import { type SourceOptions, sourceFields, withSourceOptions } from './source-options.ts';
 import { renderStatus } from './status-view.ts';
@@ -108,6 +113,11 @@ withDaemonOptions(
 const imatrix = addImatrixCommand(program);
 withDaemonOptions(imatrix).action((source: string, options: Shared & ImatrixOptions) =>
   runRequest(options, imatrixRequest(source, options, imatrix)),
+);
+
+withDaemonOptions(addReproduceCommand(program)).action(
+  (lockfile: string, options: Shared & ReproduceOptions) =>
+    runRequest(options, reproduceRequest(lockfile, options)),
 );
 
 withDaemonOptions(addVerifyCommand(program)).action(

@@ -1,7 +1,7 @@
 /**
  * Verify view: what a verification found, and what it looked at, as text.
  *
- *   finding, verified events ──▶ renderFinding, renderVerified ──▶ lines
+ *   finding, verified events ──▶ renderFinding, renderVerified, renderReproduced ──▶ lines
  *
  * Names come from a stranger's files, so nothing that a terminal would obey is printed as it is.
  */
@@ -43,6 +43,21 @@ const typeTexts = {
   lockfile: 'compared with the lockfile (with the recipe: --source SOURCE)',
   nothing: 'not compared: there is no lockfile',
 } as const;
+
+export function renderReproduced(report: EventOf<'reproduced'>): string[] {
+  const { model, isSame, files, bytes, tensors, differences, path } = report;
+  const name = printable(model);
+  const kept = path === undefined ? [] : [`kept     ${path}`];
+  if (!isSame) {
+    const count = `${differences} ${differences === 1 ? 'difference' : 'differences'}`;
+    return ['', ...kept, `not reproduced: ${name} came out with ${count}`];
+  }
+  return [
+    '',
+    ...kept,
+    `reproduced: ${name} is the same in all of its ${files} files, ${tensors} tensors and ${bytesText(bytes)}`,
+  ];
+}
 
 function verdict({ faults, warnings, types }: EventOf<'verified'>): string {
   const left = warnings === 0 ? '' : `, ${warnings} ${warnings === 1 ? 'warning' : 'warnings'}`;

@@ -11,7 +11,7 @@ import { peerIdOf } from '../daemon/core/membership/peer-id.ts';
 import { encodeLock } from '../daemon/core/release/lock.ts';
 import { piecesOf } from '../daemon/core/release/pieces.ts';
 import { encodeSums } from '../daemon/core/release/write-sums.ts';
-import type { ReleaseFolder } from '../daemon/ports.ts';
+import type { ReleaseFolder } from '../daemon/release-ports.ts';
 import {
   LOCK_FILE,
   type LockedOutput,

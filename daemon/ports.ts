@@ -231,35 +231,6 @@ export interface OutputFile {
   close(): Promise<void>;
 }
 
-/** A folder of finished files, only read; nothing outside of it is, wherever links lead. */
-export interface ReleaseFolder {
-  /** Absolute. */
-  readonly path: string;
-  /** The file that was named, where a file was; it alone may be a link that leads out. */
-  readonly named?: string;
-  /** Every file at most two deep, in ascending order; folders that begin with a dot are left out. */
-  list(): Promise<readonly FolderEntry[]>;
-  /** @throws FaultError when it is no regular file inside the folder, or cannot be read */
-  open(file: string): Promise<ReleaseFile>;
-}
-
-export interface FolderEntry {
-  /** By its path inside the folder. */
-  readonly file: string;
-  readonly bytes: number;
-  /** What it is instead, where it is no regular file inside the folder. */
-  readonly refused?: string;
-}
-
-export interface ReleaseFile {
-  readonly bytes: number;
-  /** Fills `into` from `offset`; a file that ends early is a fault, never a short result. */
-  read(offset: number, into: Uint8Array, signal?: AbortSignal): Promise<void>;
-  /** As `OutputFile.hash`. */
-  readonly hash: OutputFile['hash'];
-  close(): Promise<void>;
-}
-
 /** What of a model's vocabulary decides how text is cut into tokens. */
 export interface TextVocabulary {
   /** Id to text; a space is written ▁, a byte without a token of its own <0xHH>. */

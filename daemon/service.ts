@@ -16,6 +16,7 @@ import { openFolderFiles } from './adapters/folder-files.ts';
 import type { Addon } from './adapters/kernels.ts';
 import { isHubSource, openHub } from './adapters/open-hub.ts';
 import { openOutputDirectory, outputRoom } from './adapters/output-files.ts';
+import { openRebuildFolder } from './adapters/rebuild-folder.ts';
 import type { LocalRecipes } from './adapters/recipe-api.ts';
 import { openReleaseFolder } from './adapters/release-folder.ts';
 import { openSource, openSourceFile } from './adapters/source-directory.ts';
@@ -29,10 +30,8 @@ import { Costs } from './roles/costs.ts';
 import { inspectFile } from './roles/inspect.ts';
 import type { MeasureTools } from './roles/measure.ts';
 import { checkRecipe, listRecipes, showRecipe } from './roles/recipes.ts';
-import type { ReleasePorts } from './roles/release.ts';
 import type { SourceOptions } from './roles/run.ts';
-import { startRun } from './roles/start-run.ts';
-import type { VerifyPorts } from './roles/verify-release.ts';
+import { type StartPorts, startRun } from './roles/start-run.ts';
 import type { Settings } from './settings.ts';
 
 interface Running {
@@ -68,7 +67,7 @@ export class Service implements LocalService {
   readonly recipes: LocalRecipes;
   readonly #settings: Settings;
   readonly #kernels: Addon;
-  readonly #ports: ReleasePorts & VerifyPorts;
+  readonly #ports: StartPorts;
   readonly #running = new Map<number, Running>();
   readonly #delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
   #lastRun = 0;
@@ -92,6 +91,7 @@ export class Service implements LocalService {
       },
       openFile: openSourceFile,
       openRelease: (path) => openReleaseFolder(path, kernels),
+      openRebuild: openRebuildFolder,
       verify: cryptography.verify,
       openTokenizer: openTextTokenizer,
       openTemplate: openChatTemplate,
@@ -191,7 +191,10 @@ export class Service implements LocalService {
       runs: [...this.#running].map(([run, { request, stage, bytesDone, bytesTotal }]) => ({
         run,
         kind: request.kind,
-        source: request.kind === 'verify' ? request.release : request.source,
+        source:
+          request.kind === 'verify' || request.kind === 'reproduce'
+            ? request.release
+            : request.source,
         stage,
         bytesDone,
         bytesTotal,

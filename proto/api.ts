@@ -13,7 +13,7 @@
 import type { RunEstimate } from './estimate.ts';
 import type { FaultMessage } from './fault.ts';
 import type { ImportanceStatistics } from './importance-statistics.ts';
-import type { VerifyReport } from './verify.ts';
+import type { ReproduceReport, VerifyReport } from './verify.ts';
 
 /** Version of every line that `--json` prints. */
 export const EVENT_VERSION = 1;
@@ -224,6 +224,7 @@ export type RunEvent =
   /** Something that is wrong with a release; a warning does not fail its verification. */
   | ({ readonly type: 'finding'; readonly severity: 'fault' | 'warning' } & FaultMessage)
   | ({ readonly type: 'verified' } & VerifyReport)
+  | ({ readonly type: 'reproduced' } & ReproduceReport)
   /** What is going to be copied into which files, where tensors stay as they are. */
   | {
       readonly type: 'copy';

@@ -9,6 +9,8 @@ import * as z from 'zod';
 const text = z.string().min(1).max(4096);
 // More row groups than any release has, so that a large number means all of them.
 const SPOT_MAX = 2 ** 31 - 1;
+// As many as a calibration may have.
+const TEXTS_MAX = 256;
 const SEED_MAX = 2 ** 32 - 1;
 
 export const verifyRequest = z.strictObject({
@@ -25,4 +27,20 @@ export const verifyRequest = z.strictObject({
   signer: text.optional(),
 });
 
+/** Makes a release again from its lockfile and compares every byte. */
+export const reproduceRequest = z.strictObject({
+  kind: z.literal('reproduce'),
+  /** Absolute path of the lockfile, or of the folder it lies in. */
+  release: text,
+  /** By default the repository and commit that the lockfile names. */
+  source: text.optional(),
+  /** Absolute paths of the texts, in the order of the lockfile; by default those of the release. */
+  calibration: z.array(text).max(TEXTS_MAX).default([]),
+  /** Absolute path of the directory to make it in; by default one beside the release's folder. */
+  out: text.optional(),
+  /** What was made again stays. */
+  keep: z.boolean().default(false),
+});
+
+export type ReproduceRequest = z.infer<typeof reproduceRequest>;
 export type VerifyRequest = z.infer<typeof verifyRequest>;

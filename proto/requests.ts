@@ -6,7 +6,7 @@
 
 import * as z from 'zod';
 import { mergeRequest, retouchRequest, splitRequest } from './gguf-requests.ts';
-import { verifyRequest } from './release-requests.ts';
+import { reproduceRequest, verifyRequest } from './release-requests.ts';
 
 // Longer than any path or pattern a person types; the request as a whole stays far below 1 MiB.
 const text = z.string().min(1).max(4096);
@@ -164,6 +164,7 @@ export const runRequest = z.discriminatedUnion('kind', [
   convertRequest,
   makeImatrixRequest,
   verifyRequest,
+  reproduceRequest,
   splitRequest,
   mergeRequest,
   retouchRequest,

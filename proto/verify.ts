@@ -11,6 +11,19 @@ export interface SpotReport {
   readonly seed: number;
 }
 
+export interface ReproduceReport {
+  readonly model: string;
+  readonly isSame: boolean;
+  /** That were compared. */
+  readonly files: number;
+  readonly bytes: number;
+  readonly tensors: number;
+  /** What differs; each is a finding. */
+  readonly differences: number;
+  /** Where what was made again lies; undefined where it was removed. */
+  readonly path?: string;
+}
+
 export interface VerifyReport {
   /** Of the model and of the version that made it; undefined without a lockfile that can be read. */
   readonly model?: string;

@@ -42,4 +42,10 @@ export const folderFaults = {
     what: 'a file of the release became shorter while it was read',
     hint: 'verify it again when nothing writes to it any more',
   },
+  inTheWay: {
+    code: 'QD-6556',
+    exit: exitCodes.usage,
+    what: 'a folder stands where the release would be made again',
+    hint: 'choose another --out, or remove the folder',
+  },
 } as const satisfies Record<string, FaultKind>;

@@ -11,7 +11,7 @@ import { constants, type Dirent } from 'node:fs';
 import { open, readdir, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, sep } from 'node:path';
 import { FaultError, type FaultKind } from '../../proto/fault.ts';
-import type { FolderEntry, ReleaseFile, ReleaseFolder } from '../ports.ts';
+import type { FolderEntry, ReleaseFile, ReleaseFolder } from '../release-ports.ts';
 import type { FileHasher } from './kernels.ts';
 import { folderFaults } from './release-folder-faults.ts';
 

@@ -11,7 +11,7 @@ import { releaseFaults } from '../core/release/faults.ts';
 import { type Finding, faulty } from '../core/release/findings.ts';
 import { pureFiles, readLock } from '../core/release/read-lock.ts';
 import { checkSignature, SIGNATURE_BYTES_MAX, type Verify } from '../core/release/signature.ts';
-import type { ReleaseFolder } from '../ports.ts';
+import type { ReleaseFolder } from '../release-ports.ts';
 
 export interface Documents {
   readonly lock?: LockFile;
@@ -54,7 +54,7 @@ export async function readDocuments(
 }
 
 /** All of a small file; undefined where it is missing, which is no finding, or cannot be read. */
-async function readWhole(
+export async function readWhole(
   folder: ReleaseFolder,
   file: string,
   bytesMax: number,

@@ -12,7 +12,8 @@ import type { Placement, Plan, Task } from '../core/plan/plan.ts';
 import { drawDistinct } from '../core/release/draw.ts';
 import { releaseFaults } from '../core/release/faults.ts';
 import { type Finding, faulty } from '../core/release/findings.ts';
-import type { Kernels, ReleaseFolder, Source } from '../ports.ts';
+import type { Kernels, Source } from '../ports.ts';
+import type { ReleaseFolder } from '../release-ports.ts';
 import type { Progress } from './progress.ts';
 import { type MadeRun, Worker } from './worker.ts';
 

@@ -18,8 +18,10 @@ import {
   wantedOf,
 } from '../core/release/gguf-pieces.ts';
 import type { ReleaseFile as ListedFile } from '../core/release/read-lock.ts';
-import type { ReleaseFile, ReleaseFolder } from '../ports.ts';
+import type { Kernels } from '../ports.ts';
+import type { ReleaseFile, ReleaseFolder } from '../release-ports.ts';
 import { readGguf } from './inspect.ts';
+import type { Progress } from './progress.ts';
 
 /** A file, and as much as is known of what it should be. */
 export type ExpectedFile = Pick<ListedFile, 'file'> & Partial<ListedFile>;
@@ -51,8 +53,43 @@ const BATCH_BYTES = 64 * 1024 * 1024;
 // Small tensors make small pieces; their digests have to be held until they are compared.
 const BATCH_PIECES_MAX = 4096;
 
+/**
+ * Several files, as many at once as there are threads, the largest first.
+ * @param tell called with what is wrong with a file, once it has been read
+ */
+export async function verifyFiles(
+  expected: readonly ExpectedFile[],
+  ports: Ports & { readonly kernels: Pick<Kernels, 'info'> },
+  { progress, signal, tell }: FilesTelling,
+): Promise<FileChecked[]> {
+  const entries = new Map((await ports.folder.list()).map(({ file, bytes }) => [file, bytes]));
+  const bytesOf = ({ file }: ExpectedFile): number => entries.get(file) ?? 0;
+  progress.begin(
+    'verify',
+    expected.reduce((total, file) => total + bytesOf(file), 0),
+  );
+  const telling = { onBytes: (bytes: number) => progress.add(bytes), signal };
+  const waiting = expected.toSorted((a, b) => bytesOf(b) - bytesOf(a)).values();
+  const checked: FileChecked[] = [];
+  const work = async (): Promise<void> => {
+    for (const file of waiting) {
+      const found = await verifyFile(file, ports, telling);
+      tell(found.findings);
+      checked.push(found);
+    }
+  };
+  await Promise.all(Array.from({ length: ports.kernels.info.threads }, work));
+  return checked;
+}
+
+interface FilesTelling {
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+  readonly tell: (findings: readonly Finding[]) => void;
+}
+
 /** Everything that is wrong with the file is in the result; only an abort is thrown. */
-export async function verifyFile(
+async function verifyFile(
   expected: ExpectedFile,
   ports: Ports,
   telling: Telling,

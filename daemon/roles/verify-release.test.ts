@@ -116,7 +116,7 @@ describe('one bit', () => {
         const accused = [file, ...(file === LOCK_FILE ? [SIGNATURE_FILE] : [])];
         expect(accused).toContain(faults[0]?.file);
       }),
-      { numRuns: 120 },
+      { numRuns: 60 },
     );
   });
 

@@ -17,13 +17,14 @@ import { releaseFaults } from '../core/release/faults.ts';
 import { type Finding, faulty, messageOf, warning } from '../core/release/findings.ts';
 import { releaseFiles } from '../core/release/read-lock.ts';
 import type { Verify } from '../core/release/signature.ts';
-import type { Clock, FolderEntry, Kernels, ReleaseFolder, Source } from '../ports.ts';
+import type { Clock, Kernels, Source } from '../ports.ts';
+import type { FolderEntry, ReleaseFolder } from '../release-ports.ts';
 import { runFaults } from './faults.ts';
 import { type PlannedAgain, type PlanPorts, planAgain } from './plan-again.ts';
 import { Progress } from './progress.ts';
 import { type Documents, readDocuments } from './release-documents.ts';
 import { spotCheck } from './spot-check.ts';
-import { type ExpectedFile, type FileChecked, verifyFile } from './verify-file.ts';
+import { type ExpectedFile, type FileChecked, verifyFiles } from './verify-file.ts';
 
 export interface VerifyPorts extends PlanPorts {
   readonly openRelease: (path: string) => Promise<ReleaseFolder>;
@@ -101,7 +102,8 @@ class Verification {
     const named = folder.named === LOCK_FILE ? undefined : folder.named;
     const expected = this.#expected(documents, entries, named);
     const planned = await this.#plan(folder, source, documents);
-    const checked = await this.#readFiles(folder, expected);
+    const { sha256, kernels } = this.#ports;
+    const checked = await verifyFiles(expected, { folder, sha256, kernels }, this.#telling());
     const spot =
       source && planned && (await this.#spot(folder, source, planned, { documents, checked }));
     const { lock, signer } = documents;
@@ -167,32 +169,6 @@ class Verification {
     }
   }
 
-  /** As many files at once as there are threads, the largest first. */
-  async #readFiles(
-    folder: ReleaseFolder,
-    expected: readonly ExpectedFile[],
-  ): Promise<FileChecked[]> {
-    const { sha256, kernels } = this.#ports;
-    const entries = new Map((await folder.list()).map(({ file, bytes }) => [file, bytes]));
-    const bytesOf = ({ file }: ExpectedFile): number => entries.get(file) ?? 0;
-    this.#progress.begin('verify', sum(expected, bytesOf));
-    const telling = {
-      onBytes: (bytes: number) => this.#progress.add(bytes),
-      signal: this.#signal,
-    };
-    const waiting = expected.toSorted((a, b) => bytesOf(b) - bytesOf(a)).values();
-    const checked: FileChecked[] = [];
-    const work = async (): Promise<void> => {
-      for (const file of waiting) {
-        const found = await verifyFile(file, { folder, sha256 }, telling);
-        this.#tell(found.findings);
-        checked.push(found);
-      }
-    };
-    await Promise.all(Array.from({ length: kernels.info.threads }, work));
-    return checked;
-  }
-
   async #spot(
     folder: ReleaseFolder,
     source: Source,
@@ -213,6 +189,11 @@ class Verification {
     const { report, findings } = await spotCheck({ count, seed }, parts, this.#signal);
     this.#tell(findings);
     return report;
+  }
+
+  #telling(): Parameters<typeof verifyFiles>[2] {
+    const tell = (findings: readonly Finding[]): void => this.#tell(findings);
+    return { progress: this.#progress, signal: this.#signal, tell };
   }
 
   #tell(findings: readonly Finding[]): void {

@@ -143,4 +143,40 @@ export const releaseFaults = {
     what: 'blocks that were made again from SOURCE are not those of the release',
     hint: remake,
   },
+  otherContract: {
+    code: 'QD-6530',
+    exit: mismatch,
+    what: 'this program computes by another contract than the release was made by',
+    hint: 'install the version of quantd that made it: npm install -g quantd@VERSION',
+  },
+  otherInput: {
+    code: 'QD-6531',
+    exit: mismatch,
+    what: 'an input is not the one that the release was made from',
+    hint: 'get the one that quantd.lock.json names; what is made from another is another release',
+  },
+  noSource: {
+    code: 'QD-6532',
+    exit: exitCodes.usage,
+    what: 'the release was made from files of a machine, which only its maker can name',
+    hint: 'say where they lie here: quantd reproduce quantd.lock.json --source SOURCE',
+  },
+  otherTexts: {
+    code: 'QD-6533',
+    exit: exitCodes.usage,
+    what: 'the release was measured with another number of texts',
+    hint: 'name all of them in their order, or leave --calibration out to take those of the release',
+  },
+  notReproduced: {
+    code: 'QD-6540',
+    exit: mismatch,
+    what: 'what was made again is another release',
+    hint: 'run it again with --keep and compare the two folders',
+  },
+  madeOther: {
+    code: 'QD-6541',
+    exit: mismatch,
+    what: 'what was made again differs',
+    hint: 'run it again with --keep and compare the two folders',
+  },
 } as const satisfies Record<string, FaultKind>;
