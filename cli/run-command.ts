@@ -31,7 +31,7 @@ import {
   renderWork,
 } from './run-view.ts';
 import { renderStatistics } from './statistics-view.ts';
-import { renderFinding, renderReproduced, renderVerified } from './verify-view.ts';
+import { renderFinding, renderVerdict } from './verify-view.ts';
 
 // A log that is read later needs a sign of life, not a film.
 const PLAIN_INTERVAL_MS = 10_000;
@@ -187,12 +187,9 @@ class TextView implements View {
         this.#lines(renderFinding(event, this.#hints));
         break;
       case 'reproduced':
-        this.#hasVerdict = true;
-        this.#lines(renderReproduced(event));
-        break;
       case 'verified':
         this.#hasVerdict = true;
-        this.#lines(renderVerified(event));
+        this.#lines(renderVerdict(event));
         break;
       case 'copy':
         this.#isCopy = true;

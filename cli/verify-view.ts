@@ -1,7 +1,7 @@
 /**
  * Verify view: what a verification found, and what it looked at, as text.
  *
- *   finding, verified events ──▶ renderFinding, renderVerified, renderReproduced ──▶ lines
+ *   finding, verified, reproduced events ──▶ renderFinding, renderVerdict ──▶ lines
  *
  * Names come from a stranger's files, so nothing that a terminal would obey is printed as it is.
  */
@@ -21,7 +21,12 @@ export function renderFinding(finding: EventOf<'finding'>, told: Set<string>): s
   return [finding.severity === 'warning' ? first.replace(/^error/, 'warning') : first, ...rest];
 }
 
-export function renderVerified(report: EventOf<'verified'>): string[] {
+/** What a verification, or a comparison with a rebuilt release, comes to. */
+export function renderVerdict(event: EventOf<'verified'> | EventOf<'reproduced'>): string[] {
+  return event.type === 'verified' ? renderVerified(event) : renderReproduced(event);
+}
+
+function renderVerified(report: EventOf<'verified'>): string[] {
   const { model, madeBy, signer, files, bytes, tensors, sha256, types, spot } = report;
   const rows = [
     ...(model === undefined ? [] : [`release  ${printable(model)} · made by quantd ${madeBy}`]),
@@ -44,7 +49,7 @@ const typeTexts = {
   nothing: 'not compared: there is no lockfile',
 } as const;
 
-export function renderReproduced(report: EventOf<'reproduced'>): string[] {
+function renderReproduced(report: EventOf<'reproduced'>): string[] {
   const { model, isSame, files, bytes, tensors, differences, path } = report;
   const name = printable(model);
   const kept = path === undefined ? [] : [`kept     ${path}`];
