@@ -98,6 +98,10 @@ export class Service implements LocalService {
       parseToml,
       defaultText: settings.defaultText,
       roomOf: outputRoom,
+      cpuSeconds: () => {
+        const { user, system } = process.cpuUsage();
+        return (user + system) / 1e6;
+      },
       openOutputs: (directory) => openOutputDirectory(directory, kernels),
       kernels,
       sha256,

@@ -65,6 +65,24 @@ const large = {
 } as const satisfies CheckpointSpec;
 
 /**
+ * Fills `directory` with a checkpoint of the published model's text part, every tensor a hole: it
+ * takes no room on disk but for a tokenizer of as many tokens.
+ */
+export async function writePublishedCheckpoint(directory: string): Promise<void> {
+  const spec: CheckpointSpec = {
+    ...large,
+    layers: 'SSSSSF'.repeat(5),
+    vocabulary: 262_144,
+    window: 1024,
+    experts: { count: 128, used: 8, width: 704, form: 'stacked' },
+  };
+  await writeTexts(directory, spec, drawTokenizer(spec));
+  const shards = planShards(listTensors(spec), spec.shards);
+  for (const { file, tensors } of shards) await writeShard(join(directory, file), tensors);
+  await writeJson(directory, 'model.safetensors.index.json', indexOf(shards));
+}
+
+/**
  * Fills `directory` with a checkpoint of about `bytes` bytes whose tensor files are holes: it
  * takes no room on disk, and every weight is zero.
  *

@@ -13,6 +13,8 @@ const specials = ['<pad>', '<eos>', '<bos>', '<unk>', '<mask>', '<|turn>', '<tur
 /** llama.cpp marks these as user defined: they are cut out even where special tokens are not. */
 const markers = ['<|channel>', '<channel|>', '<|"|>'] as const;
 const letters = [...'etaoinshrdlucmfwygpbvkETAOINSH0123456789.,;(){}='];
+/** Tokens that are drawn at random; more are made of those. */
+const DRAWN_MAX = 16_384;
 /** Longer pieces would never be met in a text. */
 const PIECE_CHARACTERS_MAX = 8;
 const template =
@@ -32,26 +34,28 @@ export function makeTokenizer(size: number, random: Random): TokenizerFiles {
     (_, byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`,
   );
   const fixed = [...specials, ...markers, '\n', ...bytes, '▁', ...letters];
-  const pieces = ['\n', '▁', ...letters];
+  const pieces = new Set(['\n', '▁', ...letters]);
   const merges: [string, string][] = [];
   const merge = (left: string, right: string): void => {
-    if (pieces.includes(left + right)) return;
-    pieces.push(left + right);
+    if (pieces.has(left + right)) return;
+    pieces.add(left + right);
     merges.push([left, right]);
   };
   // llama.cpp never merges a line break with text, so neither may a table it is to agree with.
   merge('\n', '\n');
   merge('\n\n', '\n');
-  const words = pieces.filter((piece) => !piece.includes('\n'));
-  while (fixed.length + merges.length < size) {
+  const words = [...pieces].filter((piece) => !piece.includes('\n'));
+  while (fixed.length + merges.length < Math.min(size, DRAWN_MAX)) {
     const before = merges.length;
     const [left, right] = [words[random.below(words.length)], words[random.below(words.length)]];
-    if (left === undefined || right === undefined) continue;
+    if (left === undefined || right === undefined || !mayFollow(left, right)) continue;
     if (left.length + right.length > PIECE_CHARACTERS_MAX) continue;
-    // `▁` stands at the start of a word or beside others of its kind.
-    if (right.startsWith('▁') && !/^▁+$/.test(left)) continue;
     merge(left, right);
     if (merges.length > before) words.push(left + right);
+  }
+  // Of a large vocabulary the rest in order: ever fewer draws would be new.
+  for (const [left, right] of pairsInOrder(words, size)) {
+    if (fixed.length + merges.length < size) merge(left, right);
   }
 
   const tokens = [...fixed, ...merges.map(([left, right]) => left + right)];
@@ -59,6 +63,20 @@ export function makeTokenizer(size: number, random: Random): TokenizerFiles {
     tokenizer: tokenizerJson(tokens, random.below(2) === 0 ? merges : merges.map(joinParts)),
     ...configFiles(random.below(2) === 0),
   };
+}
+
+/** Those that make pieces which are not too long. */
+function pairsInOrder(words: readonly string[], size: number): [string, string][] {
+  if (size <= DRAWN_MAX) return [];
+  const short = words.filter((word) => word.length <= PIECE_CHARACTERS_MAX / 2);
+  return short.flatMap((left) =>
+    short.flatMap((right): [string, string][] => (mayFollow(left, right) ? [[left, right]] : [])),
+  );
+}
+
+/** `▁` stands at the start of a word or beside others of its kind. */
+function mayFollow(left: string, right: string): boolean {
+  return !right.startsWith('▁') || /^▁+$/.test(left);
 }
 
 /** Older files write a merge as one string. */

@@ -46,9 +46,24 @@ function mustHave(why: string): string {
   return why;
 }
 
+let loaded: ReturnType<typeof koffi.load> | undefined;
+
+/** Once: the library ends a process that loads it again. */
+function load(): ReturnType<typeof koffi.load> {
+  loaded ??= koffi.load(library);
+  return loaded;
+}
+
+/** Bytes of a row of so many elements in a type, by its number; ask whyNoGgml first. */
+export function openRowBytes(): (type: number, columns: number) => number {
+  const rowSize: unknown = load().func('size_t ggml_row_size(int type, int64_t elements)');
+  assert(typeof rowSize === 'function', 'koffi binds');
+  return (type, columns) => Number(rowSize(type, columns));
+}
+
 /** Loads the oracle; ask whyNoGgml first. */
 export function openGgml(): QuantizeRows {
-  const ggml = koffi.load(library);
+  const ggml = load();
   const initialize: unknown = ggml.func('void ggml_quantize_init(int type)');
   const quantize: unknown = ggml.func(
     'size_t ggml_quantize_chunk(int type, const float *src, void *dst, int64_t start, int64_t nrows, int64_t n_per_row, const float *imatrix)',

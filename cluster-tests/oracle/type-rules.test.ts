@@ -4,11 +4,9 @@
  * requests (its rules alone) and about small files (the whole quantizer, with importance).
  */
 
-import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { gguf } from '@huggingface/gguf';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -30,6 +28,7 @@ import {
 } from '../../daemon/core/recipe/type-rules.ts';
 import { FaultError } from '../../proto/fault.ts';
 import { whyNoOracle } from './llama.ts';
+import { ask, questionOf, runChild } from './type-rules-ask.ts';
 import { modelFile } from './type-rules-file.ts';
 import {
   anyRequest,
@@ -39,56 +38,9 @@ import {
   tensor,
 } from './type-rules-models.ts';
 
-const child = fileURLToPath(new URL('./type-rules-oracle.mjs', import.meta.url));
-const directory = fileURLToPath(
-  new URL('../../node_modules/@node-llama-cpp/linux-x64/bins/linux-x64', import.meta.url),
-);
-const answersOf = z.array(z.array(z.number()));
-
 /** With SEED the random requests of an earlier run come back. */
 const { SEED } = process.env;
 const seed = Number(SEED ?? 20_261_122);
-
-function runChild(work: object): SpawnSyncReturns<string> {
-  const answerBytesMax = 256 * 1024 * 1024;
-  return spawnSync(process.execPath, [child], {
-    input: JSON.stringify({ directory, questions: [], files: [], ...work }),
-    // What it says on stderr is thousands of lines of progress.
-    stdio: ['pipe', 'pipe', 'ignore'],
-    encoding: 'utf8',
-    maxBuffer: answerBytesMax,
-    env: { ...process.env, GGML_NO_BACKTRACE: '1' },
-  });
-}
-
-const idOf = (type: BlockTypeName | undefined) => (type === undefined ? type : blockTypes[type].id);
-
-/** A request in the oracle's numbers. */
-function questionOf({ shape, tensors, ftype, options }: TypeRequest) {
-  return {
-    shape,
-    ftype: ftype.id,
-    tensors: tensors.map((tensor) => ({ ...tensor, sourceType: idOf(tensor.sourceType) })),
-    options: {
-      ...options,
-      outputTensorType: idOf(options.outputTensorType),
-      tokenEmbeddingType: idOf(options.tokenEmbeddingType),
-      tensorTypes: options.tensorTypes.map(({ pattern, type }) => ({ pattern, type: idOf(type) })),
-    },
-  };
-}
-
-function ask(requests: readonly TypeRequest[]): readonly (readonly BlockTypeName[])[] {
-  const { stdout, status } = runChild({ questions: requests.map(questionOf) });
-  expect(status).toBe(0);
-  return answersOf.parse(JSON.parse(stdout)).map((types) =>
-    types.map((id) => {
-      const name = blockTypeById(id);
-      if (name === undefined) throw new Error(`llama.cpp answered with type ${id}`);
-      return name;
-    }),
-  );
-}
 
 /** Our types, or the code of the fault that refuses the request. */
 function ours(request: TypeRequest): readonly BlockTypeName[] | string {

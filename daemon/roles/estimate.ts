@@ -23,7 +23,7 @@ import type { OutputPlan } from '../core/plan/outputs.ts';
 import type { Plan } from '../core/plan/plan.ts';
 import type { PlacedWeight, Source } from '../ports.ts';
 import type { DescribedSource } from './describe-source.ts';
-import { measureCosts, measureHashing } from './measure-costs.ts';
+import { type BusyClock, measureCosts, measureHashing } from './measure-costs.ts';
 import { measureProducts } from './measure-products.ts';
 import { isWorking, localOffer, offerOf } from './offers.ts';
 import type { RunPorts } from './run.ts';
@@ -45,7 +45,8 @@ export interface EstimatedRun {
 
 export async function estimate(run: EstimatedRun, ports: RunPorts): Promise<RunEvent> {
   const { plan, outputs, described, place } = run;
-  const { kernels, clock } = ports;
+  const { kernels } = ports;
+  const clock = busyClock(ports);
   const costs = await measureCosts(plan, kernels, clock);
   const request = {
     plan,
@@ -64,6 +65,10 @@ export async function estimate(run: EstimatedRun, ports: RunPorts): Promise<RunE
     ),
   };
   return { type: 'estimate', ...estimateRun(request) };
+}
+
+function busyClock({ clock, cpuSeconds }: RunPorts): BusyClock {
+  return { now: () => clock.now(), cpuSeconds };
 }
 
 /** The machines that are here now, this one first. */
@@ -147,11 +152,11 @@ function stageRam(
 async function productsPerSecond(
   forward: Forward,
   place: (weight: Weight) => PlacedWeight,
-  { openForward, clock }: RunPorts,
+  ports: RunPorts,
 ): Promise<number | undefined> {
-  const kernels = openForward();
+  const kernels = ports.openForward();
   try {
-    return await measureProducts(forward, place, kernels, clock);
+    return await measureProducts(forward, place, kernels, busyClock(ports));
   } finally {
     kernels.close();
   }

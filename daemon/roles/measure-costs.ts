@@ -3,8 +3,8 @@
  *
  *   Kernels, what a plan makes of what ──▶ small jobs, each timed ──▶ QuantizeCosts
  *
- * Only a plan asks for it. As in measure-speed.ts the least time counts; what all threads do at a
- * time is one job each.
+ * Only a plan asks for it. As in measure-speed.ts the least time counts, and of a machine that is
+ * busy with other work the time that its processors gave: what a run takes on it when it is not.
  */
 
 import type { QuantizeCosts } from '../core/estimate/request.ts';
@@ -14,17 +14,38 @@ import { sourceType } from '../core/plan/row-groups.ts';
 import type { Clock, Kernels, QuantizeJob } from '../ports.ts';
 import { madeSource } from './measure-speed.ts';
 
-const ROWS = 32;
+const ROWS = 64;
 const COLUMNS = 1024;
 const ELEMENTS: number = ROWS * COLUMNS;
-// Once for what is made at the first call, then until chance has had no say.
+// Once for what is made at the first call, then until a job was left alone by the machine's others.
 const TURNS_MIN = 2;
-const TURNS_MAX = 8;
-// Slow types take longer than this for a turn, and are measured well by two.
-const TURNS_MS = 25;
+const TURNS_MAX = 32;
+// Slow types and busy machines take longer, and are given up on here: there may be many types.
+const TURNS_MS = 80;
 // What offers are told in: see Hello.bytesPerSecond.
 const OFFER_BYTES = 2;
 const OFFER_TYPE: BlockTypeName = 'Q4_K';
+
+export interface BusyClock extends Pick<Clock, 'now'> {
+  /** Seconds that all processors together have given to this process. */
+  readonly cpuSeconds: () => number;
+}
+
+/**
+ * Milliseconds of some work on `threads` threads: on the clock, or where that is less the time that
+ * each would have needed by itself.
+ */
+export async function timed(
+  { now, cpuSeconds }: BusyClock,
+  threads: number,
+  work: () => Promise<unknown>,
+): Promise<number> {
+  const startMs = now();
+  const startSeconds = cpuSeconds();
+  await work();
+  const cpuMs = ((cpuSeconds() - startSeconds) * 1000) / threads;
+  return Math.max(Math.min(now() - startMs, cpuMs), 1e-3);
+}
 
 /** One way of making blocks, of numbers of a type. */
 interface Making {
@@ -39,7 +60,7 @@ const keyOf = ({ element, type, isWeighted }: Making): string => `${element} ${t
 export async function measureCosts(
   plan: Plan,
   kernels: Kernels,
-  clock: Clock,
+  clock: BusyClock,
 ): Promise<QuantizeCosts> {
   const timer = new Timer(kernels, clock);
   const reference = { element: 'BF16', type: OFFER_TYPE, isWeighted: false } as const;
@@ -75,10 +96,10 @@ function waysOf({ tasks }: Plan): Map<string, Making> {
 
 class Timer {
   readonly #kernels: Kernels;
-  readonly #clock: Clock;
+  readonly #clock: BusyClock;
   readonly #sources = new Map<BlockTypeName, Uint8Array>();
 
-  constructor(kernels: Kernels, clock: Clock) {
+  constructor(kernels: Kernels, clock: BusyClock) {
     this.#kernels = kernels;
     this.#clock = clock;
   }
@@ -95,12 +116,11 @@ class Timer {
     let leastMs = Number.POSITIVE_INFINITY;
     for (let turn = 0; turn < TURNS_MAX; turn++) {
       if (turn >= TURNS_MIN && this.#clock.now() - startMs > TURNS_MS) break;
-      const beginMs = this.#clock.now();
-      const jobs = Array.from({ length: threads }, () =>
-        this.#kernels.quantize(jobOf(source, element, type, weights)),
+      const jobs = Array.from({ length: threads }, () => jobOf(source, element, type, weights));
+      const turnMs = await timed(this.#clock, threads, () =>
+        Promise.all(jobs.map((job) => this.#kernels.quantize(job))),
       );
-      await Promise.all(jobs);
-      leastMs = Math.min(leastMs, Math.max(this.#clock.now() - beginMs, 1e-3));
+      leastMs = Math.min(leastMs, turnMs);
     }
     return leastMs / 1000 / (ELEMENTS * threads);
   }
@@ -139,13 +159,11 @@ const HASHED_BYTES: number = 2 * 1024 * 1024;
 const HASHES = 3;
 
 /** Bytes a second that one thread hashes. */
-export async function measureHashing(kernels: Kernels, clock: Clock): Promise<number> {
+export async function measureHashing(kernels: Kernels, clock: BusyClock): Promise<number> {
   const bytes = new Uint8Array(HASHED_BYTES);
   let leastMs = Number.POSITIVE_INFINITY;
   for (let turn = 0; turn < HASHES; turn++) {
-    const startMs = clock.now();
-    await kernels.sha256(bytes);
-    leastMs = Math.min(leastMs, Math.max(clock.now() - startMs, 1e-3));
+    leastMs = Math.min(leastMs, await timed(clock, 1, () => kernels.sha256(bytes)));
   }
   return (HASHED_BYTES * 1000) / leastMs;
 }

@@ -8,7 +8,8 @@
 
 import type { Forward, Layer, Weight } from '../core/models/forward.ts';
 import { LayerWriter } from '../core/models/layer-writer.ts';
-import type { Clock, ForwardKernels, PlacedWeight } from '../ports.ts';
+import type { ForwardKernels, PlacedWeight } from '../ports.ts';
+import { type BusyClock, timed } from './measure-costs.ts';
 
 // A product of a dense matrix with so many tokens is as fast as with more.
 const TOKENS = 512;
@@ -25,7 +26,7 @@ export async function measureProducts(
   { layers }: Forward,
   place: (weight: Weight) => PlacedWeight,
   kernels: ForwardKernels,
-  clock: Clock,
+  clock: BusyClock,
 ): Promise<number | undefined> {
   const weight = layers.map(largestProduct).find((found) => found !== undefined);
   if (weight === undefined) return undefined;
@@ -47,9 +48,7 @@ export async function measureProducts(
     const startMs = clock.now();
     let leastMs = Number.POSITIVE_INFINITY;
     for (let turn = 0; turn < TURNS && (turn < 2 || clock.now() - startMs < TURNS_MS); turn++) {
-      const beginMs = clock.now();
-      await prepared.run(job);
-      leastMs = Math.min(leastMs, Math.max(clock.now() - beginMs, 1e-3));
+      leastMs = Math.min(leastMs, await timed(clock, kernels.threads, () => prepared.run(job)));
     }
     return (LAYER_SHARE * TOKENS * columns * rows * 1000) / leastMs;
   } finally {

@@ -60,6 +60,8 @@ export interface RunPorts
   readonly openOutputs: (directory: string) => Promise<OutputDirectory>;
   readonly kernels: Kernels;
   readonly clock: Clock;
+  /** Seconds that all processors together have given to this process. */
+  readonly cpuSeconds: () => number;
   readonly sha256: Sha256;
   /**
    * What is free where a directory is or would be, and what its files of these names, finished or

@@ -12,23 +12,35 @@ import { GROUP_CHUNKS } from '../calibration/chunks.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { Stage } from '../schedule/stages.ts';
 import type { PeerWork, PlacedWork } from './place-work.ts';
-import { type EstimateRequest, hasSource, type MeasuringWork, taskSeconds } from './request.ts';
+import {
+  type EstimateOffer,
+  type EstimateRequest,
+  hasSource,
+  type MeasuringWork,
+  taskSeconds,
+} from './request.ts';
 
 export type StageTimes = RunEstimate['stages'];
 
 // What is left of a network of 1 Gbit/s. Nobody measures the network, so it is taken for the most
 // usual one: what all other machines get comes from one machine, and what they make goes there.
 export const LINK_BYTES_PER_SECOND = 110e6;
-// A file is read back for two digests at once, that of the run and its own: docs/bench.md.
+// What is hashed comes out of the page cache first, and is read back for two digests at once, that
+// of the run and its own: shares of the speed of a lone digest in memory, docs/bench.md.
+const FINGERPRINT_SHARE = 0.75;
 const VERIFY_SHARE = 0.6;
+// Of the processors' time while a machine quantizes its kernels take this much; the rest goes to
+// reading, writing and hashing what was made: docs/bench.md, between 0.68 and 0.79.
+const KERNELS_SHARE = 0.75;
 
 /** What is still unknown of a run's stages is null. */
 export function stageTimes(request: EstimateRequest, placed: PlacedWork): StageTimes {
   const { hashing, measuring, plan } = request;
   const outputs = plan.outputs.map(({ layout }) => layout.fileBytes);
+  const reading = hashing.bytesPerSecond * FINGERPRINT_SHARE;
   const verifying = hashing.bytesPerSecond * VERIFY_SHARE;
   return [
-    { stage: 'fingerprint', seconds: hashSeconds(hashing, hashing.files, hashing.bytesPerSecond) },
+    { stage: 'fingerprint', seconds: hashSeconds(hashing, hashing.files, reading) },
     ...(measuring === undefined ? [] : measureTimes(request, measuring, placed)),
     { stage: 'quantize', seconds: quantizeSeconds(request, placed.peers) },
     { stage: 'verify', seconds: hashSeconds(hashing, outputs, verifying) },
@@ -113,9 +125,9 @@ function quantizeSeconds(request: EstimateRequest, peers: readonly PeerWork[]): 
   const remote = peers.flatMap(({ offer }) =>
     offer.isLocal
       ? []
-      : [{ rate: offer.speed / costs.speed, most: (work * offer.diskBytes) / sourceBytes }],
+      : [{ rate: rateOf(request, offer), most: (work * offer.diskBytes) / sourceBytes }],
   );
-  const local = sum(peers.map(({ offer }) => (offer.isLocal ? offer.speed / costs.speed : 0)));
+  const local = sum(peers.map(({ offer }) => (offer.isLocal ? rateOf(request, offer) : 0)));
   const doneAfter = (seconds: number): number => {
     const made = sum(remote.map(({ rate, most }) => Math.min(rate * seconds, most)));
     return local * seconds + Math.min(made, (work * LINK_BYTES_PER_SECOND * seconds) / linkBytes);
@@ -135,6 +147,11 @@ function quantizeSeconds(request: EstimateRequest, peers: readonly PeerWork[]): 
 // Far below a second for any run.
 const HALVINGS = 60;
 
+/** How much of the work of the machine that was measured a machine does in a second. */
+function rateOf({ costs }: EstimateRequest, { speed }: EstimateOffer): number {
+  return (KERNELS_SHARE * speed) / costs.speed;
+}
+
 /** Source bytes, and bytes of the block runs that are made of them. */
 function travelling({ tasks }: Plan): { sourceBytes: number; madeBytes: number } {
   const travelled = tasks.filter(hasSource);
@@ -153,8 +170,7 @@ export function peerSeconds(
 ): number | null {
   const { plan, costs, measuring } = request;
   if (offer.speed === 0) return 0;
-  const rate = offer.speed / costs.speed;
-  const own = sum(tasks.map((index) => secondsOf(plan, index, costs))) / rate;
+  const own = sum(tasks.map((index) => secondsOf(plan, index, costs))) / rateOf(request, offer);
   const quantizing = times.find((time) => time.stage === 'quantize')?.seconds ?? own;
   const measured = Math.min(own, quantizing);
   if (measuring === undefined || stage === undefined) return measured;
