@@ -155,6 +155,17 @@ test('a part is not split, and a whole file not merged', () => {
   );
 });
 
+test('parts that are not all of one file are not merged', () => {
+  const parts = [...splitBytes('m.gguf', small(), one, false)].map(([file, bytes]) =>
+    read(file, bytes),
+  );
+  const [first] = parts;
+  if (first === undefined) throw new Error('there are three');
+  expect(codeOf(() => planMerge(parts.slice(1), 'm.gguf'))).toBe('QD-3120');
+  expect(codeOf(() => planMerge([...parts, first], 'm.gguf'))).toBe('QD-3120');
+  expect(codeOf(() => planMerge([...parts, read('w.gguf', small())], 'm.gguf'))).toBe('QD-3120');
+});
+
 test('one part is a part, and what an old merge has left of its keys goes', () => {
   const left = { key: 'split.count', value: { type: 'u16', value: 0 } } as const;
   const parts = splitBytes('m.gguf', small([left]), { of: 'tensors', most: 9 }, false);
