@@ -38,6 +38,8 @@ export interface QuantizeOptions extends CalibrationOptions, SourceOptions {
   dryRun?: boolean;
   plan?: boolean;
   compat?: string;
+  poolOutputs?: boolean;
+  leave?: boolean;
 }
 
 /** A request whose options may stand there as undefined, as commander gives them. */
@@ -51,6 +53,8 @@ export function addQuantizeCommand(program: Command): Command {
   return withRecipeOptions(command)
     .requiredOption('--out <dir>', 'directory of the outputs; an unfinished one is continued')
     .option('--overwrite', 'replace outputs of another run')
+    .option('--pool-outputs', 'let outputs grow on the disks of all machines, then collect them')
+    .option('--leave', 'the same, and leave them where they are')
     .option('--yes', 'do not ask before a run of more than ten minutes')
     .option('--dry-run', 'say what would be made, as quantd plan does; make nothing')
     .option('--plan', 'the same');
@@ -145,5 +149,6 @@ export function quantizeRequest(
     overrideKv: options.overrideKv,
     dryRun: options.dryRun === true || options.plan === true,
     compat: options.compat,
+    assembly: options.leave === true ? 'left' : options.poolOutputs === true ? 'pooled' : undefined,
   };
 }

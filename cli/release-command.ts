@@ -25,6 +25,7 @@ export function addReleaseCommand(program: Command): Command {
     )
     .option('--overwrite', 'replace outputs of another run')
     .option('--yes', 'do not ask before a run of more than ten minutes')
+    .option('--pool-outputs', 'let outputs grow on the disks of all machines, then collect them')
     .addHelpText('after', '\nquantd verify checks a release, quantd reproduce makes it again.');
 }
 
@@ -35,5 +36,6 @@ export function releaseRequest(
   command: Command,
 ): Loose<ReleaseRequest> {
   const { kind, dryRun, ...wishes } = quantizeRequest(source, options, command);
-  return { ...wishes, kind: 'release' };
+  const assembly = options.poolOutputs === true ? 'pooled' : undefined;
+  return { ...wishes, kind: 'release', assembly };
 }

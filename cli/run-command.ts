@@ -19,6 +19,7 @@ import {
   renderPerplexity,
 } from './measure-view.ts';
 import {
+  renderAssembly,
   renderDone,
   renderLayers,
   renderOutputs,
@@ -154,6 +155,9 @@ class TextView implements View {
         break;
       case 'placement':
         this.#lines(renderPlacement(event));
+        break;
+      case 'assembly':
+        this.#lines(renderAssembly(event));
         break;
       case 'notice':
         this.#lines([`note     ${event.text}`]);

@@ -50,6 +50,17 @@ export function renderLayers({ stages }: EventOf<'layers'>): string[] {
   return ['stages', ...tableText(rows, [])];
 }
 
+/** On whose disk each output grows. */
+export function renderAssembly({ outputs }: EventOf<'assembly'>): string[] {
+  return [
+    'disks',
+    ...tableText(
+      outputs.map(({ file, machine }) => [`  ${file}`, machine]),
+      [],
+    ),
+  ];
+}
+
 /** Which machine did how much, where several did something. */
 export function renderWork({ peers }: EventOf<'done'>): string[] {
   if (peers.length < 2) return [];
@@ -78,6 +89,7 @@ const stages = {
   quantize: 'quantizing',
   copy: 'copying',
   verify: 'reading back',
+  collect: 'collecting outputs',
   digest: 'digesting tensors',
   spot: 'making again',
 } as const;
@@ -105,7 +117,7 @@ function stepsText({ bytesDone, bytesTotal, bytesPerSecond }: EventOf<'progress'
 
 export function renderOutputs(outputs: readonly EventOf<'output'>[]): string[] {
   const rows = outputs.map((output) => [
-    output.path,
+    output.machine === undefined ? output.path : `${output.machine}: ${output.path}`,
     bytesText(output.bytes),
     output.bitsPerWeight.toFixed(2),
     output.sha256,

@@ -152,8 +152,69 @@ const anyStageMessage: fc.Arbitrary<PeerMessage> = fc.oneof<fc.Arbitrary<PeerMes
   }),
 );
 
+const anyIndexes = fc.array(fc.nat(2 ** 17), { maxLength: 20 });
+const anyOpening = { run: anyRun, output: fc.nat(1000), opening: anyTask };
+
+const anyAssembly: fc.Arbitrary<PeerMessage> = fc.oneof<fc.Arbitrary<PeerMessage>[]>(
+  fc.record({
+    kind: fc.constant('assemble' as const),
+    ...anyOpening,
+    release: anyRun,
+    file: fc.stringMatching(/^[A-Za-z0-9_-][A-Za-z0-9_ .-]{0,60}$/),
+    id: anyDigest,
+    fileBytes: fc.integer({ min: 2 ** 20, max: Number.MAX_SAFE_INTEGER }),
+    headerBytes: fc.integer({ min: 1, max: 2 ** 20 }),
+    runCount: fc.nat(2 ** 17),
+    map: anyDigest,
+  }),
+  fc
+    .tuple(
+      fc.record({
+        kind: fc.constant('assembly-state' as const),
+        ...anyOpening,
+        phase: fc.constantFrom(
+          'open' as const,
+          'lost' as const,
+          'verifying' as const,
+          'sealed' as const,
+          'ended' as const,
+          'declined' as const,
+        ),
+        stored: fc.uint8Array({ maxLength: 100 }),
+        verifiedBytes: fc.maxSafeNat(),
+      }),
+      fc.record(
+        {
+          digest: anyDigest,
+          path: anyName,
+          declined: fc.string({ minLength: 1, maxLength: 200, unit: 'grapheme' }),
+        },
+        maybe,
+      ),
+    )
+    .map(([state, more]) => ({ ...state, ...more })),
+  fc.record({
+    kind: fc.constant('assembly-take' as const),
+    ...anyOpening,
+    takes: fc.array(
+      fc.record({ run: fc.nat(2 ** 17), serial: anyTask, digest: anyDigest, from: anyPeer }),
+      { maxLength: 8 },
+    ),
+  }),
+  fc.record({
+    kind: fc.constant('assembly-taken' as const),
+    ...anyOpening,
+    written: anyIndexes,
+    stored: anyIndexes,
+    failed: fc.array(anyTask, { maxLength: 20 }),
+  }),
+  fc.record({ kind: fc.constant('assembly-seal' as const), ...anyOpening }),
+  fc.record({ kind: fc.constant('assembly-end' as const), ...anyOpening, erase: fc.boolean() }),
+);
+
 export const anyMessage: fc.Arbitrary<PeerMessage> = fc.oneof<fc.Arbitrary<PeerMessage>[]>(
   anyStageMessage,
+  anyAssembly,
   fc.record({
     kind: fc.constant('meet' as const),
     peer: anyPeer,
@@ -231,7 +292,14 @@ export const anyBlob: fc.Arbitrary<BlobName> = fc.oneof<fc.Arbitrary<BlobName>[]
     bytes: fc.integer({ min: 1, max: 2 ** 22 }),
   }),
   fc.record({
-    kind: fc.constantFrom('description' as const, 'sums' as const),
+    kind: fc.constant('output' as const),
+    run: anyRun,
+    id: anyDigest,
+    offset: fc.nat(2 ** 31),
+    bytes: fc.integer({ min: 1, max: 2 ** 40 }),
+  }),
+  fc.record({
+    kind: fc.constantFrom('description' as const, 'sums' as const, 'assembly-map' as const),
     run: anyRun,
     digest: anyDigest,
     bytes: fc.integer({ min: 1, max: 2 ** 22 }),

@@ -17,6 +17,7 @@ import { FaultError } from '../proto/fault.ts';
 import type { Hello } from '../proto/peer-messages.ts';
 import { loadIdentity } from './adapters/cluster-store.ts';
 import { loadForward } from './adapters/forward.ts';
+import { openHeldOutputs } from './adapters/held-outputs.ts';
 import { type Addon, loadKernels } from './adapters/kernels.ts';
 import { DiskLeafStore } from './adapters/leaf-store.ts';
 import { serveLocalApi } from './adapters/local-api.ts';
@@ -28,6 +29,7 @@ import { openCluster } from './cluster/open-cluster.ts';
 import { planRegisters } from './core/models/registers.ts';
 import type { Sha256 } from './core/plan/unit-id.ts';
 import type { Clock } from './ports.ts';
+import { AssemblyHolder } from './roles/assembly-holder.ts';
 import { LeaseHolder } from './roles/lease-holder.ts';
 import type { MeasureTools } from './roles/measure.ts';
 import { StageHolder } from './roles/stage-holder.ts';
@@ -77,7 +79,7 @@ async function main(): Promise<void> {
   const server = await serveLocalApi(path, service, opened?.cluster);
   const stop = once(async () => {
     await service.close();
-    for (const holder of holders) holder.stop();
+    for (const holder of holders) await holder.stop();
     await opened?.cluster.close();
     server.closeAllConnections();
     server.close();
@@ -109,8 +111,10 @@ async function openPeering(
   return openCluster({ settings, peering, kernels, clock, startNode });
 }
 
+type Tools = MeasureTools & { readonly store: DiskLeafStore | undefined };
+
 /** What measuring needs of this machine, for its own runs and for those of others. */
-async function measureTools(settings: Settings, hello: Hello | undefined): Promise<MeasureTools> {
+async function measureTools(settings: Settings, hello: Hello | undefined): Promise<Tools> {
   const { dataDirectory, addonPath, isa, ramBytes } = settings;
   const leaves = join(dataDirectory, 'leaves');
   // Of a machine that lends out a part of itself that part alone counts.
@@ -140,20 +144,25 @@ interface HolderPorts {
   readonly kernels: Addon;
   readonly clock: Clock;
   readonly sha256: Sha256;
-  readonly tools: MeasureTools;
+  readonly tools: Tools;
 }
 
 /** Begins to work for the runs of other machines. */
 async function holdLeases(
   { cluster }: { cluster: Cluster },
   { settings, tools, ...ports }: HolderPorts,
-): Promise<{ stop(): void }[]> {
+): Promise<{ stop(): void | Promise<void> }[]> {
   const { store, cacheBytes, openForward } = tools;
   if (store === undefined) return [];
   const { sign } = await loadIdentity(settings.dataDirectory);
   const parts = { ...ports, network: cluster.network, store, sign, memoryBytes: settings.ramBytes };
-  const holders = [new LeaseHolder(parts), new StageHolder({ ...parts, cacheBytes, openForward })];
-  for (const holder of holders) holder.start();
+  const outputs = openHeldOutputs(join(settings.dataDirectory, 'outputs'), ports.kernels);
+  const holders = [
+    new LeaseHolder(parts),
+    new StageHolder({ ...parts, cacheBytes, openForward }),
+    new AssemblyHolder({ ...parts, outputs, disk: store }),
+  ];
+  for (const holder of holders) await holder.start();
   return holders;
 }
 

@@ -4,16 +4,6 @@
  */
 
 import type { RunEvent, Status } from '../proto/api.ts';
-import type {
-  Approved,
-  ClusterView,
-  InviteMade,
-  InviteView,
-  Joined,
-  Left,
-  Revoked,
-} from '../proto/cluster.ts';
-import type { InviteRequest } from '../proto/cluster-requests.ts';
 import type { InspectReport } from '../proto/inspect.ts';
 import type {
   BlobName,
@@ -358,6 +348,28 @@ export interface LeafStore {
   drop(run: string): Promise<void>;
 }
 
+/** The disk that this machine offers to the runs of others, of which leaves are a part. */
+export interface OfferedDisk {
+  /**
+   * Whether so many bytes more have room in what is offered. Drops for them what is left of runs
+   * other than `run`.
+   */
+  makeRoom(run: string, bytes: number): Promise<boolean>;
+  /** Something else takes so many bytes of what is offered; fewer than 0 gives them back. */
+  reserve(bytes: number): void;
+}
+
+/** Outputs that this machine puts together for the runs of others, in folders of their own. */
+export interface HeldOutputs {
+  /** What lies there, finished or not, with the bytes that it takes or will take. */
+  list(): Promise<readonly { release: string; file: string; bytes: number }[]>;
+  /** The folder of the outputs of a plan, made if needed. */
+  open(release: string): Promise<OutputDirectory>;
+  path(release: string, file: string): string;
+  /** Deletes an output and what belongs to it; the folder too, once it is empty. */
+  remove(release: string, file: string): Promise<void>;
+}
+
 /** Small files of one measurement in the data directory, each whole or absent. */
 export interface MeasurementFiles {
   list(): Promise<readonly string[]>;
@@ -426,20 +438,4 @@ export interface LocalService {
   ): { readonly run: number; readonly ended: Promise<void> };
   /** Lets a run finish what is under way and stop; a run that has ended is left alone. */
   drain(run: number): void;
-}
-
-/** The cluster, as the local API offers it. Every method may throw a FaultError. */
-export interface LocalCluster {
-  view(): ClusterView;
-  invites(): InviteView[];
-  invite(request: InviteRequest): Promise<InviteMade>;
-  /** A member or an invite. */
-  revoke(which: string): Promise<Revoked>;
-  join(token: string): Promise<Joined>;
-  /** As the member that this machine is already. */
-  resume(): Promise<Joined>;
-  waitNearby(): Promise<void>;
-  approve(which: string): Approved;
-  /** `end`: a founder goes although it leaves members behind. */
-  leave(end: boolean): Promise<Left>;
 }

@@ -14,6 +14,7 @@ import { loadIdentity } from './adapters/cluster-store.ts';
 import { cryptography } from './adapters/cryptography.ts';
 import { openFolderFiles } from './adapters/folder-files.ts';
 import type { Addon } from './adapters/kernels.ts';
+import { openMeasurementFiles } from './adapters/measurement-files.ts';
 import { isHubSource, openHub } from './adapters/open-hub.ts';
 import { openOutputDirectory, outputRoom } from './adapters/output-files.ts';
 import { openRebuildFolder } from './adapters/rebuild-folder.ts';
@@ -120,6 +121,8 @@ export class Service implements LocalService {
         const key = publicKeyOf(peer);
         return key !== undefined && cryptography.verify(key, message, signature);
       },
+      openPlacement: (release) =>
+        openMeasurementFiles(join(settings.dataDirectory, 'placements'), release),
       openFolder: openFolderFiles,
       parseYaml,
       identity: () => loadIdentity(settings.dataDirectory),

@@ -41,7 +41,8 @@ export interface PeerWork {
 
 /**
  * What a run does, one after the other; `fetch` only where SOURCE is a repository, `measure` only
- * where there is a calibration, `digest` (of every tensor made) only for a release.
+ * where there is a calibration, `digest` (of every tensor made) only for a release, `collect` where
+ * outputs grew on other machines.
  */
 export type StageName =
   | 'fetch'
@@ -50,6 +51,7 @@ export type StageName =
   | 'quantize'
   | 'copy'
   | 'verify'
+  | 'collect'
   | 'digest'
   | 'spot';
 
@@ -249,7 +251,18 @@ export type RunEvent =
       readonly tensors: number;
       readonly bytes: number;
     }
-  | ({ readonly type: 'output'; readonly sha256: string; readonly path: string } & OutputSummary)
+  /** On whose disk each output grows; only where that is not this machine's alone. */
+  | {
+      readonly type: 'assembly';
+      readonly outputs: readonly { readonly file: string; readonly machine: string }[];
+    }
+  | ({
+      readonly type: 'output';
+      readonly sha256: string;
+      readonly path: string;
+      /** Where it lies on another machine: the path is one of that machine's. */
+      readonly machine?: string;
+    } & OutputSummary)
   | {
       readonly type: 'done';
       readonly seconds: number;

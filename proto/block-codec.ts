@@ -58,6 +58,10 @@ function encodeBlob(blob: BlobName): quantd.BlockRequest.$Properties {
       return { layerInputs: { layer: blob.layer, chunk: blob.chunk } };
     case 'sums':
       return { sums: { digest: blob.digest } };
+    case 'assembly-map':
+      return { assemblyMap: { digest: blob.digest } };
+    case 'output':
+      return { output: { id: blob.id, offset: blob.offset } };
   }
 }
 
@@ -89,6 +93,15 @@ function decodeBlob(request: quantd.BlockRequest.$Properties): BlobName {
       digest: digest(importance.digest, 'importance.digest'),
       bytes,
     };
+  }
+  const { assemblyMap, output } = request;
+  if (assemblyMap) {
+    const wanted = digest(assemblyMap.digest, 'assembly_map.digest');
+    return { kind: 'assembly-map', run, digest: wanted, bytes };
+  }
+  if (output) {
+    const offset = integer(output.offset, 'output.offset', 0, Number.MAX_SAFE_INTEGER - bytes);
+    return { kind: 'output', run, id: digest(output.id, 'output.id'), offset, bytes };
   }
   return decodeStageBlob(request, run, bytes);
 }

@@ -46,6 +46,7 @@ export const wishes = quantizeRequest
     imatrix: true,
     calibration: true,
     dryRun: true,
+    assembly: true,
   })
   .extend({
     name: text,

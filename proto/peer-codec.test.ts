@@ -37,7 +37,8 @@ function field(number: number, body: Uint8Array | number[]): number[] {
     length.push(rest > 127 ? (rest & 127) | 128 : rest);
     if (rest <= 127) break;
   }
-  return [(number << 3) | 2, ...length, ...body];
+  const tag = number < 16 ? [(number << 3) | 2] : [((number << 3) & 127) | 130, number >> 4];
+  return [...tag, ...length, ...body];
 }
 
 describe('what is said is understood', () => {
@@ -128,11 +129,36 @@ describe('whatever comes in ends in a message or in a fault', () => {
   });
 });
 
+/** An `assemble` of a file of 100 bytes. */
+function assembleFields(file: string, headerBytes = 10): number[] {
+  const digest = new Array<number>(32).fill(1);
+  return [
+    ...field(1, digest.slice(0, 16)),
+    ...field(4, digest.slice(0, 16)),
+    ...field(5, [...Buffer.from(file)]),
+    ...field(6, digest),
+    ...[56, 100, 64, (headerBytes & 127) | (headerBytes > 127 ? 128 : 0)],
+    ...(headerBytes > 127 ? [headerBytes >> 7] : []),
+    ...field(10, digest),
+  ];
+}
+
 describe('hostile frames', () => {
+  test('the assembly that is damaged below is one when it is not', () => {
+    const frame = frameOf(field(18, assembleFields('a.gguf')));
+    expect(decodePeerMessage(frame)).toMatchObject({ kind: 'assemble', file: 'a.gguf' });
+  });
+
   const run = field(1, new Array<number>(16).fill(7));
   const cases: Record<string, Uint8Array> = {
     'nothing at all': frameOf(),
     'an unknown message': frameOf(field(30, [])),
+    'an assembly of no output': frameOf(field(18, run)),
+    'an output outside its folder': frameOf(field(18, assembleFields('../x'))),
+    'an output in a folder': frameOf(field(18, assembleFields('a/b.gguf'))),
+    'an output that would be hidden': frameOf(field(18, assembleFields('.part'))),
+    'a header behind its file': frameOf(field(18, assembleFields('a.gguf', 200))),
+    'a state of no phase': frameOf(field(19, [...run, 16, 1, 24, 1, 32, 0])),
     'a run id of 15 bytes': frameOf(field(2, field(1, new Array<number>(15).fill(1)))),
     'a run id of 17 bytes': frameOf(field(2, field(1, new Array<number>(17).fill(1)))),
     'a run id that is missing': frameOf(field(2, [])),

@@ -8,6 +8,11 @@
  */
 
 import protobuf from 'protobufjs/minimal.js';
+import {
+  decodeAssemblyMessage,
+  encodeAssemblyMessage,
+  isAssemblyMessage,
+} from './assembly-codec.ts';
 import { assert } from './assert.ts';
 import { FaultError } from './fault.ts';
 import { quantd } from './generated/peer.generated.js';
@@ -116,14 +121,16 @@ function toEnvelope(message: PeerMessage): Envelope {
     case 'key-change':
       return { keyChange: { epoch: message.epoch, networkKey: message.networkKey } };
     default:
-      return encodeStageMessage(message);
+      return isAssemblyMessage(message)
+        ? encodeAssemblyMessage(message)
+        : encodeStageMessage(message);
   }
 }
 
 function fromEnvelope(envelope: Envelope): PeerMessage {
   const { hello, runOpen, lease, working, answer, kept, runClose, members, keyChange } = envelope;
-  const stage = decodeStageMessage(envelope);
-  if (stage) return stage;
+  const other = decodeStageMessage(envelope) ?? decodeAssemblyMessage(envelope);
+  if (other) return other;
   if (envelope.meet) return decodeMeet(envelope.meet);
   if (hello) return decodeHello(hello);
   if (runOpen) return { kind: 'run-open', run: runId(runOpen.run) };

@@ -9,7 +9,7 @@
 
 import { FaultError } from './fault.ts';
 import { peerFaults } from './peer-faults.ts';
-import { DIGEST_BYTES, RUN_ID_BYTES } from './peer-limits.ts';
+import { BASE_NAME_CHARACTERS_MAX, DIGEST_BYTES, RUN_ID_BYTES } from './peer-limits.ts';
 
 /** How protobufjs tells 64-bit numbers, depending on what else is installed. */
 export type WireNumber = number | { toNumber(): number } | null | undefined;
@@ -52,6 +52,13 @@ export function name(value: WireText, field: string, most: number): string {
     throw outOfLimits(field, 'it holds control characters');
   }
   return sentence(found, field, most);
+}
+
+/** The name of a file in a folder, and of nothing outside it on any system. */
+export function baseName(value: WireText, field: string): string {
+  const found = name(value, field, BASE_NAME_CHARACTERS_MAX);
+  if (/^\.|[/\\:]/.test(found)) throw outOfLimits(field, 'it is no base name');
+  return found;
 }
 
 export function sentence(value: WireText, field: string, most: number): string {

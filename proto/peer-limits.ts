@@ -68,6 +68,24 @@ export const DESCRIPTION_BYTES_MAX: number = 64 * 1024 * 1024;
 /** Sums of one layer: 16 bytes for each column of each expert. */
 export const SUMS_BYTES_MAX: number = 1024 ** 3;
 
+/** Outputs of one run; far more than there are types and parts of a split model. */
+export const OUTPUTS_MAX: number = 2 ** 16;
+
+/** A base name of a file, as most file systems have it. */
+export const BASE_NAME_CHARACTERS_MAX = 255;
+
+/** Block runs of an output that another machine assembles: a bit for each fits a frame. */
+export const ASSEMBLY_RUNS_MAX: number = 2 ** 17;
+
+/** Header of such an output: eight times the largest in use, held in memory while it is open. */
+export const ASSEMBLY_HEADER_BYTES_MAX: number = 160 * 1024 * 1024;
+
+/** Block runs to take that one message tells of. */
+export const TAKES_MAX = 64;
+
+/** Block runs that one message says are written, stored or not to be had. */
+export const TAKEN_MAX = 4096;
+
 /** Kernels side by side on one machine. */
 export const THREADS_MAX = 4096;
 

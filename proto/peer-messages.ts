@@ -10,6 +10,9 @@
  *      │ ── kept ────────────────────▶ │
  *      │ ── close ───────────────────▶ │
  *
+ * Outputs that grow on other machines have theirs: assemble, assembly-take, assembly-seal,
+ * assembly-end; assembly-state and assembly-taken for what has become of them.
+ *
  * Measuring has its own: stage-lease, stage-working, stage-answer, stage-kept; sums-held and
  * sums-kept for what was summed; state-release for what other workers have taken; meet for those who
  * hand states to each other.
@@ -241,6 +244,110 @@ export interface KeyChange {
   readonly networkKey: Uint8Array;
 }
 
+/**
+ * Put this output together on your disk, or go on with it. Answered by `assembly-state`, each time
+ * that it is said.
+ */
+export interface Assemble {
+  readonly kind: 'assemble';
+  readonly run: RunId;
+  /** The coordinator's number for the output: a name for the answers, no more. */
+  readonly output: number;
+  /** Which of the coordinator's openings of it: what is said of an earlier one is not heard. */
+  readonly opening: number;
+  /** Of the folder in which it lies: the same for all outputs of a plan. */
+  readonly release: RunId;
+  /** A base name. */
+  readonly file: string;
+  /** As the plan has it: the digest of the header, the length and all unit ids. */
+  readonly id: Uint8Array;
+  readonly fileBytes: number;
+  readonly headerBytes: number;
+  readonly runCount: number;
+  /** SHA-256 of the header and the place of each run, which are pulled. */
+  readonly map: Uint8Array;
+}
+
+/**
+ * What has become of an output. `lost`: runs are missing, or were not what was written, so that it
+ * cannot be sealed. `ended`: nothing of it is held open any more.
+ */
+export type AssemblyPhase = 'open' | 'lost' | 'verifying' | 'sealed' | 'ended' | 'declined';
+
+export interface AssemblyState {
+  readonly kind: 'assembly-state';
+  readonly run: RunId;
+  readonly output: number;
+  readonly opening: number;
+  readonly phase: AssemblyPhase;
+  /** Where it is open or has lost runs: a bit for each run, set once it is durable. */
+  readonly stored: Uint8Array;
+  /** Bytes read back so far. */
+  readonly verifiedBytes: number;
+  /** Of a sealed file: its SHA-256, and where it lies. */
+  readonly digest?: Uint8Array;
+  readonly path?: string;
+  /** This machine cannot: its disk, its link. Another one may. */
+  readonly declined?: string;
+}
+
+export interface TakenRun {
+  /** Index of the run in the output. */
+  readonly run: number;
+  /** Told back where the run cannot be had: a later try has another number. */
+  readonly serial: number;
+  /** SHA-256 of its bytes. */
+  readonly digest: Uint8Array;
+  /** Who made it; where it cannot be reached, the coordinator passes it on. */
+  readonly from: PeerId;
+}
+
+/** Pull these block runs and write them. Said again until `assembly-taken` names them. */
+export interface AssemblyTake {
+  readonly kind: 'assembly-take';
+  readonly run: RunId;
+  readonly output: number;
+  readonly opening: number;
+  readonly takes: readonly TakenRun[];
+}
+
+export interface AssemblyTaken {
+  readonly kind: 'assembly-taken';
+  readonly run: RunId;
+  readonly output: number;
+  readonly opening: number;
+  /** Runs that are written, and those that are durable. */
+  readonly written: readonly number[];
+  readonly stored: readonly number[];
+  /** Serials of what could not be had. */
+  readonly failed: readonly number[];
+}
+
+/** All is stored: read it back and give it its name. Said again until `sealed` or `lost`. */
+export interface AssemblySeal {
+  readonly kind: 'assembly-seal';
+  readonly run: RunId;
+  readonly output: number;
+  readonly opening: number;
+}
+
+/** The coordinator wants nothing more of the output. Said again until `ended`. */
+export interface AssemblyEnd {
+  readonly kind: 'assembly-end';
+  readonly run: RunId;
+  readonly output: number;
+  readonly opening: number;
+  /** It lies sealed somewhere else: delete it. Otherwise what there is stays. */
+  readonly erase: boolean;
+}
+
+export type AssemblyMessage =
+  | Assemble
+  | AssemblyState
+  | AssemblyTake
+  | AssemblyTaken
+  | AssemblySeal
+  | AssemblyEnd;
 export type StageMessage =
   | StageLease
   | StageWorking
@@ -249,7 +356,15 @@ export type StageMessage =
   | StateRelease
   | SumsHeld
   | SumsKept;
-export type RunMessage = RunOpen | Lease | Working | LeaseAnswer | Kept | RunClose | StageMessage;
+export type RunMessage =
+  | RunOpen
+  | Lease
+  | Working
+  | LeaseAnswer
+  | Kept
+  | RunClose
+  | StageMessage
+  | AssemblyMessage;
 export type PeerMessage = Hello | RunMessage | MemberRecords | KeyChange | Meet;
 
 /** What can be pulled from a peer, block by block. */
@@ -311,6 +426,21 @@ export type BlobName =
       readonly kind: 'sums';
       readonly run: RunId;
       readonly digest: Uint8Array;
+      readonly bytes: number;
+    }
+  /** Header and runs of an output that is to be put together, by the digest of those bytes. */
+  | {
+      readonly kind: 'assembly-map';
+      readonly run: RunId;
+      readonly digest: Uint8Array;
+      readonly bytes: number;
+    }
+  /** `bytes` of a sealed output from `offset`. */
+  | {
+      readonly kind: 'output';
+      readonly run: RunId;
+      readonly id: Uint8Array;
+      readonly offset: number;
       readonly bytes: number;
     };
 

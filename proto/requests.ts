@@ -130,6 +130,11 @@ export const quantizeRequest = z.strictObject({
   splitAboveBytes: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER).optional(),
   /** Numbers of the layers to leave out, from 0. */
   pruneLayers: z.array(z.number().int().min(0)).max(PRUNED_LAYERS_MAX).default([]),
+  /**
+   * `pooled`: outputs grow on the disks of all machines and are collected in the end; `left`: they
+   * stay there. Where absent they grow in `out`.
+   */
+  assembly: z.enum(['pooled', 'left']).optional(),
 });
 
 /** Makes a folder ready to upload: outputs, card, lockfile and all that a rebuild needs. */

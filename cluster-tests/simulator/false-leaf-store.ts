@@ -5,7 +5,7 @@
  */
 
 import { diskFaults } from '../../daemon/adapters/output-faults.ts';
-import type { LeafStore } from '../../daemon/ports.ts';
+import type { LeafStore, OfferedDisk } from '../../daemon/ports.ts';
 import { FaultError } from '../../proto/fault.ts';
 import type { Dice } from './dice.ts';
 import type { Process } from './world.ts';
@@ -17,6 +17,8 @@ export class LeafDisk {
   /** The most that was ever kept, and how often there was no room for more. */
   bytesPeak = 0;
   refusals = 0;
+  /** Of what is offered, taken by outputs. */
+  reservedBytes = 0;
   readonly #dice: Dice;
 
   constructor(dice: Dice, bytesMax: number) {
@@ -41,10 +43,11 @@ export class LeafDisk {
     }
   }
 
-  openFor(process: Process): LeafStore {
+  openFor(process: Process): LeafStore & OfferedDisk {
     const step = <T>(what: string, work: () => T): Promise<T> =>
       process.later(this.#dice.skewed(0, 10), `store: ${what}`, work);
     const disk = this;
+    this.reservedBytes = 0;
     return {
       get bytes() {
         return disk.bytes;
@@ -77,13 +80,18 @@ export class LeafDisk {
         step('drop', () => {
           this.runs.delete(run);
         }),
+      makeRoom: (_, bytes) =>
+        step('make room', () => this.bytes + this.reservedBytes + bytes <= this.bytesMax),
+      reserve: (bytes) => {
+        this.reservedBytes += bytes;
+      },
     };
   }
 
   #put(run: string, key: string, bytes: Uint8Array): void {
     const leaves = this.runs.get(run) ?? new Map<string, Uint8Array>();
     const before = leaves.get(key)?.length ?? 0;
-    if (this.bytes - before + bytes.length > this.bytesMax) {
+    if (this.bytes - before + bytes.length + this.reservedBytes > this.bytesMax) {
       this.refusals++;
       throw new FaultError(diskFaults.diskFull);
     }

@@ -1,7 +1,7 @@
 /**
  * Cluster API: what commands ask about the cluster.
  *
- *   proto/cluster-requests.ts ──▶ LocalCluster (ports.ts) ──▶ proto/cluster.ts
+ *   proto/cluster-requests.ts ──▶ LocalCluster (proto) ──▶ proto/cluster.ts
  */
 
 import { type Context, Hono } from 'hono';
@@ -12,7 +12,7 @@ import {
   whichRequest,
 } from '../../proto/cluster-requests.ts';
 import { FaultError } from '../../proto/fault.ts';
-import type { LocalCluster } from '../ports.ts';
+import type { LocalCluster } from '../../proto/local-cluster.ts';
 import { parseBody } from './api-faults.ts';
 import { clusterApiFaults } from './cluster-api-faults.ts';
 

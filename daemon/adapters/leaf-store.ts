@@ -12,7 +12,7 @@ import { mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promi
 import { join } from 'node:path';
 import { assert } from '../../proto/assert.ts';
 import { exitCodes, FaultError, type FaultKind } from '../../proto/fault.ts';
-import type { LeafStore } from '../ports.ts';
+import type { LeafStore, OfferedDisk } from '../ports.ts';
 
 export const leafStoreFaults = {
   full: {
@@ -31,11 +31,12 @@ interface KeptRun {
 // Ids and keys are digests of ours; nothing else may become part of a path.
 const NAME = /^[0-9a-f]{32,64}$/;
 
-export class DiskLeafStore implements LeafStore {
+export class DiskLeafStore implements LeafStore, OfferedDisk {
   readonly #directory: string;
   readonly #bytesMax: number;
   readonly #runs = new Map<string, KeptRun>();
   #temporary = 0;
+  #reservedBytes = 0;
 
   private constructor(directory: string, bytesMax: number) {
     this.#directory = directory;
@@ -88,7 +89,7 @@ export class DiskLeafStore implements LeafStore {
 
   async put(run: string, key: string, bytes: Uint8Array): Promise<void> {
     const path = this.#path(run, key);
-    await this.#makeRoom(run, bytes.length);
+    await this.#demandRoom(run, bytes.length);
     const kept = this.#runs.get(run) ?? { bytes: 0, usedMs: 0 };
     kept.usedMs = Date.now();
     this.#runs.set(run, kept);
@@ -126,18 +127,26 @@ export class DiskLeafStore implements LeafStore {
     await rm(this.#path(run), { recursive: true, force: true });
   }
 
+  reserve(bytes: number): void {
+    this.#reservedBytes += bytes;
+  }
+
   /** Drops runs other than `run`, those used longest ago first, until so many bytes fit. */
-  async #makeRoom(run: string, bytes: number): Promise<void> {
-    if (this.bytes + bytes <= this.#bytesMax) return;
+  async makeRoom(run: string, bytes: number): Promise<boolean> {
+    const fits = (): boolean => this.bytes + this.#reservedBytes + bytes <= this.#bytesMax;
     const others = [...this.#runs].filter(([other]) => other !== run);
     others.sort(([, a], [, b]) => a.usedMs - b.usedMs);
     for (const [other] of others) {
-      if (this.bytes + bytes <= this.#bytesMax) return;
+      if (fits()) return true;
       await this.drop(other);
     }
-    if (this.bytes + bytes <= this.#bytesMax) return;
+    return fits();
+  }
+
+  async #demandRoom(run: string, bytes: number): Promise<void> {
+    if (await this.makeRoom(run, bytes)) return;
     throw new FaultError(leafStoreFaults.full, {
-      why: `${this.#bytesMax} bytes are offered and ${this.bytes} of them taken`,
+      why: `${this.#bytesMax} bytes are offered and ${this.bytes + this.#reservedBytes} of them taken`,
     });
   }
 

@@ -18,6 +18,7 @@ import type {
 } from '../../proto/cluster.ts';
 import type { InviteRequest } from '../../proto/cluster-requests.ts';
 import { FaultError, type FaultMessage } from '../../proto/fault.ts';
+import type { LocalCluster } from '../../proto/local-cluster.ts';
 import type { Hello } from '../../proto/peer-messages.ts';
 import type { PeerNode } from '../adapters/network/peer-node.ts';
 import { plainAddress } from '../core/membership/address.ts';
@@ -25,7 +26,7 @@ import { clusterFaults } from '../core/membership/faults.ts';
 import { inviteState } from '../core/membership/ledger.ts';
 import { fingerprintOf } from '../core/membership/peer-id.ts';
 import { decodeToken, TOKEN_ADDRESSES_MAX } from '../core/membership/token.ts';
-import type { Clock, LocalCluster, Network } from '../ports.ts';
+import type { Clock, Network } from '../ports.ts';
 import { Admission } from '../roles/admission.ts';
 import { Doorbell } from '../roles/doorbell.ts';
 import { checkInvite } from '../roles/joining.ts';

@@ -8,7 +8,6 @@
  */
 
 import { FaultError } from '../../proto/fault.ts';
-import type { GgufLayout } from '../core/gguf/layout.ts';
 import {
   journalHead,
   journalRecords,
@@ -18,22 +17,12 @@ import {
 import { hex, type Sha256 } from '../core/plan/unit-id.ts';
 import type { OutputDirectory, OutputFile } from '../ports.ts';
 import { outputFaults } from './faults.ts';
-
-/** Bytes of a file, from its start. */
-interface Place {
-  readonly offset: number;
-  readonly bytes: number;
-}
-
-/** An output, as far as putting it together goes. */
-export interface AssembledOutput {
-  readonly file: string;
-  readonly layout: GgufLayout;
-  /** In ascending order of their place. */
-  readonly runs: readonly Place[];
-  /** Equal ids have equal headers and runs at equal places. */
-  readonly id: Uint8Array;
-}
+import type {
+  AssembledOutput,
+  FilePlace,
+  MadeBlocks,
+  OutputAssembler,
+} from './output-assembler.ts';
 
 export interface AssemblerPorts {
   readonly directory: OutputDirectory;
@@ -53,7 +42,8 @@ interface Piece {
   readonly run?: number;
 }
 
-export class Assembler {
+export class Assembler implements OutputAssembler {
+  readonly isLocal = true;
   readonly output: AssembledOutput;
   readonly #file: OutputFile;
   readonly #ports: AssemblerPorts;
@@ -141,6 +131,13 @@ export class Assembler {
     return [...this.#digests.keys()];
   }
 
+  /** Writes a run whose bytes are here. */
+  async place(run: number, { content, digest }: MadeBlocks): Promise<boolean> {
+    if (content === undefined) return false;
+    await this.write(run, content, digest);
+    return true;
+  }
+
   /** Writes one run at its place; it is stored only after the next commit. */
   async write(run: number, bytes: Uint8Array, digest: Uint8Array): Promise<void> {
     const { offset } = this.#run(run);
@@ -210,11 +207,21 @@ export class Assembler {
     return this.#digest ?? this.#file.digest();
   }
 
+  /** SHA-256 of the file as it was read back last; undefined where that found something wrong. */
+  get digestRead(): string | undefined {
+    return this.#digest;
+  }
+
+  /** What the file holds from `offset`, as long as it is not closed. */
+  read(offset: number, into: Uint8Array): Promise<void> {
+    return this.#file.read(offset, into);
+  }
+
   close(): Promise<void> {
     return this.#file.close();
   }
 
-  #run(index: number): Place {
+  #run(index: number): FilePlace {
     const run = this.output.runs[index];
     if (run === undefined) throw new Error(`${this.output.file} has no run ${index}`);
     return run;

@@ -1,7 +1,7 @@
 /**
  * Coordinator: carries out one plan, by feeding the schedule events and doing what it says.
  *
- *   Plan ──▶ Schedule.step ──▶ leases ──▶ Worker here, Pool elsewhere ──▶ Assembler ──▶ events …
+ *   Plan ──▶ Schedule.step ──▶ leases ──▶ Worker here, Pool elsewhere ──▶ OutputAssembler ──▶ events …
  *
  * It holds no decision of its own: who runs what, and when an output is sealed, is schedule.ts.
  */
@@ -17,7 +17,6 @@ import {
   type ScheduleEvent,
 } from '../core/schedule/schedule.ts';
 import type { Clock, Kernels, Source } from '../ports.ts';
-import type { Assembler } from './assembler.ts';
 import { outputFaults, runFaults } from './faults.ts';
 import { LeafDigests } from './leaf-digests.ts';
 import {
@@ -28,6 +27,7 @@ import {
   type PlannedShare,
   plannedShares,
 } from './offers.ts';
+import type { OutputAssembler } from './output-assembler.ts';
 import { type PeerShare, Pool } from './pool.ts';
 import type { Progress } from './progress.ts';
 import { Results, type ResultsCluster } from './results.ts';
@@ -44,13 +44,15 @@ export interface CoordinatorParts {
   readonly worker: Worker;
   readonly kernels: Pick<Kernels, 'sha256'>;
   /** One for each output of the plan, in its order. */
-  readonly assemblers: readonly Assembler[];
+  readonly assemblers: readonly OutputAssembler[];
   readonly progress: Progress;
   readonly clock: Clock;
   /** Layers whose weights each peer has, from having measured them. */
   readonly holds?: ReadonlyMap<PeerId, ReadonlySet<number>>;
   /** What has been hashed of the source already. */
   readonly leaves?: LeafDigests;
+  /** Bytes of each peer's disk that outputs take. */
+  readonly outputBytes?: ReadonlyMap<PeerId, number>;
   /** Undefined where it runs alone. */
   readonly cluster?: ResultsCluster;
   /** What was made and by whom, signed by others; of this machine's own without a signature. */
@@ -116,12 +118,20 @@ export class Coordinator {
    */
   async run(offer: Offer, drain: AbortSignal): Promise<void> {
     const { plan, assemblers, progress } = this.#parts;
-    const onDrain = (): void => this.#feed({ kind: 'drain' });
+    const onDrain = (): void => {
+      this.#feed({ kind: 'drain' });
+      for (const assembler of assemblers) assembler.drain?.();
+    };
     drain.addEventListener('abort', onDrain, { once: true });
     let stopTicking: () => void = () => undefined;
     try {
       for (const [output, assembler] of assemblers.entries()) {
         this.#feed({ kind: 'runs-stored', output, runs: assembler.storedRuns() });
+        assembler.follow?.({
+          stored: (runs) => this.#feed({ kind: 'runs-stored', output, runs }),
+          lost: (runs) => this.#feed({ kind: 'runs-lost', output, runs }),
+          failed: (error) => this.#fail(error),
+        });
       }
       progress.begin('quantize', this.#bytesToMake());
       this.#join(offer);
@@ -158,8 +168,9 @@ export class Coordinator {
       ...cluster,
       leaves: parts.leaves ?? new LeafDigests(parts.source, parts.kernels),
       onJoined: (peer) => {
-        if (this.#opening !== undefined) this.#opening.push(offerOf(peer));
-        else this.#feed({ kind: 'peers-joined', peers: [offerOf(peer)] });
+        const offer = offerOf(peer, this.#parts.outputBytes?.get(peer.peer));
+        if (this.#opening !== undefined) this.#opening.push(offer);
+        else this.#feed({ kind: 'peers-joined', peers: [offer] });
       },
       onLeft: (peer) => {
         this.#results.left(peer);

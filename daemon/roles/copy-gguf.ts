@@ -15,8 +15,9 @@ import { rewriteFaults } from '../core/gguf/rewrite-faults.ts';
 import { readRunJournal } from '../core/plan/run-journal.ts';
 import { digestFields, type Sha256 } from '../core/plan/unit-id.ts';
 import type { Clock, Kernels, OutputDirectory, OutputFile, Source } from '../ports.ts';
-import { type AssembledOutput, Assembler } from './assembler.ts';
+import { Assembler } from './assembler.ts';
 import { outputFaults } from './faults.ts';
+import type { AssembledOutput } from './output-assembler.ts';
 import { Progress } from './progress.ts';
 
 export interface CopyPorts {
@@ -262,7 +263,7 @@ interface Found {
   readonly bytesNeeded: number;
 }
 
-interface CopyOutput extends CopiedFile, AssembledOutput {
+interface CopyOutput extends CopiedFile, Pick<AssembledOutput, 'runs' | 'id'> {
   readonly runs: CopiedFile['runs'];
 }
 

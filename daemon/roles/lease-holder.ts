@@ -220,14 +220,16 @@ export class LeaseHolder {
     };
   }
 
-  /** A block run, for the coordinator that asked for it. */
+  /** A block run, for the coordinator that asked for it or a member that assembles for it. */
   #made(to: PeerId, blob: BlobName): Uint8Array | undefined {
     if (blob.kind !== 'block-run') return undefined;
-    const key = `${to}/${blob.run}`;
-    this.#hear(key);
-    for (const lease of this.#runs.get(key)?.leases.values() ?? []) {
-      const bytes = lease.made.get(blob.unit);
-      if (bytes?.length === blob.bytes) return bytes;
+    this.#hear(`${to}/${blob.run}`);
+    for (const { run, leases } of this.#runs.values()) {
+      if (run !== blob.run) continue;
+      for (const lease of leases.values()) {
+        const bytes = lease.made.get(blob.unit);
+        if (bytes?.length === blob.bytes) return bytes;
+      }
     }
     return undefined;
   }

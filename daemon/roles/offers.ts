@@ -38,13 +38,14 @@ export function localOffer({ leasesMax, memoryBytes, bytesPerSecond }: Offer): P
   };
 }
 
-export function offerOf({ peer, hello }: ConnectedPeer): PeerOffer {
+/** @param outputBytes of its disk, that outputs take which grow there */
+export function offerOf({ peer, hello }: ConnectedPeer, outputBytes = 0): PeerOffer {
   return {
     peer,
     leasesMax: hello.threads + LEASES_BEYOND_THREADS,
     memoryBytes: hello.ramBytes,
     speed: hello.bytesPerSecond,
-    diskBytes: hello.diskBytes,
+    diskBytes: Math.max(0, hello.diskBytes - outputBytes),
     isLocal: false,
   };
 }

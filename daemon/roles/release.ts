@@ -153,6 +153,8 @@ class ReleaseMaker {
       ...(isAsked ? {} : HUB_PARTS),
       kind: 'quantize',
       dryRun: false,
+      // A folder that is ready to upload has all of them.
+      ...(request.assembly && { assembly: 'pooled' }),
       // Where it lies must not reach a byte.
       ...(imatrix && { imatrix: { ...imatrix, given: ports.splitPath(imatrix.path).file } }),
     };

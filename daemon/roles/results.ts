@@ -1,7 +1,10 @@
 /**
  * Results: block runs on their way into the outputs, from this machine and from others.
  *
- *   MadeRun, or LeaseAnswer ──▶ pulled, compared with its digest ──▶ Assembler.write ──▶ onWritten
+ *   MadeRun, or LeaseAnswer ──▶ OutputAssembler.place, of each output that wants it ──▶ onWritten
+ *
+ * What grows here is pulled and compared with its digest first; another machine pulls by itself, and
+ * where it cannot reach the maker, what was pulled here is passed on.
  *
  * A task's results are written by one at a time, and what is written already is not written again:
  * who answers late changes nothing. Read next: coordinator.ts.
@@ -12,9 +15,10 @@ import { type Attestation, attestedBytes } from '../core/plan/attestation.ts';
 import type { BlockRun, Plan, Task } from '../core/plan/plan.ts';
 import { hex } from '../core/plan/unit-id.ts';
 import type { Kernels, Network } from '../ports.ts';
-import type { Assembler } from './assembler.ts';
 import { Credit } from './credit.ts';
 import { faultOf } from './faults.ts';
+import { LOCAL_PEER } from './offers.ts';
+import type { MadeBlocks, OutputAssembler } from './output-assembler.ts';
 import type { MadeRun } from './worker.ts';
 
 /** The cluster's members, and the name of the run among them. */
@@ -29,7 +33,7 @@ export interface ResultsParts {
   readonly plan: Plan;
   readonly kernels: Pick<Kernels, 'sha256'>;
   /** One for each output of the plan, in its order. */
-  readonly assemblers: readonly Assembler[];
+  readonly assemblers: readonly OutputAssembler[];
   readonly cluster?: ResultsCluster;
   /** The runs of a task that somebody still has to make, by index in the task. */
   readonly wanted: (task: number) => readonly number[];
@@ -47,6 +51,12 @@ interface WantedRun {
   readonly run: number;
   readonly blocks: BlockRun;
   readonly digest: Uint8Array;
+}
+
+/** One of the outputs that want a run, and the run's index there. */
+interface Place {
+  readonly assembler: OutputAssembler;
+  readonly at: number;
 }
 
 // Results that are pulled at a time, over all peers: each is held until it is written.
@@ -74,7 +84,12 @@ export class Results {
     const news = made.filter(({ run }) => wanted.has(run));
     this.#taking.add(index);
     try {
-      await Promise.all(news.flatMap((run) => this.#place(index, run)));
+      await Promise.all(
+        news.map(({ run, bytes, digest }) => {
+          const made = { digest, from: LOCAL_PEER, content: bytes };
+          return this.#place(index, run, made, this.#assemblersOf(index, run), this.#parts.signal);
+        }),
+      );
     } finally {
       this.#taking.delete(index);
     }
@@ -124,27 +139,96 @@ export class Results {
   /** Whether something was written. */
   async #pullAll(from: PeerId, index: number, runs: readonly WantedRun[]): Promise<boolean> {
     const { onWritten, onDeclined } = this.#parts;
-    const bytes = Math.max(...runs.map(({ blocks }) => blocks.bytes));
-    const written: number[] = [];
     this.#taking.add(index);
+    try {
+      // First those that need nothing of this machine's memory.
+      const elsewhere = this.#sendAll(from, index, runs);
+      const here = await this.#takeHere(from, index, runs);
+      const sent = await elsewhere;
+      const written = runs.filter(({ run }) => here.has(run) && sent.has(run));
+      // What is missing will be announced again, or made by another.
+      if (written.length === runs.length) {
+        const held = this.#held(
+          index,
+          written.map(({ run }) => run),
+        );
+        onWritten(from, index, held);
+      } else if ((this.#strikes.get(from) ?? 0) >= STRIKES_MAX) onDeclined(from, index, undefined);
+      return written.length > 0;
+    } finally {
+      this.#taking.delete(index);
+    }
+  }
+
+  /** Pulls what some output of this machine wants, one after the other; returns what it has. */
+  async #takeHere(
+    from: PeerId,
+    index: number,
+    runs: readonly WantedRun[],
+  ): Promise<ReadonlySet<number>> {
+    const placesOf = (run: number): Place[] =>
+      this.#assemblersOf(index, run).filter(({ assembler }) => assembler.isLocal);
+    const wanted = runs.filter(({ run }) => placesOf(run).length > 0);
+    const taken = new Set(runs.filter((run) => !wanted.includes(run)).map(({ run }) => run));
+    if (wanted.length === 0) return taken;
+    const bytes = Math.max(...wanted.map(({ blocks }) => blocks.bytes));
     const giveBack = await this.#credit.take(bytes);
     try {
       const buffer = new Uint8Array(bytes);
-      for (const wanted of runs) {
-        const into = buffer.subarray(0, wanted.blocks.bytes);
-        if (!(await this.#pull(from, wanted, into))) break;
-        const { run, digest } = wanted;
-        await Promise.all(this.#place(index, { run, bytes: into, digest }));
-        written.push(run);
+      for (const each of wanted) {
+        const { run, digest, blocks } = each;
+        const content = buffer.subarray(0, blocks.bytes);
+        if (!(await this.#pull(from, each, content))) break;
+        const made = { digest, from, content };
+        await this.#place(index, run, made, placesOf(run), this.#parts.signal);
+        taken.add(run);
       }
     } finally {
       giveBack();
-      this.#taking.delete(index);
     }
-    // What is missing will be announced again, or made by another.
-    if (written.length === runs.length) onWritten(from, index, this.#held(index, written));
-    else if ((this.#strikes.get(from) ?? 0) >= STRIKES_MAX) onDeclined(from, index, undefined);
-    return written.length > 0;
+    return taken;
+  }
+
+  /** Has other machines take what grows there; returns what they have. */
+  async #sendAll(
+    from: PeerId,
+    index: number,
+    runs: readonly WantedRun[],
+  ): Promise<ReadonlySet<number>> {
+    const sent = await Promise.all(
+      runs.map(async (each) => ((await this.#send(from, index, each)) ? [each.run] : [])),
+    );
+    return new Set(sent.flat());
+  }
+
+  async #send(from: PeerId, index: number, each: WantedRun): Promise<boolean> {
+    const placesOf = (): Place[] =>
+      this.#assemblersOf(index, each.run).filter(({ assembler }) => !assembler.isLocal);
+    if (placesOf().length === 0) return true;
+    const { run, digest, blocks } = each;
+    const signal = AbortSignal.any([this.#pullsOf(from).signal, this.#parts.signal]);
+    try {
+      const direct = { digest, from, content: undefined };
+      if (await this.#place(index, run, direct, placesOf(), signal)) return true;
+      // They cannot reach its maker, or it gave them other bytes: seen to here.
+      const giveBack = await this.#credit.take(blocks.bytes);
+      try {
+        const content = new Uint8Array(blocks.bytes);
+        if (!(await this.#pull(from, each, content))) return false;
+        return await this.#place(index, run, { digest, from, content }, placesOf(), signal);
+      } finally {
+        giveBack();
+      }
+    } catch {
+      // The maker has gone, or the run is over.
+      return false;
+    }
+  }
+
+  #pullsOf(from: PeerId): AbortController {
+    const pulls = this.#pulls.get(from) ?? new AbortController();
+    this.#pulls.set(from, pulls);
+    return pulls;
   }
 
   /** False where the peer went away or its bytes are not those of its digest. */
@@ -153,10 +237,8 @@ export class Results {
     if (cluster === undefined) return false;
     const { network, run } = cluster;
     const { unit, bytes } = blocks;
-    const pulls = this.#pulls.get(from) ?? new AbortController();
-    this.#pulls.set(from, pulls);
     try {
-      const signal = AbortSignal.any([pulls.signal, this.#parts.signal]);
+      const signal = AbortSignal.any([this.#pullsOf(from).signal, this.#parts.signal]);
       await network.pull([from], { kind: 'block-run', run, unit, bytes }, into, { signal });
     } catch {
       return false;
@@ -166,12 +248,29 @@ export class Results {
     return false;
   }
 
-  #place(index: number, { run, bytes, digest }: MadeRun): Promise<void>[] {
+  /** The outputs that want a run of a task and have it not yet durably. */
+  #assemblersOf(index: number, run: number): Place[] {
     return (this.#task(index).runs[run]?.placements ?? []).flatMap((place) => {
       const assembler = this.#parts.assemblers[place.output];
-      if (assembler === undefined || assembler.hasRun(place.run)) return [];
-      return [assembler.write(place.run, bytes, digest)];
+      return assembler === undefined || assembler.hasRun(place.run)
+        ? []
+        : [{ assembler, at: place.run }];
     });
+  }
+
+  /** @returns whether all of them hold it */
+  async #place(
+    index: number,
+    run: number,
+    made: Omit<MadeBlocks, 'unit'>,
+    places: readonly Place[],
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const unit = this.#task(index).runs[run]?.unit ?? '';
+    const held = await Promise.all(
+      places.map(({ assembler, at }) => assembler.place(at, { ...made, unit }, signal)),
+    );
+    return held.every((isHeld) => isHeld);
   }
 
   /**

@@ -6,11 +6,9 @@
 
 import type { OutputSummary, PeerWork, RunEvent } from '../../proto/api.ts';
 import { assert } from '../../proto/assert.ts';
-import { FaultError } from '../../proto/fault.ts';
-import type { PeerId, RunId } from '../../proto/peer-messages.ts';
+import type { PeerId } from '../../proto/peer-messages.ts';
 import type { HubAccess, ModelRequest } from '../../proto/requests.ts';
 import { checkRunRequest } from '../core/calibration/check-request.ts';
-import { RESERVE_BYTES } from '../core/estimate/fit.ts';
 import { coverageNotices, type Importance } from '../core/importance/importance.ts';
 import type { ImportanceMatrix } from '../core/importance/importance-matrix.ts';
 import type { Model } from '../core/models/family.ts';
@@ -24,21 +22,30 @@ import { type Plan, planRun } from '../core/plan/plan.ts';
 import { runId, type Sha256 } from '../core/plan/unit-id.ts';
 import { parseFtype } from '../core/recipe/ftypes.ts';
 import type { Recipe } from '../core/recipe/recipe.ts';
-import type { Clock, Kernels, Network, OutputDirectory, Source } from '../ports.ts';
-import { Assembler } from './assembler.ts';
+import type {
+  Clock,
+  Kernels,
+  MeasurementFiles,
+  Network,
+  OutputDirectory,
+  Source,
+} from '../ports.ts';
+import { finishOutputs } from './collect-outputs.ts';
 import { Coordinator, type CoordinatorParts } from './coordinator.ts';
 import { type DescribedSource, describeSource } from './describe-source.ts';
 import { type EstimatedRun, estimate } from './estimate.ts';
-import { outputFaults } from './faults.ts';
 import { fetchSource, tellRepository } from './fetch-source.ts';
 import { fingerprint } from './fingerprint.ts';
 import { makeImatrix, measureSource, unmeasuredMatrix } from './make-imatrix.ts';
 import type { Measured, MeasureTools } from './measure.ts';
-import type { Offer } from './offers.ts';
+import { LOCAL_PEER, type Offer } from './offers.ts';
+import { type OpenedAssemblers, openAssemblers } from './open-assemblers.ts';
 import { type CalibrationPorts, openCalibration, tellCalibration } from './open-calibration.ts';
 import { type ImportancePorts, openImatrix, useMatrix } from './open-imatrix.ts';
 import { openRecipe, type RecipePorts } from './open-recipe.ts';
+import type { OutputAssembler } from './output-assembler.ts';
 import { optionsOf } from './output-options.ts';
+import { PlacementRecord } from './placement-record.ts';
 import { Progress } from './progress.ts';
 import { Worker } from './worker.ts';
 import { writeImatrix } from './write-imatrix.ts';
@@ -78,6 +85,8 @@ export interface RunPorts
   readonly network: () => Network | undefined;
   /** Whether the signature is that peer's. */
   readonly isSigned: (peer: PeerId, message: Uint8Array, signature: Uint8Array) => boolean;
+  /** Where it is kept which machine has which output of a plan. */
+  readonly openPlacement: (release: string) => Promise<MeasurementFiles>;
 }
 
 type Report = (event: RunEvent) => void;
@@ -218,28 +227,35 @@ async function make(
   planned: Planned,
   source: Source,
   ports: RunPorts,
-  { report, progress, drain }: Telling,
+  telling: Telling,
 ): Promise<Made> {
-  const { request, plan, outputs, place } = planned;
+  const { report, progress, drain } = telling;
+  const { plan, outputs, place, measured } = planned;
+  const network = ports.network();
+  const release = releaseOf(plan, ports.sha256);
+  const run = measured?.run ?? release;
   const directory = await ports.openOutputs(place);
-  const assemblers: Assembler[] = [];
+  let opened: OpenedAssemblers | undefined;
   try {
-    for (const output of plan.outputs) {
-      assemblers.push(await Assembler.open(output, request.overwrite, { directory, ...ports }));
-    }
-    await checkRoom(directory, assemblers);
+    opened = await openAll(planned, directory, { ports, network, run, release });
+    const { assemblers, remotes, outputBytes } = opened;
     report(planEvent(planned, assemblers, ports));
     const isMade = assemblers.every(({ isSealed }) => isSealed);
     if (!isMade) await fetchSource(source, planned.described, progress, drain);
-    const network = ports.network();
-    const { measured } = planned;
-    const run = measured?.run ?? runOf(plan, ports.sha256);
+    if (remotes.length > 0) report(assemblyEvent(assemblers, remotes));
+    const tell = (index: number, sha256: string, machine?: string, path?: string): void => {
+      const output = outputs[index];
+      if (output === undefined) return;
+      const where = { path: path ?? `${place}/${output.file}`, ...(machine && { machine }) };
+      report({ type: 'output', ...summary(output), sha256, ...where });
+    };
     const coordinator = new Coordinator({
       plan,
       source,
       worker: new Worker(ports.kernels),
       kernels: ports.kernels,
       assemblers,
+      outputBytes,
       progress,
       clock: ports.clock,
       ...(network === undefined ? {} : { cluster: { network, run, isSigned: ports.isSigned } }),
@@ -251,30 +267,85 @@ async function make(
       },
       checkSource: () => source.checkUnchanged(),
       onSealed: (index, sha256) => {
-        const output = outputs[index];
-        if (output === undefined) return;
-        report({ type: 'output', ...summary(output), sha256, path: `${place}/${output.file}` });
+        if (assemblers[index]?.isLocal === true) tell(index, sha256);
       },
     });
     await coordinator.run(ports.offer, drain);
-    const pulled = new Map(measured?.shares.map(({ peer, sourceBytes }) => [peer, sourceBytes]));
-    const peers = coordinator.shares().map(({ peer, sourceBytes, ...work }) => {
-      // What a machine was given to measure with, it quantizes without being given it again.
-      return { ...work, sourceBytes: sourceBytes + (pulled.get(peer) ?? 0) };
-    });
-    return {
-      unitsMade: coordinator.unitsMade,
-      sourceBytesRead: peers.reduce((sum, { sourceBytes }) => sum + sourceBytes, 0),
-      peers,
-    };
+    if (network !== undefined) {
+      const record = new PlacementRecord(await ports.openPlacement(release));
+      const { overwrite } = planned.request;
+      const parts = { ...ports, network, run, directory, overwrite, record, progress, drain };
+      await finishOutputs(opened, isLeft(planned), parts, {
+        onOutput: tell,
+        onNotice: (text) => report({ type: 'notice', text }),
+      });
+    }
+    return madeBy(coordinator, measured);
   } finally {
-    await Promise.all(assemblers.map((assembler) => assembler.close()));
+    await opened?.close();
     await directory.close();
   }
 }
 
+function madeBy(coordinator: Coordinator, measured: Measured | undefined): Made {
+  const pulled = new Map(measured?.shares.map(({ peer, sourceBytes }) => [peer, sourceBytes]));
+  const peers = coordinator.shares().map(({ peer, sourceBytes, ...work }) => {
+    // What a machine was given to measure with, it quantizes without being given it again.
+    return { ...work, sourceBytes: sourceBytes + (pulled.get(peer) ?? 0) };
+  });
+  return {
+    unitsMade: coordinator.unitsMade,
+    sourceBytesRead: peers.reduce((sum, { sourceBytes }) => sum + sourceBytes, 0),
+    peers,
+  };
+}
+
+/** Finds a machine for each output, where there are several, and opens it. */
+async function openAll(
+  planned: Planned,
+  directory: OutputDirectory,
+  where: {
+    readonly ports: RunPorts;
+    readonly network: Network | undefined;
+    readonly run: string;
+    readonly release: string;
+  },
+): Promise<OpenedAssemblers> {
+  const { ports, network, run, release } = where;
+  const { plan, request } = planned;
+  const { sha256, clock, offer } = ports;
+  const { overwrite } = request;
+  const own = { plan, directory, overwrite, sha256 };
+  if (network === undefined) return await openAssemblers(own);
+  return await openAssemblers({
+    ...own,
+    spread: {
+      ...{ network, clock, run, release, offer },
+      firstOpening: ports.drawFirstLease(),
+      record: new PlacementRecord(await ports.openPlacement(release)),
+      isWanted: request.kind === 'quantize' && request.assembly !== undefined,
+      isLeft: isLeft(planned),
+    },
+  });
+}
+
+function isLeft({ request }: Planned): boolean {
+  return request.kind === 'quantize' && request.assembly === 'left';
+}
+
+function assemblyEvent(
+  assemblers: readonly OutputAssembler[],
+  remotes: OpenedAssemblers['remotes'],
+): RunEvent {
+  const outputs = assemblers.map((assembler) => {
+    const machine = remotes.find((remote) => remote === assembler)?.name ?? LOCAL_PEER;
+    return { file: assembler.output.file, machine };
+  });
+  return { type: 'assembly', outputs };
+}
+
 /** The same for every run of the same outputs, so that a run that goes on is known again. */
-function runOf({ outputs }: Plan, sha256: Sha256): RunId {
+function releaseOf({ outputs }: Plan, sha256: Sha256): string {
   return runId(
     sha256,
     outputs.map(({ id }) => id),
@@ -363,27 +434,13 @@ function outputDirectory(request: ModelRequest, { splitPath }: RunPorts): string
   return request.kind === 'convert' ? splitPath(request.out).directory : request.out;
 }
 
-async function checkRoom(
-  directory: OutputDirectory,
-  assemblers: readonly Assembler[],
-): Promise<void> {
-  const needed = assemblers.reduce((sum, { output, isSealed, allocatedBytes }) => {
-    return sum + (isSealed ? 0 : Math.max(0, output.layout.fileBytes - allocatedBytes));
-  }, 0);
-  const free = await directory.freeBytes();
-  if (needed === 0 || needed + RESERVE_BYTES <= free) return;
-  throw new FaultError(outputFaults.notEnoughDisk, {
-    why: `${needed} bytes are still to be written, ${free} are free`,
-  });
-}
-
 function summary({ file, ftype, layout, bitsPerWeight }: OutputPlan): OutputSummary {
   return { file, ftype: ftype.name, bytes: layout.fileBytes, bitsPerWeight };
 }
 
 function planEvent(
   { plan, outputs, described: { model, name } }: Planned,
-  assemblers: readonly Assembler[],
+  assemblers: readonly OutputAssembler[],
   { kernels, offer }: RunPorts,
 ): RunEvent {
   const elements = model.tensors.reduce(
@@ -410,7 +467,7 @@ function planEvent(
   };
 }
 
-function bytesDone(assembler: Assembler | undefined): number {
+function bytesDone(assembler: OutputAssembler | undefined): number {
   if (assembler === undefined) return 0;
   const { runs } = assembler.output;
   return assembler.storedRuns().reduce((sum, run) => sum + (runs[run]?.bytes ?? 0), 0);

@@ -27,7 +27,13 @@ export namespace quantd {
         sumsHeld?: (quantd.SumsHeld.$Properties|null);
         sumsKept?: (quantd.SumsKept.$Properties|null);
         meet?: (quantd.Meet.$Properties|null);
-        message?: ("hello"|"runOpen"|"lease"|"working"|"answer"|"kept"|"runClose"|"members"|"keyChange"|"stageLease"|"stageWorking"|"stageAnswer"|"stageKept"|"stateRelease"|"sumsHeld"|"sumsKept"|"meet");
+        assemble?: (quantd.Assemble.$Properties|null);
+        assemblyState?: (quantd.AssemblyState.$Properties|null);
+        assemblyTake?: (quantd.AssemblyTake.$Properties|null);
+        assemblyTaken?: (quantd.AssemblyTaken.$Properties|null);
+        assemblySeal?: (quantd.AssemblySeal.$Properties|null);
+        assemblyEnd?: (quantd.AssemblyEnd.$Properties|null);
+        message?: ("hello"|"runOpen"|"lease"|"working"|"answer"|"kept"|"runClose"|"members"|"keyChange"|"stageLease"|"stageWorking"|"stageAnswer"|"stageKept"|"stateRelease"|"sumsHeld"|"sumsKept"|"meet"|"assemble"|"assemblyState"|"assemblyTake"|"assemblyTaken"|"assemblySeal"|"assemblyEnd");
         static encode(message: quantd.Envelope.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
         static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.Envelope & quantd.Envelope.$Shape;
     }
@@ -51,7 +57,13 @@ export namespace quantd {
             sumsHeld?: (quantd.SumsHeld.$Properties|null);
             sumsKept?: (quantd.SumsKept.$Properties|null);
             meet?: (quantd.Meet.$Properties|null);
-            message?: ("hello"|"runOpen"|"lease"|"working"|"answer"|"kept"|"runClose"|"members"|"keyChange"|"stageLease"|"stageWorking"|"stageAnswer"|"stageKept"|"stateRelease"|"sumsHeld"|"sumsKept"|"meet");
+            assemble?: (quantd.Assemble.$Properties|null);
+            assemblyState?: (quantd.AssemblyState.$Properties|null);
+            assemblyTake?: (quantd.AssemblyTake.$Properties|null);
+            assemblyTaken?: (quantd.AssemblyTaken.$Properties|null);
+            assemblySeal?: (quantd.AssemblySeal.$Properties|null);
+            assemblyEnd?: (quantd.AssemblyEnd.$Properties|null);
+            message?: ("hello"|"runOpen"|"lease"|"working"|"answer"|"kept"|"runClose"|"members"|"keyChange"|"stageLease"|"stageWorking"|"stageAnswer"|"stageKept"|"stateRelease"|"sumsHeld"|"sumsKept"|"meet"|"assemble"|"assemblyState"|"assemblyTake"|"assemblyTaken"|"assemblySeal"|"assemblyEnd");
             $unknowns?: Uint8Array[];
         }
         type $Shape = {
@@ -72,9 +84,15 @@ export namespace quantd {
           sumsHeld?: quantd.SumsHeld.$Shape|null;
           sumsKept?: quantd.SumsKept.$Shape|null;
           meet?: quantd.Meet.$Shape|null;
+          assemble?: quantd.Assemble.$Shape|null;
+          assemblyState?: quantd.AssemblyState.$Shape|null;
+          assemblyTake?: quantd.AssemblyTake.$Shape|null;
+          assemblyTaken?: quantd.AssemblyTaken.$Shape|null;
+          assemblySeal?: quantd.AssemblySeal.$Shape|null;
+          assemblyEnd?: quantd.AssemblyEnd.$Shape|null;
           $unknowns?: Uint8Array[];
         } & (
-          ({ message?: undefined; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null }|{ message?: "hello"; hello: quantd.Hello.$Shape; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null }|{ message?: "runOpen"; hello?: null; runOpen: quantd.RunOpen.$Shape; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null }|{ message?: "lease"; hello?: null; runOpen?: null; lease: quantd.Lease.$Shape; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null }|{ message?: "working"; hello?: null; runOpen?: null; lease?: null; working: quantd.Working.$Shape; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null }|{ message?: "answer"; hello?: null; runOpen?: null; lease?: null; working?: null; answer: quantd.LeaseAnswer.$Shape; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null }|{ message?: "kept"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept: quantd.Kept.$Shape; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null }|{ message?: "runClose"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose: quantd.RunClose.$Shape; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null }|{ message?: "members"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members: quantd.MemberRecords.$Shape; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null }|{ message?: "keyChange"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange: quantd.KeyChange.$Shape; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null }|{ message?: "stageLease"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease: quantd.StageLease.$Shape; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null }|{ message?: "stageWorking"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking: quantd.StageWorking.$Shape; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null }|{ message?: "stageAnswer"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer: quantd.StageAnswer.$Shape; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null }|{ message?: "stageKept"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept: quantd.StageKept.$Shape; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null }|{ message?: "stateRelease"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease: quantd.StateRelease.$Shape; sumsHeld?: null; sumsKept?: null; meet?: null }|{ message?: "sumsHeld"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld: quantd.SumsHeld.$Shape; sumsKept?: null; meet?: null }|{ message?: "sumsKept"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept: quantd.SumsKept.$Shape; meet?: null }|{ message?: "meet"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet: quantd.Meet.$Shape })
+          ({ message?: undefined; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null }|{ message?: "hello"; hello: quantd.Hello.$Shape; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null }|{ message?: "runOpen"; hello?: null; runOpen: quantd.RunOpen.$Shape; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null }|{ message?: "lease"; hello?: null; runOpen?: null; lease: quantd.Lease.$Shape; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null }|{ message?: "working"; hello?: null; runOpen?: null; lease?: null; working: quantd.Working.$Shape; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null }|{ message?: "answer"; hello?: null; runOpen?: null; lease?: null; working?: null; answer: quantd.LeaseAnswer.$Shape; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null }|{ message?: "kept"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept: quantd.Kept.$Shape; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null }|{ message?: "runClose"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose: quantd.RunClose.$Shape; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null }|{ message?: "members"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members: quantd.MemberRecords.$Shape; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null }|{ message?: "keyChange"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange: quantd.KeyChange.$Shape; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null }|{ message?: "stageLease"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease: quantd.StageLease.$Shape; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null }|{ message?: "stageWorking"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking: quantd.StageWorking.$Shape; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null }|{ message?: "stageAnswer"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer: quantd.StageAnswer.$Shape; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null }|{ message?: "stageKept"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept: quantd.StageKept.$Shape; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null }|{ message?: "stateRelease"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease: quantd.StateRelease.$Shape; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null }|{ message?: "sumsHeld"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld: quantd.SumsHeld.$Shape; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null }|{ message?: "sumsKept"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept: quantd.SumsKept.$Shape; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null }|{ message?: "meet"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet: quantd.Meet.$Shape; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null }|{ message?: "assemble"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble: quantd.Assemble.$Shape; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null }|{ message?: "assemblyState"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState: quantd.AssemblyState.$Shape; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null }|{ message?: "assemblyTake"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake: quantd.AssemblyTake.$Shape; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null }|{ message?: "assemblyTaken"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken: quantd.AssemblyTaken.$Shape; assemblySeal?: null; assemblyEnd?: null }|{ message?: "assemblySeal"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal: quantd.AssemblySeal.$Shape; assemblyEnd?: null }|{ message?: "assemblyEnd"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd: quantd.AssemblyEnd.$Shape })
         );
     }
 
@@ -636,6 +654,215 @@ export namespace quantd {
         type $Shape = quantd.SumsKept.$Properties;
     }
 
+    interface IAssemble extends quantd.Assemble.$Properties {
+    }
+
+    class Assemble {
+        constructor(properties?: quantd.Assemble.$Properties);
+        $unknowns?: Uint8Array[];
+        run: Uint8Array;
+        output: number;
+        opening: number;
+        release: Uint8Array;
+        file: string;
+        id: Uint8Array;
+        fileBytes: number;
+        headerBytes: number;
+        runCount: number;
+        map: Uint8Array;
+        static encode(message: quantd.Assemble.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+        static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.Assemble & quantd.Assemble.$Shape;
+    }
+
+    namespace Assemble {
+        interface $Properties {
+            run?: (Uint8Array|null);
+            output?: (number|null);
+            opening?: (number|null);
+            release?: (Uint8Array|null);
+            file?: (string|null);
+            id?: (Uint8Array|null);
+            fileBytes?: (number|null);
+            headerBytes?: (number|null);
+            runCount?: (number|null);
+            map?: (Uint8Array|null);
+            $unknowns?: Uint8Array[];
+        }
+        type $Shape = quantd.Assemble.$Properties;
+    }
+
+    interface IAssemblyState extends quantd.AssemblyState.$Properties {
+    }
+
+    class AssemblyState {
+        constructor(properties?: quantd.AssemblyState.$Properties);
+        $unknowns?: Uint8Array[];
+        run: Uint8Array;
+        output: number;
+        opening: number;
+        phase: quantd.AssemblyState.Phase;
+        stored: Uint8Array;
+        verifiedBytes: number;
+        digest: Uint8Array;
+        path: string;
+        declined: string;
+        static encode(message: quantd.AssemblyState.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+        static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.AssemblyState & quantd.AssemblyState.$Shape;
+    }
+
+    namespace AssemblyState {
+        interface $Properties {
+            run?: (Uint8Array|null);
+            output?: (number|null);
+            opening?: (number|null);
+            phase?: (quantd.AssemblyState.Phase|null);
+            stored?: (Uint8Array|null);
+            verifiedBytes?: (number|null);
+            digest?: (Uint8Array|null);
+            path?: (string|null);
+            declined?: (string|null);
+            $unknowns?: Uint8Array[];
+        }
+        type $Shape = quantd.AssemblyState.$Properties;
+
+        enum Phase {
+            UNSPECIFIED = 0,
+            OPEN = 1,
+            LOST = 2,
+            VERIFYING = 3,
+            SEALED = 4,
+            ENDED = 5,
+            DECLINED = 6
+        }
+    }
+
+    interface ITakenRun extends quantd.TakenRun.$Properties {
+    }
+
+    class TakenRun {
+        constructor(properties?: quantd.TakenRun.$Properties);
+        $unknowns?: Uint8Array[];
+        run: number;
+        serial: number;
+        digest: Uint8Array;
+        from: string;
+        static encode(message: quantd.TakenRun.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+        static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.TakenRun & quantd.TakenRun.$Shape;
+    }
+
+    namespace TakenRun {
+        interface $Properties {
+            run?: (number|null);
+            serial?: (number|null);
+            digest?: (Uint8Array|null);
+            from?: (string|null);
+            $unknowns?: Uint8Array[];
+        }
+        type $Shape = quantd.TakenRun.$Properties;
+    }
+
+    interface IAssemblyTake extends quantd.AssemblyTake.$Properties {
+    }
+
+    class AssemblyTake {
+        constructor(properties?: quantd.AssemblyTake.$Properties);
+        $unknowns?: Uint8Array[];
+        run: Uint8Array;
+        output: number;
+        opening: number;
+        takes: quantd.TakenRun.$Properties[];
+        static encode(message: quantd.AssemblyTake.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+        static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.AssemblyTake & quantd.AssemblyTake.$Shape;
+    }
+
+    namespace AssemblyTake {
+        interface $Properties {
+            run?: (Uint8Array|null);
+            output?: (number|null);
+            opening?: (number|null);
+            takes?: (quantd.TakenRun.$Properties[]|null);
+            $unknowns?: Uint8Array[];
+        }
+        type $Shape = quantd.AssemblyTake.$Properties;
+    }
+
+    interface IAssemblyTaken extends quantd.AssemblyTaken.$Properties {
+    }
+
+    class AssemblyTaken {
+        constructor(properties?: quantd.AssemblyTaken.$Properties);
+        $unknowns?: Uint8Array[];
+        run: Uint8Array;
+        output: number;
+        opening: number;
+        written: number[];
+        stored: number[];
+        failed: number[];
+        static encode(message: quantd.AssemblyTaken.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+        static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.AssemblyTaken & quantd.AssemblyTaken.$Shape;
+    }
+
+    namespace AssemblyTaken {
+        interface $Properties {
+            run?: (Uint8Array|null);
+            output?: (number|null);
+            opening?: (number|null);
+            written?: (number[]|null);
+            stored?: (number[]|null);
+            failed?: (number[]|null);
+            $unknowns?: Uint8Array[];
+        }
+        type $Shape = quantd.AssemblyTaken.$Properties;
+    }
+
+    interface IAssemblySeal extends quantd.AssemblySeal.$Properties {
+    }
+
+    class AssemblySeal {
+        constructor(properties?: quantd.AssemblySeal.$Properties);
+        $unknowns?: Uint8Array[];
+        run: Uint8Array;
+        output: number;
+        opening: number;
+        static encode(message: quantd.AssemblySeal.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+        static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.AssemblySeal & quantd.AssemblySeal.$Shape;
+    }
+
+    namespace AssemblySeal {
+        interface $Properties {
+            run?: (Uint8Array|null);
+            output?: (number|null);
+            opening?: (number|null);
+            $unknowns?: Uint8Array[];
+        }
+        type $Shape = quantd.AssemblySeal.$Properties;
+    }
+
+    interface IAssemblyEnd extends quantd.AssemblyEnd.$Properties {
+    }
+
+    class AssemblyEnd {
+        constructor(properties?: quantd.AssemblyEnd.$Properties);
+        $unknowns?: Uint8Array[];
+        run: Uint8Array;
+        output: number;
+        opening: number;
+        erase: boolean;
+        static encode(message: quantd.AssemblyEnd.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+        static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.AssemblyEnd & quantd.AssemblyEnd.$Shape;
+    }
+
+    namespace AssemblyEnd {
+        interface $Properties {
+            run?: (Uint8Array|null);
+            output?: (number|null);
+            opening?: (number|null);
+            erase?: (boolean|null);
+            $unknowns?: Uint8Array[];
+        }
+        type $Shape = quantd.AssemblyEnd.$Properties;
+    }
+
     interface IBlockRequest extends quantd.BlockRequest.$Properties {
     }
 
@@ -651,11 +878,13 @@ export namespace quantd {
         state?: (quantd.StateBlob.$Properties|null);
         layerInputs?: (quantd.LayerInputsBlob.$Properties|null);
         sums?: (quantd.SumsBlob.$Properties|null);
+        assemblyMap?: (quantd.AssemblyMapBlob.$Properties|null);
+        output?: (quantd.OutputBlob.$Properties|null);
         blobBytes: number;
         offset: number;
         bytes: number;
         digestKnown: boolean;
-        blob?: ("source"|"blockRun"|"importance"|"description"|"layerLeaves"|"state"|"layerInputs"|"sums");
+        blob?: ("source"|"blockRun"|"importance"|"description"|"layerLeaves"|"state"|"layerInputs"|"sums"|"assemblyMap"|"output");
         static encode(message: quantd.BlockRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
         static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.BlockRequest & quantd.BlockRequest.$Shape;
     }
@@ -671,11 +900,13 @@ export namespace quantd {
             state?: (quantd.StateBlob.$Properties|null);
             layerInputs?: (quantd.LayerInputsBlob.$Properties|null);
             sums?: (quantd.SumsBlob.$Properties|null);
+            assemblyMap?: (quantd.AssemblyMapBlob.$Properties|null);
+            output?: (quantd.OutputBlob.$Properties|null);
             blobBytes?: (number|null);
             offset?: (number|null);
             bytes?: (number|null);
             digestKnown?: (boolean|null);
-            blob?: ("source"|"blockRun"|"importance"|"description"|"layerLeaves"|"state"|"layerInputs"|"sums");
+            blob?: ("source"|"blockRun"|"importance"|"description"|"layerLeaves"|"state"|"layerInputs"|"sums"|"assemblyMap"|"output");
             $unknowns?: Uint8Array[];
         }
         type $Shape = {
@@ -688,13 +919,15 @@ export namespace quantd {
           state?: quantd.StateBlob.$Shape|null;
           layerInputs?: quantd.LayerInputsBlob.$Shape|null;
           sums?: quantd.SumsBlob.$Shape|null;
+          assemblyMap?: quantd.AssemblyMapBlob.$Shape|null;
+          output?: quantd.OutputBlob.$Shape|null;
           blobBytes?: number|null;
           offset?: number|null;
           bytes?: number|null;
           digestKnown?: boolean|null;
           $unknowns?: Uint8Array[];
         } & (
-          ({ blob?: undefined; source?: null; blockRun?: null; importance?: null; description?: null; layerLeaves?: null; state?: null; layerInputs?: null; sums?: null }|{ blob?: "source"; source: quantd.SourceBlob.$Shape; blockRun?: null; importance?: null; description?: null; layerLeaves?: null; state?: null; layerInputs?: null; sums?: null }|{ blob?: "blockRun"; source?: null; blockRun: quantd.BlockRunBlob.$Shape; importance?: null; description?: null; layerLeaves?: null; state?: null; layerInputs?: null; sums?: null }|{ blob?: "importance"; source?: null; blockRun?: null; importance: quantd.ImportanceBlob.$Shape; description?: null; layerLeaves?: null; state?: null; layerInputs?: null; sums?: null }|{ blob?: "description"; source?: null; blockRun?: null; importance?: null; description: quantd.DescriptionBlob.$Shape; layerLeaves?: null; state?: null; layerInputs?: null; sums?: null }|{ blob?: "layerLeaves"; source?: null; blockRun?: null; importance?: null; description?: null; layerLeaves: quantd.LayerLeavesBlob.$Shape; state?: null; layerInputs?: null; sums?: null }|{ blob?: "state"; source?: null; blockRun?: null; importance?: null; description?: null; layerLeaves?: null; state: quantd.StateBlob.$Shape; layerInputs?: null; sums?: null }|{ blob?: "layerInputs"; source?: null; blockRun?: null; importance?: null; description?: null; layerLeaves?: null; state?: null; layerInputs: quantd.LayerInputsBlob.$Shape; sums?: null }|{ blob?: "sums"; source?: null; blockRun?: null; importance?: null; description?: null; layerLeaves?: null; state?: null; layerInputs?: null; sums: quantd.SumsBlob.$Shape })
+          ({ blob?: undefined; source?: null; blockRun?: null; importance?: null; description?: null; layerLeaves?: null; state?: null; layerInputs?: null; sums?: null; assemblyMap?: null; output?: null }|{ blob?: "source"; source: quantd.SourceBlob.$Shape; blockRun?: null; importance?: null; description?: null; layerLeaves?: null; state?: null; layerInputs?: null; sums?: null; assemblyMap?: null; output?: null }|{ blob?: "blockRun"; source?: null; blockRun: quantd.BlockRunBlob.$Shape; importance?: null; description?: null; layerLeaves?: null; state?: null; layerInputs?: null; sums?: null; assemblyMap?: null; output?: null }|{ blob?: "importance"; source?: null; blockRun?: null; importance: quantd.ImportanceBlob.$Shape; description?: null; layerLeaves?: null; state?: null; layerInputs?: null; sums?: null; assemblyMap?: null; output?: null }|{ blob?: "description"; source?: null; blockRun?: null; importance?: null; description: quantd.DescriptionBlob.$Shape; layerLeaves?: null; state?: null; layerInputs?: null; sums?: null; assemblyMap?: null; output?: null }|{ blob?: "layerLeaves"; source?: null; blockRun?: null; importance?: null; description?: null; layerLeaves: quantd.LayerLeavesBlob.$Shape; state?: null; layerInputs?: null; sums?: null; assemblyMap?: null; output?: null }|{ blob?: "state"; source?: null; blockRun?: null; importance?: null; description?: null; layerLeaves?: null; state: quantd.StateBlob.$Shape; layerInputs?: null; sums?: null; assemblyMap?: null; output?: null }|{ blob?: "layerInputs"; source?: null; blockRun?: null; importance?: null; description?: null; layerLeaves?: null; state?: null; layerInputs: quantd.LayerInputsBlob.$Shape; sums?: null; assemblyMap?: null; output?: null }|{ blob?: "sums"; source?: null; blockRun?: null; importance?: null; description?: null; layerLeaves?: null; state?: null; layerInputs?: null; sums: quantd.SumsBlob.$Shape; assemblyMap?: null; output?: null }|{ blob?: "assemblyMap"; source?: null; blockRun?: null; importance?: null; description?: null; layerLeaves?: null; state?: null; layerInputs?: null; sums?: null; assemblyMap: quantd.AssemblyMapBlob.$Shape; output?: null }|{ blob?: "output"; source?: null; blockRun?: null; importance?: null; description?: null; layerLeaves?: null; state?: null; layerInputs?: null; sums?: null; assemblyMap?: null; output: quantd.OutputBlob.$Shape })
         );
     }
 
@@ -854,6 +1087,46 @@ export namespace quantd {
             $unknowns?: Uint8Array[];
         }
         type $Shape = quantd.SumsBlob.$Properties;
+    }
+
+    interface IAssemblyMapBlob extends quantd.AssemblyMapBlob.$Properties {
+    }
+
+    class AssemblyMapBlob {
+        constructor(properties?: quantd.AssemblyMapBlob.$Properties);
+        $unknowns?: Uint8Array[];
+        digest: Uint8Array;
+        static encode(message: quantd.AssemblyMapBlob.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+        static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.AssemblyMapBlob & quantd.AssemblyMapBlob.$Shape;
+    }
+
+    namespace AssemblyMapBlob {
+        interface $Properties {
+            digest?: (Uint8Array|null);
+            $unknowns?: Uint8Array[];
+        }
+        type $Shape = quantd.AssemblyMapBlob.$Properties;
+    }
+
+    interface IOutputBlob extends quantd.OutputBlob.$Properties {
+    }
+
+    class OutputBlob {
+        constructor(properties?: quantd.OutputBlob.$Properties);
+        $unknowns?: Uint8Array[];
+        id: Uint8Array;
+        offset: number;
+        static encode(message: quantd.OutputBlob.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+        static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.OutputBlob & quantd.OutputBlob.$Shape;
+    }
+
+    namespace OutputBlob {
+        interface $Properties {
+            id?: (Uint8Array|null);
+            offset?: (number|null);
+            $unknowns?: Uint8Array[];
+        }
+        type $Shape = quantd.OutputBlob.$Properties;
     }
 
     interface IBlockReply extends quantd.BlockReply.$Properties {

@@ -37,11 +37,17 @@ export const quantd = $root.quantd = (() => {
         Envelope.prototype.sumsHeld = null;
         Envelope.prototype.sumsKept = null;
         Envelope.prototype.meet = null;
+        Envelope.prototype.assemble = null;
+        Envelope.prototype.assemblyState = null;
+        Envelope.prototype.assemblyTake = null;
+        Envelope.prototype.assemblyTaken = null;
+        Envelope.prototype.assemblySeal = null;
+        Envelope.prototype.assemblyEnd = null;
 
         let $oneOfFields;
 
         $Object.defineProperty(Envelope.prototype, "message", {
-            get: $util.oneOfGetter($oneOfFields = ["hello", "runOpen", "lease", "working", "answer", "kept", "runClose", "members", "keyChange", "stageLease", "stageWorking", "stageAnswer", "stageKept", "stateRelease", "sumsHeld", "sumsKept", "meet"]),
+            get: $util.oneOfGetter($oneOfFields = ["hello", "runOpen", "lease", "working", "answer", "kept", "runClose", "members", "keyChange", "stageLease", "stageWorking", "stageAnswer", "stageKept", "stateRelease", "sumsHeld", "sumsKept", "meet", "assemble", "assemblyState", "assemblyTake", "assemblyTaken", "assemblySeal", "assemblyEnd"]),
             set: $util.oneOfSetter($oneOfFields)
         });
 
@@ -86,6 +92,18 @@ export const quantd = $root.quantd = (() => {
                 $root.quantd.SumsKept.encode(message.sumsKept, writer.uint32(130).fork(), _depth + 1).ldelim();
             if (message.meet != null && $Object.hasOwnProperty.call(message, "meet"))
                 $root.quantd.Meet.encode(message.meet, writer.uint32(138).fork(), _depth + 1).ldelim();
+            if (message.assemble != null && $Object.hasOwnProperty.call(message, "assemble"))
+                $root.quantd.Assemble.encode(message.assemble, writer.uint32(146).fork(), _depth + 1).ldelim();
+            if (message.assemblyState != null && $Object.hasOwnProperty.call(message, "assemblyState"))
+                $root.quantd.AssemblyState.encode(message.assemblyState, writer.uint32(154).fork(), _depth + 1).ldelim();
+            if (message.assemblyTake != null && $Object.hasOwnProperty.call(message, "assemblyTake"))
+                $root.quantd.AssemblyTake.encode(message.assemblyTake, writer.uint32(162).fork(), _depth + 1).ldelim();
+            if (message.assemblyTaken != null && $Object.hasOwnProperty.call(message, "assemblyTaken"))
+                $root.quantd.AssemblyTaken.encode(message.assemblyTaken, writer.uint32(170).fork(), _depth + 1).ldelim();
+            if (message.assemblySeal != null && $Object.hasOwnProperty.call(message, "assemblySeal"))
+                $root.quantd.AssemblySeal.encode(message.assemblySeal, writer.uint32(178).fork(), _depth + 1).ldelim();
+            if (message.assemblyEnd != null && $Object.hasOwnProperty.call(message, "assemblyEnd"))
+                $root.quantd.AssemblyEnd.encode(message.assemblyEnd, writer.uint32(186).fork(), _depth + 1).ldelim();
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -236,6 +254,48 @@ export const quantd = $root.quantd = (() => {
                             break;
                         message.meet = $root.quantd.Meet.decode(reader, reader.size(), $undefined, _depth + 1, message.meet);
                         message.message = "meet";
+                        continue;
+                    }
+                case 18: {
+                        if (wireType !== 2)
+                            break;
+                        message.assemble = $root.quantd.Assemble.decode(reader, reader.size(), $undefined, _depth + 1, message.assemble);
+                        message.message = "assemble";
+                        continue;
+                    }
+                case 19: {
+                        if (wireType !== 2)
+                            break;
+                        message.assemblyState = $root.quantd.AssemblyState.decode(reader, reader.size(), $undefined, _depth + 1, message.assemblyState);
+                        message.message = "assemblyState";
+                        continue;
+                    }
+                case 20: {
+                        if (wireType !== 2)
+                            break;
+                        message.assemblyTake = $root.quantd.AssemblyTake.decode(reader, reader.size(), $undefined, _depth + 1, message.assemblyTake);
+                        message.message = "assemblyTake";
+                        continue;
+                    }
+                case 21: {
+                        if (wireType !== 2)
+                            break;
+                        message.assemblyTaken = $root.quantd.AssemblyTaken.decode(reader, reader.size(), $undefined, _depth + 1, message.assemblyTaken);
+                        message.message = "assemblyTaken";
+                        continue;
+                    }
+                case 22: {
+                        if (wireType !== 2)
+                            break;
+                        message.assemblySeal = $root.quantd.AssemblySeal.decode(reader, reader.size(), $undefined, _depth + 1, message.assemblySeal);
+                        message.message = "assemblySeal";
+                        continue;
+                    }
+                case 23: {
+                        if (wireType !== 2)
+                            break;
+                        message.assemblyEnd = $root.quantd.AssemblyEnd.decode(reader, reader.size(), $undefined, _depth + 1, message.assemblyEnd);
+                        message.message = "assemblyEnd";
                         continue;
                     }
                 }
@@ -3012,6 +3072,1007 @@ export const quantd = $root.quantd = (() => {
         return SumsKept;
     })();
 
+    quantd.Assemble = (function() {
+
+        const Assemble = function (properties) {
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        Assemble.prototype.run = $util.newBuffer([]);
+        Assemble.prototype.output = 0;
+        Assemble.prototype.opening = 0;
+        Assemble.prototype.release = $util.newBuffer([]);
+        Assemble.prototype.file = "";
+        Assemble.prototype.id = $util.newBuffer([]);
+        Assemble.prototype.fileBytes = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+        Assemble.prototype.headerBytes = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+        Assemble.prototype.runCount = 0;
+        Assemble.prototype.map = $util.newBuffer([]);
+
+        Assemble.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.run != null && $Object.hasOwnProperty.call(message, "run") && message.run.length)
+                writer.uint32(10).bytes(message.run);
+            if (message.output != null && $Object.hasOwnProperty.call(message, "output") && message.output !== 0)
+                writer.uint32(16).uint32(message.output);
+            if (message.opening != null && $Object.hasOwnProperty.call(message, "opening") && message.opening !== 0)
+                writer.uint32(24).uint32(message.opening);
+            if (message.release != null && $Object.hasOwnProperty.call(message, "release") && message.release.length)
+                writer.uint32(34).bytes(message.release);
+            if (message.file != null && $Object.hasOwnProperty.call(message, "file") && message.file !== "")
+                writer.uint32(42).string(message.file);
+            if (message.id != null && $Object.hasOwnProperty.call(message, "id") && message.id.length)
+                writer.uint32(50).bytes(message.id);
+            if (message.fileBytes != null && $Object.hasOwnProperty.call(message, "fileBytes") && (typeof message.fileBytes === "object" ? message.fileBytes.low || message.fileBytes.high : message.fileBytes !== 0))
+                writer.uint32(56).uint64(message.fileBytes);
+            if (message.headerBytes != null && $Object.hasOwnProperty.call(message, "headerBytes") && (typeof message.headerBytes === "object" ? message.headerBytes.low || message.headerBytes.high : message.headerBytes !== 0))
+                writer.uint32(64).uint64(message.headerBytes);
+            if (message.runCount != null && $Object.hasOwnProperty.call(message, "runCount") && message.runCount !== 0)
+                writer.uint32(72).uint32(message.runCount);
+            if (message.map != null && $Object.hasOwnProperty.call(message, "map") && message.map.length)
+                writer.uint32(82).bytes(message.map);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        Assemble.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.quantd.Assemble();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.bytes()).length)
+                            message.run = value;
+                        else
+                            delete message.run;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.output = value;
+                        else
+                            delete message.output;
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.opening = value;
+                        else
+                            delete message.opening;
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.bytes()).length)
+                            message.release = value;
+                        else
+                            delete message.release;
+                        continue;
+                    }
+                case 5: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.file = value;
+                        else
+                            delete message.file;
+                        continue;
+                    }
+                case 6: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.bytes()).length)
+                            message.id = value;
+                        else
+                            delete message.id;
+                        continue;
+                    }
+                case 7: {
+                        if (wireType !== 0)
+                            break;
+                        if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                            message.fileBytes = value;
+                        else
+                            delete message.fileBytes;
+                        continue;
+                    }
+                case 8: {
+                        if (wireType !== 0)
+                            break;
+                        if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                            message.headerBytes = value;
+                        else
+                            delete message.headerBytes;
+                        continue;
+                    }
+                case 9: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.runCount = value;
+                        else
+                            delete message.runCount;
+                        continue;
+                    }
+                case 10: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.bytes()).length)
+                            message.map = value;
+                        else
+                            delete message.map;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return Assemble;
+    })();
+
+    quantd.AssemblyState = (function() {
+
+        const AssemblyState = function (properties) {
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        AssemblyState.prototype.run = $util.newBuffer([]);
+        AssemblyState.prototype.output = 0;
+        AssemblyState.prototype.opening = 0;
+        AssemblyState.prototype.phase = 0;
+        AssemblyState.prototype.stored = $util.newBuffer([]);
+        AssemblyState.prototype.verifiedBytes = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+        AssemblyState.prototype.digest = $util.newBuffer([]);
+        AssemblyState.prototype.path = "";
+        AssemblyState.prototype.declined = "";
+
+        AssemblyState.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.run != null && $Object.hasOwnProperty.call(message, "run") && message.run.length)
+                writer.uint32(10).bytes(message.run);
+            if (message.output != null && $Object.hasOwnProperty.call(message, "output") && message.output !== 0)
+                writer.uint32(16).uint32(message.output);
+            if (message.opening != null && $Object.hasOwnProperty.call(message, "opening") && message.opening !== 0)
+                writer.uint32(24).uint32(message.opening);
+            if (message.phase != null && $Object.hasOwnProperty.call(message, "phase") && message.phase !== 0)
+                writer.uint32(32).int32(message.phase);
+            if (message.stored != null && $Object.hasOwnProperty.call(message, "stored") && message.stored.length)
+                writer.uint32(42).bytes(message.stored);
+            if (message.verifiedBytes != null && $Object.hasOwnProperty.call(message, "verifiedBytes") && (typeof message.verifiedBytes === "object" ? message.verifiedBytes.low || message.verifiedBytes.high : message.verifiedBytes !== 0))
+                writer.uint32(48).uint64(message.verifiedBytes);
+            if (message.digest != null && $Object.hasOwnProperty.call(message, "digest") && message.digest.length)
+                writer.uint32(58).bytes(message.digest);
+            if (message.path != null && $Object.hasOwnProperty.call(message, "path") && message.path !== "")
+                writer.uint32(66).string(message.path);
+            if (message.declined != null && $Object.hasOwnProperty.call(message, "declined") && message.declined !== "")
+                writer.uint32(74).string(message.declined);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        AssemblyState.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.quantd.AssemblyState();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.bytes()).length)
+                            message.run = value;
+                        else
+                            delete message.run;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.output = value;
+                        else
+                            delete message.output;
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.opening = value;
+                        else
+                            delete message.opening;
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.int32())
+                            message.phase = value;
+                        else
+                            delete message.phase;
+                        continue;
+                    }
+                case 5: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.bytes()).length)
+                            message.stored = value;
+                        else
+                            delete message.stored;
+                        continue;
+                    }
+                case 6: {
+                        if (wireType !== 0)
+                            break;
+                        if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                            message.verifiedBytes = value;
+                        else
+                            delete message.verifiedBytes;
+                        continue;
+                    }
+                case 7: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.bytes()).length)
+                            message.digest = value;
+                        else
+                            delete message.digest;
+                        continue;
+                    }
+                case 8: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.path = value;
+                        else
+                            delete message.path;
+                        continue;
+                    }
+                case 9: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.declined = value;
+                        else
+                            delete message.declined;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        AssemblyState.Phase = (function() {
+            const valuesById = $Object.create(null), values = $Object.create(valuesById);
+            values[valuesById[0] = "UNSPECIFIED"] = 0;
+            values[valuesById[1] = "OPEN"] = 1;
+            values[valuesById[2] = "LOST"] = 2;
+            values[valuesById[3] = "VERIFYING"] = 3;
+            values[valuesById[4] = "SEALED"] = 4;
+            values[valuesById[5] = "ENDED"] = 5;
+            values[valuesById[6] = "DECLINED"] = 6;
+            return values;
+        })();
+
+        return AssemblyState;
+    })();
+
+    quantd.TakenRun = (function() {
+
+        const TakenRun = function (properties) {
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        TakenRun.prototype.run = 0;
+        TakenRun.prototype.serial = 0;
+        TakenRun.prototype.digest = $util.newBuffer([]);
+        TakenRun.prototype.from = "";
+
+        TakenRun.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.run != null && $Object.hasOwnProperty.call(message, "run") && message.run !== 0)
+                writer.uint32(8).uint32(message.run);
+            if (message.serial != null && $Object.hasOwnProperty.call(message, "serial") && message.serial !== 0)
+                writer.uint32(16).uint32(message.serial);
+            if (message.digest != null && $Object.hasOwnProperty.call(message, "digest") && message.digest.length)
+                writer.uint32(26).bytes(message.digest);
+            if (message.from != null && $Object.hasOwnProperty.call(message, "from") && message.from !== "")
+                writer.uint32(34).string(message.from);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        TakenRun.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.quantd.TakenRun();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.run = value;
+                        else
+                            delete message.run;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.serial = value;
+                        else
+                            delete message.serial;
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.bytes()).length)
+                            message.digest = value;
+                        else
+                            delete message.digest;
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.from = value;
+                        else
+                            delete message.from;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return TakenRun;
+    })();
+
+    quantd.AssemblyTake = (function() {
+
+        const AssemblyTake = function (properties) {
+            this.takes = [];
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        AssemblyTake.prototype.run = $util.newBuffer([]);
+        AssemblyTake.prototype.output = 0;
+        AssemblyTake.prototype.opening = 0;
+        AssemblyTake.prototype.takes = $util.emptyArray;
+
+        AssemblyTake.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.run != null && $Object.hasOwnProperty.call(message, "run") && message.run.length)
+                writer.uint32(10).bytes(message.run);
+            if (message.output != null && $Object.hasOwnProperty.call(message, "output") && message.output !== 0)
+                writer.uint32(16).uint32(message.output);
+            if (message.opening != null && $Object.hasOwnProperty.call(message, "opening") && message.opening !== 0)
+                writer.uint32(24).uint32(message.opening);
+            if (message.takes != null && message.takes.length)
+                for (let i = 0; i < message.takes.length; ++i)
+                    $root.quantd.TakenRun.encode(message.takes[i], writer.uint32(34).fork(), _depth + 1).ldelim();
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        AssemblyTake.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.quantd.AssemblyTake();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.bytes()).length)
+                            message.run = value;
+                        else
+                            delete message.run;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.output = value;
+                        else
+                            delete message.output;
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.opening = value;
+                        else
+                            delete message.opening;
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 2)
+                            break;
+                        if (!(message.takes && message.takes.length))
+                            message.takes = [];
+                        message.takes.push($root.quantd.TakenRun.decode(reader, reader.size(), $undefined, _depth + 1));
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return AssemblyTake;
+    })();
+
+    quantd.AssemblyTaken = (function() {
+
+        const AssemblyTaken = function (properties) {
+            this.written = [];
+            this.stored = [];
+            this.failed = [];
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        AssemblyTaken.prototype.run = $util.newBuffer([]);
+        AssemblyTaken.prototype.output = 0;
+        AssemblyTaken.prototype.opening = 0;
+        AssemblyTaken.prototype.written = $util.emptyArray;
+        AssemblyTaken.prototype.stored = $util.emptyArray;
+        AssemblyTaken.prototype.failed = $util.emptyArray;
+
+        AssemblyTaken.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.run != null && $Object.hasOwnProperty.call(message, "run") && message.run.length)
+                writer.uint32(10).bytes(message.run);
+            if (message.output != null && $Object.hasOwnProperty.call(message, "output") && message.output !== 0)
+                writer.uint32(16).uint32(message.output);
+            if (message.opening != null && $Object.hasOwnProperty.call(message, "opening") && message.opening !== 0)
+                writer.uint32(24).uint32(message.opening);
+            if (message.written != null && message.written.length)
+                writer.uint32(34).uint32s(message.written);
+            if (message.stored != null && message.stored.length)
+                writer.uint32(42).uint32s(message.stored);
+            if (message.failed != null && message.failed.length)
+                writer.uint32(50).uint32s(message.failed);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        AssemblyTaken.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.quantd.AssemblyTaken();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.bytes()).length)
+                            message.run = value;
+                        else
+                            delete message.run;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.output = value;
+                        else
+                            delete message.output;
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.opening = value;
+                        else
+                            delete message.opening;
+                        continue;
+                    }
+                case 4: {
+                        if (wireType === 2) {
+                            if (!(message.written && message.written.length))
+                                message.written = [];
+                            reader.uint32s(message.written);
+                            continue;
+                        }
+                        if (wireType !== 0)
+                            break;
+                        if (!(message.written && message.written.length))
+                            message.written = [];
+                        message.written.push(reader.uint32());
+                        continue;
+                    }
+                case 5: {
+                        if (wireType === 2) {
+                            if (!(message.stored && message.stored.length))
+                                message.stored = [];
+                            reader.uint32s(message.stored);
+                            continue;
+                        }
+                        if (wireType !== 0)
+                            break;
+                        if (!(message.stored && message.stored.length))
+                            message.stored = [];
+                        message.stored.push(reader.uint32());
+                        continue;
+                    }
+                case 6: {
+                        if (wireType === 2) {
+                            if (!(message.failed && message.failed.length))
+                                message.failed = [];
+                            reader.uint32s(message.failed);
+                            continue;
+                        }
+                        if (wireType !== 0)
+                            break;
+                        if (!(message.failed && message.failed.length))
+                            message.failed = [];
+                        message.failed.push(reader.uint32());
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return AssemblyTaken;
+    })();
+
+    quantd.AssemblySeal = (function() {
+
+        const AssemblySeal = function (properties) {
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        AssemblySeal.prototype.run = $util.newBuffer([]);
+        AssemblySeal.prototype.output = 0;
+        AssemblySeal.prototype.opening = 0;
+
+        AssemblySeal.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.run != null && $Object.hasOwnProperty.call(message, "run") && message.run.length)
+                writer.uint32(10).bytes(message.run);
+            if (message.output != null && $Object.hasOwnProperty.call(message, "output") && message.output !== 0)
+                writer.uint32(16).uint32(message.output);
+            if (message.opening != null && $Object.hasOwnProperty.call(message, "opening") && message.opening !== 0)
+                writer.uint32(24).uint32(message.opening);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        AssemblySeal.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.quantd.AssemblySeal();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.bytes()).length)
+                            message.run = value;
+                        else
+                            delete message.run;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.output = value;
+                        else
+                            delete message.output;
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.opening = value;
+                        else
+                            delete message.opening;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return AssemblySeal;
+    })();
+
+    quantd.AssemblyEnd = (function() {
+
+        const AssemblyEnd = function (properties) {
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        AssemblyEnd.prototype.run = $util.newBuffer([]);
+        AssemblyEnd.prototype.output = 0;
+        AssemblyEnd.prototype.opening = 0;
+        AssemblyEnd.prototype.erase = false;
+
+        AssemblyEnd.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.run != null && $Object.hasOwnProperty.call(message, "run") && message.run.length)
+                writer.uint32(10).bytes(message.run);
+            if (message.output != null && $Object.hasOwnProperty.call(message, "output") && message.output !== 0)
+                writer.uint32(16).uint32(message.output);
+            if (message.opening != null && $Object.hasOwnProperty.call(message, "opening") && message.opening !== 0)
+                writer.uint32(24).uint32(message.opening);
+            if (message.erase != null && $Object.hasOwnProperty.call(message, "erase") && message.erase !== false)
+                writer.uint32(32).bool(message.erase);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        AssemblyEnd.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.quantd.AssemblyEnd();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.bytes()).length)
+                            message.run = value;
+                        else
+                            delete message.run;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.output = value;
+                        else
+                            delete message.output;
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.opening = value;
+                        else
+                            delete message.opening;
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.bool())
+                            message.erase = value;
+                        else
+                            delete message.erase;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return AssemblyEnd;
+    })();
+
     quantd.BlockRequest = (function() {
 
         const BlockRequest = function (properties) {
@@ -3030,6 +4091,8 @@ export const quantd = $root.quantd = (() => {
         BlockRequest.prototype.state = null;
         BlockRequest.prototype.layerInputs = null;
         BlockRequest.prototype.sums = null;
+        BlockRequest.prototype.assemblyMap = null;
+        BlockRequest.prototype.output = null;
         BlockRequest.prototype.blobBytes = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
         BlockRequest.prototype.offset = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
         BlockRequest.prototype.bytes = 0;
@@ -3038,7 +4101,7 @@ export const quantd = $root.quantd = (() => {
         let $oneOfFields;
 
         $Object.defineProperty(BlockRequest.prototype, "blob", {
-            get: $util.oneOfGetter($oneOfFields = ["source", "blockRun", "importance", "description", "layerLeaves", "state", "layerInputs", "sums"]),
+            get: $util.oneOfGetter($oneOfFields = ["source", "blockRun", "importance", "description", "layerLeaves", "state", "layerInputs", "sums", "assemblyMap", "output"]),
             set: $util.oneOfSetter($oneOfFields)
         });
 
@@ -3075,6 +4138,10 @@ export const quantd = $root.quantd = (() => {
                 $root.quantd.LayerInputsBlob.encode(message.layerInputs, writer.uint32(98).fork(), _depth + 1).ldelim();
             if (message.sums != null && $Object.hasOwnProperty.call(message, "sums"))
                 $root.quantd.SumsBlob.encode(message.sums, writer.uint32(106).fork(), _depth + 1).ldelim();
+            if (message.assemblyMap != null && $Object.hasOwnProperty.call(message, "assemblyMap"))
+                $root.quantd.AssemblyMapBlob.encode(message.assemblyMap, writer.uint32(114).fork(), _depth + 1).ldelim();
+            if (message.output != null && $Object.hasOwnProperty.call(message, "output"))
+                $root.quantd.OutputBlob.encode(message.output, writer.uint32(122).fork(), _depth + 1).ldelim();
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -3171,6 +4238,20 @@ export const quantd = $root.quantd = (() => {
                             break;
                         message.sums = $root.quantd.SumsBlob.decode(reader, reader.size(), $undefined, _depth + 1, message.sums);
                         message.blob = "sums";
+                        continue;
+                    }
+                case 14: {
+                        if (wireType !== 2)
+                            break;
+                        message.assemblyMap = $root.quantd.AssemblyMapBlob.decode(reader, reader.size(), $undefined, _depth + 1, message.assemblyMap);
+                        message.blob = "assemblyMap";
+                        continue;
+                    }
+                case 15: {
+                        if (wireType !== 2)
+                            break;
+                        message.output = $root.quantd.OutputBlob.decode(reader, reader.size(), $undefined, _depth + 1, message.output);
+                        message.blob = "output";
                         continue;
                     }
                 case 5: {
@@ -3919,6 +5000,182 @@ export const quantd = $root.quantd = (() => {
         };
 
         return SumsBlob;
+    })();
+
+    quantd.AssemblyMapBlob = (function() {
+
+        const AssemblyMapBlob = function (properties) {
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        AssemblyMapBlob.prototype.digest = $util.newBuffer([]);
+
+        AssemblyMapBlob.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.digest != null && $Object.hasOwnProperty.call(message, "digest") && message.digest.length)
+                writer.uint32(10).bytes(message.digest);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        AssemblyMapBlob.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.quantd.AssemblyMapBlob();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.bytes()).length)
+                            message.digest = value;
+                        else
+                            delete message.digest;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return AssemblyMapBlob;
+    })();
+
+    quantd.OutputBlob = (function() {
+
+        const OutputBlob = function (properties) {
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        OutputBlob.prototype.id = $util.newBuffer([]);
+        OutputBlob.prototype.offset = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+        OutputBlob.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.id != null && $Object.hasOwnProperty.call(message, "id") && message.id.length)
+                writer.uint32(10).bytes(message.id);
+            if (message.offset != null && $Object.hasOwnProperty.call(message, "offset") && (typeof message.offset === "object" ? message.offset.low || message.offset.high : message.offset !== 0))
+                writer.uint32(16).uint64(message.offset);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        OutputBlob.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.quantd.OutputBlob();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.bytes()).length)
+                            message.id = value;
+                        else
+                            delete message.id;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 0)
+                            break;
+                        if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                            message.offset = value;
+                        else
+                            delete message.offset;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return OutputBlob;
     })();
 
     quantd.BlockReply = (function() {

@@ -12,8 +12,9 @@ import { type BlockTypeName, blockTypes, rowBytes } from '../gguf/block-types.ts
 import type { GgufLayout } from '../gguf/layout.ts';
 import { sliceOf, type TensorImportance, usesImportance } from '../importance/importance.ts';
 import type { ModelTensor } from '../models/family.ts';
+import { outputId } from './assembly-map.ts';
 import { cutRowGroups, type RowGroup, sourceType, tensorRows } from './row-groups.ts';
-import { digestFields, type Field, type Sha256, type UnitId, unitId } from './unit-id.ts';
+import { type Field, type Sha256, type UnitId, unitId } from './unit-id.ts';
 
 /** What one output asks of the model's tensors. */
 export interface OutputRequest {
@@ -249,11 +250,8 @@ function placeRuns(
     placements.push({ output: index, run: position });
     return run;
   });
-  const id = digestFields(sha256, [
-    output.layout.header,
-    output.layout.fileBytes,
-    ...runs.map((run) => run.unit),
-  ]);
+  const { header, fileBytes } = output.layout;
+  const id = outputId(sha256, header, fileBytes, runs);
   return { file: output.file, layout: output.layout, runs, id };
 }
 

@@ -76,8 +76,19 @@ export function pureLockOf(facts: LockFacts): Omit<PureLock, 'files'> {
 
 /** What was asked for, without where things lie; `name` as it was found. */
 export function wishesOf(request: QuantizeRequest, name: string): Wishes {
-  const { kind, source, hub, keepSource, out, overwrite, imatrix, calibration, dryRun, ...wishes } =
-    request;
+  const {
+    kind,
+    source,
+    hub,
+    keepSource,
+    out,
+    overwrite,
+    imatrix,
+    calibration,
+    dryRun,
+    assembly,
+    ...wishes
+  } = request;
   return wishesSchema.parse({ ...wishes, name });
 }
 

@@ -1,0 +1,277 @@
+/**
+ * Open assemblers: finds a machine for each output of a plan and opens it there.
+ *
+ *   plan + what lies where + rooms ──▶ local or remote assemblers, those of a former run first
+ *
+ * An output that has begun somewhere goes on there. What has not goes to this machine's disk, or is
+ * spread over all where that was asked for; a machine that refuses is left out. Read next:
+ * core/plan/output-placement.ts, collect-outputs.ts (what becomes of them in the end).
+ */
+
+import { FaultError } from '../../proto/fault.ts';
+import type { PeerId, RunId } from '../../proto/peer-messages.ts';
+import { RESERVE_BYTES } from '../core/estimate/fit.ts';
+import { placeOutputs } from '../core/plan/output-placement.ts';
+import type { Plan, PlannedOutput } from '../core/plan/plan.ts';
+import type { Sha256 } from '../core/plan/unit-id.ts';
+import { Schedule } from '../core/schedule/schedule.ts';
+import type { Clock, Network, OutputDirectory } from '../ports.ts';
+import { Assembler } from './assembler.ts';
+import { assemblyFaults } from './assembly-faults.ts';
+import { AssemblyPool } from './assembly-pool.ts';
+import { outputFaults } from './faults.ts';
+import { isWorking, LOCAL_PEER, localOffer, type Offer, offerOf } from './offers.ts';
+import type { OutputAssembler } from './output-assembler.ts';
+import type { PlacedOn, PlacementRecord } from './placement-record.ts';
+import type { RemoteAssembler } from './remote-assembler.ts';
+
+export interface OpenAssemblersParts {
+  readonly plan: Plan;
+  readonly directory: OutputDirectory;
+  readonly overwrite: boolean;
+  /** Undefined where this machine works alone: then every output grows here. */
+  readonly spread?: SpreadParts;
+  readonly sha256: Sha256;
+}
+
+export interface SpreadParts {
+  readonly network: Network;
+  readonly clock: Clock;
+  /** The name of the run among machines, and of the plan's folder on them. */
+  readonly run: RunId;
+  readonly release: RunId;
+  readonly firstOpening: number;
+  readonly record: PlacementRecord;
+  /** What has begun nowhere is spread over all machines; else it grows here. */
+  readonly isWanted: boolean;
+  /** Sealed outputs stay where they are: then this machine needs no room for those of others. */
+  readonly isLeft: boolean;
+  readonly offer: Offer;
+}
+
+export interface OpenedAssemblers {
+  /** One for each output of the plan, in its order. */
+  readonly assemblers: readonly OutputAssembler[];
+  readonly remotes: readonly RemoteAssembler[];
+  /** Of outputs that are sealed here already: what is left of them elsewhere. */
+  readonly leftovers: readonly RemoteAssembler[];
+  /** Bytes that outputs take of each machine's disk. */
+  readonly outputBytes: ReadonlyMap<PeerId, number>;
+  close(): Promise<void>;
+}
+
+/** @throws FaultError where an output is in the way, has no room, or lies on a machine that is away */
+export async function openAssemblers(parts: OpenAssemblersParts): Promise<OpenedAssemblers> {
+  const opening = new Opening(parts);
+  try {
+    await opening.openKnown();
+    await opening.openNew();
+    return opening.opened();
+  } catch (error) {
+    await opening.close();
+    throw error;
+  }
+}
+
+class Opening {
+  readonly #parts: OpenAssemblersParts;
+  readonly #pool: AssemblyPool | undefined;
+  readonly #assemblers = new Map<number, OutputAssembler>();
+  readonly #locals: Assembler[] = [];
+  readonly #remotes = new Map<number, RemoteAssembler>();
+  readonly #leftovers: RemoteAssembler[] = [];
+  /** Why machines would not have an output. */
+  readonly #refusals = new Map<PeerId, string>();
+
+  constructor(parts: OpenAssemblersParts) {
+    this.#parts = parts;
+    const { spread, sha256 } = parts;
+    this.#pool = spread && new AssemblyPool({ ...spread, sha256 });
+    this.#pool?.start();
+  }
+
+  opened(): OpenedAssemblers {
+    const { plan } = this.#parts;
+    const outputBytes = new Map<PeerId, number>();
+    for (const { peer, output } of this.#remotes.values()) {
+      outputBytes.set(peer, (outputBytes.get(peer) ?? 0) + output.layout.fileBytes);
+    }
+    return {
+      assemblers: plan.outputs.map((output, index) => {
+        const assembler = this.#assemblers.get(index);
+        if (assembler === undefined) throw new Error(`${output.file} is not open`);
+        return assembler;
+      }),
+      remotes: [...this.#remotes].sort(([a], [b]) => a - b).map(([, remote]) => remote),
+      leftovers: this.#leftovers,
+      outputBytes,
+      close: () => this.close(),
+    };
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#remotes.values()].map((remote) => remote.end(false)));
+    this.#pool?.stop();
+    await Promise.all(this.#locals.map((assembler) => assembler.close()));
+  }
+
+  /** What an earlier run has begun or finished, here or elsewhere. */
+  async openKnown(): Promise<void> {
+    const recorded: { index: number; output: PlannedOutput; on: PlacedOn }[] = [];
+    for (const [index, output] of this.#parts.plan.outputs.entries()) {
+      const on = await this.#parts.spread?.record.get(output);
+      if (on === undefined || (await this.#isSealedHere(output))) {
+        if (!(await this.#isNew(output))) await this.#openHere(index, output);
+        if (on !== undefined && this.#pool !== undefined) {
+          this.#leftovers.push(this.#pool.add(index, output, on.peer, on.name));
+        }
+      } else recorded.push({ index, output, on });
+    }
+    await Promise.all(
+      recorded.map(({ index, output, on }) => this.#openThere(index, output, on, true)),
+    );
+  }
+
+  /** What has begun nowhere, or not where it could go on. */
+  async openNew(): Promise<void> {
+    const { plan, spread } = this.#parts;
+    for (;;) {
+      const waiting = [...plan.outputs.entries()].filter(([index]) => !this.#assemblers.has(index));
+      if (waiting.length === 0) break;
+      const places = await this.#placesOf(waiting.map(([, output]) => output));
+      await Promise.all(
+        waiting.map(async ([index, output], at) => {
+          const peer = places[at] ?? LOCAL_PEER;
+          if (peer === LOCAL_PEER) await this.#openHere(index, output);
+          else await this.#openThere(index, output, { peer, name: this.#nameOf(peer) }, false);
+        }),
+      );
+    }
+    await this.#checkRoom(spread?.isLeft === true);
+  }
+
+  async #placesOf(waiting: readonly PlannedOutput[]): Promise<readonly string[]> {
+    const { spread } = this.#parts;
+    if (spread?.isWanted !== true) return waiting.map(() => LOCAL_PEER);
+    const sizes = waiting.map(({ layout }) => ({ bytes: layout.fileBytes }));
+    const places = placeOutputs(sizes, await this.#rooms(spread));
+    return places.map((peer, at) => {
+      if (peer !== undefined) return peer;
+      const refusals = [...this.#refusals].map(([each, why]) => `${this.#nameOf(each)}: ${why}`);
+      throw new FaultError(assemblyFaults.noRoom, {
+        file: waiting[at]?.file ?? '',
+        why: [`${sizes[at]?.bytes} bytes are needed in one place`, ...refusals].join('; '),
+      });
+    });
+  }
+
+  /** What each machine has left for outputs, beside its share of the source; this one first. */
+  async #rooms({ network, offer }: SpreadParts): Promise<{ peer: string; bytes: number }[]> {
+    const { plan, directory } = this.#parts;
+    const shares = sourceShares(plan, offer, network);
+    const others = network.peers().filter(({ peer }) => !this.#refusals.has(peer));
+    const taken = (peer: string): number =>
+      [...this.#remotes.values()].reduce(
+        (sum, each) => sum + (each.peer === peer ? each.output.layout.fileBytes : 0),
+        0,
+      );
+    const own = (await directory.freeBytes()) - RESERVE_BYTES - this.#bytesToWriteHere();
+    return [
+      { peer: LOCAL_PEER, bytes: Math.max(0, own) },
+      ...others.map(({ peer, hello }) => {
+        const share = shares.get(peer) ?? 0;
+        return { peer, bytes: Math.max(0, hello.diskBytes - share - taken(peer)) };
+      }),
+    ];
+  }
+
+  #bytesToWriteHere(): number {
+    return this.#locals.reduce((sum, { output, isSealed, allocatedBytes }) => {
+      return sum + (isSealed ? 0 : Math.max(0, output.layout.fileBytes - allocatedBytes));
+    }, 0);
+  }
+
+  /** Where outputs are collected, those of others come here as well in the end. */
+  async #checkRoom(isLeft: boolean): Promise<void> {
+    const { directory } = this.#parts;
+    const collected = [...this.#remotes.values()].reduce(
+      (sum, { output }) => sum + (isLeft ? 0 : output.layout.fileBytes),
+      0,
+    );
+    const needed = this.#bytesToWriteHere() + collected;
+    const free = await directory.freeBytes();
+    if (needed === 0 || needed + RESERVE_BYTES <= free) return;
+    throw new FaultError(outputFaults.notEnoughDisk, {
+      why: `${needed} bytes are still to be written, ${free} are free`,
+    });
+  }
+
+  #nameOf(peer: PeerId): string {
+    const peers = this.#parts.spread?.network.peers() ?? [];
+    return peers.find((each) => each.peer === peer)?.hello.name ?? peer;
+  }
+
+  async #stateOf(output: PlannedOutput): Promise<string> {
+    const { directory, overwrite } = this.#parts;
+    if (overwrite) return 'new';
+    const file = await directory.open(output.file, output.layout.fileBytes, { overwrite });
+    await file.close();
+    return file.state;
+  }
+
+  async #isNew(output: PlannedOutput): Promise<boolean> {
+    return (await this.#stateOf(output)) === 'new';
+  }
+
+  /** Collected by an earlier run, which did not live to forget where it came from. */
+  async #isSealedHere(output: PlannedOutput): Promise<boolean> {
+    const state = await this.#stateOf(output);
+    return state === 'sealed' || state === 'foreign';
+  }
+
+  async #openHere(index: number, output: PlannedOutput): Promise<void> {
+    const { directory, overwrite, sha256 } = this.#parts;
+    const assembler = await Assembler.open(output, overwrite, { directory, sha256 });
+    this.#locals.push(assembler);
+    this.#assemblers.set(index, assembler);
+  }
+
+  /** @param isRecorded it has begun there: then it is waited for, and only a refusal lets go of it */
+  async #openThere(
+    index: number,
+    output: PlannedOutput,
+    on: PlacedOn,
+    isRecorded: boolean,
+  ): Promise<void> {
+    const { spread } = this.#parts;
+    if (spread === undefined || this.#pool === undefined) return;
+    if (!isRecorded) await spread.record.set(output, on);
+    const remote = this.#pool.add(index, output, on.peer, on.name);
+    try {
+      await remote.open();
+    } catch (error) {
+      if (!(error instanceof FaultError)) throw error;
+      const isAway = error.kind.code === assemblyFaults.away.code;
+      if (isAway && isRecorded) throw error;
+      this.#refusals.set(on.peer, error.detail.why ?? error.message);
+      await spread.record.remove(output);
+      return;
+    }
+    this.#remotes.set(index, remote);
+    this.#assemblers.set(index, remote);
+  }
+}
+
+/** Source bytes that each machine would be given, of those that are here now. */
+function sourceShares(plan: Plan, offer: Offer, network: Network): Map<PeerId, number> {
+  const others = network.peers().filter(isWorking);
+  const schedule = new Schedule(plan);
+  const peers = [localOffer(offer), ...others.map((each) => offerOf(each))];
+  schedule.step({ kind: 'peers-joined', peers }, 0);
+  const bytesOf = (task: number): number => plan.tasks[task]?.group.sourceBytes ?? 0;
+  return new Map(
+    [...schedule.shares()].map(([peer, tasks]) => {
+      return [peer, tasks.reduce((sum, task) => sum + bytesOf(task), 0)];
+    }),
+  );
+}
