@@ -37,6 +37,8 @@ export interface AssemblyPorts {
 
 // Written bytes of one output that a crash may cost.
 const COMMIT_BYTES = 32 * 1024 * 1024;
+// Block runs come one by one; a sync for each would take longer than making them.
+const COMMIT_IDLE_MS = 200;
 const VERIFIED_SAY_MS = 1000;
 const MAP_ATTEMPTS_MAX = 5;
 const PULL_ATTEMPTS_MAX = 3;
@@ -59,6 +61,7 @@ export class HeldAssembly {
   #assembler: Assembler | undefined;
   #closeFolder: (() => Promise<void>) | undefined;
   #isCommitting = false;
+  #cancelCommit: () => void = () => undefined;
   #verifiedBytes = 0;
   #verifiedSaidMs = 0;
   #digest: Uint8Array | undefined;
@@ -255,11 +258,10 @@ export class HeldAssembly {
     return false;
   }
 
-  /** Commits when enough has been written, or when nothing more is on its way. */
+  /** Commits when enough has been written, or when nothing more comes. */
   async #commitWhereDue(): Promise<void> {
-    while (!this.#isCommitting && !this.#stop.signal.aborted) {
-      const pending = this.#assembler?.bytesPending ?? 0;
-      if (pending === 0 || (this.#taking.size > 0 && pending < COMMIT_BYTES)) return;
+    this.#cancelCommit();
+    while (!this.#isCommitting && (this.#assembler?.bytesPending ?? 0) >= COMMIT_BYTES) {
       this.#isCommitting = true;
       try {
         await this.#commit();
@@ -267,6 +269,10 @@ export class HeldAssembly {
         this.#isCommitting = false;
       }
     }
+    if (this.#stop.signal.aborted || this.#assembler?.bytesPending === 0) return;
+    this.#cancelCommit = this.#ports.clock.after(COMMIT_IDLE_MS, () => {
+      if (!this.#stop.signal.aborted) this.#track(this.#commit());
+    });
   }
 
   async #commit(): Promise<void> {
