@@ -140,49 +140,16 @@ class TextView implements View {
 
   show(event: RunEvent): void {
     switch (event.type) {
-      case 'repository':
-        this.#lines([renderRepository(event)]);
-        break;
       case 'plan':
         this.#files = event.outputs.map(({ file }) => file);
         this.#lines(renderPlan(event));
         break;
-      case 'layers':
-        this.#lines(renderLayers(event));
-        break;
-      case 'estimate':
-        this.#lines(renderEstimate(event));
-        break;
-      case 'placement':
-        this.#lines(renderPlacement(event));
-        break;
-      case 'assembly':
-        this.#lines(renderAssembly(event));
-        break;
-      case 'notice':
-        this.#lines([`note     ${event.text}`]);
-        break;
       case 'progress':
         this.#progress(event);
-        break;
-      case 'calibration':
-        this.#lines(renderCalibration(event));
-        break;
-      case 'measured':
-        this.#lines(renderMeasured(event));
-        break;
-      case 'coverage':
-        this.#lines(renderCoverage(event));
-        break;
-      case 'perplexity':
-        this.#lines([renderPerplexity(event)]);
         break;
       case 'imatrix':
         this.#hasMatrix = true;
         this.#lines(renderImatrix(event));
-        break;
-      case 'statistics':
-        this.#lines(renderStatistics(event, this.#screen.out.columns || WIDTH_DEFAULT));
         break;
       case 'release':
         this.#release = event;
@@ -212,6 +179,8 @@ class TextView implements View {
         this.#bar?.clear();
         this.#screen.err.write(`${renderFault(event).join('\n')}\n`);
         break;
+      default:
+        this.#lines(toldLines(event, this.#screen.out.columns || WIDTH_DEFAULT));
     }
   }
 
@@ -248,7 +217,38 @@ class TextView implements View {
   }
 
   #lines(lines: readonly string[]): void {
+    if (lines.length === 0) return;
     this.#bar?.clear();
     this.#screen.out.write(`${lines.join('\n')}\n`);
+  }
+}
+
+/** Of events that are told at once and then forgotten; none for the others. */
+function toldLines(event: RunEvent, width: number): readonly string[] {
+  switch (event.type) {
+    case 'repository':
+      return [renderRepository(event)];
+    case 'layers':
+      return renderLayers(event);
+    case 'estimate':
+      return renderEstimate(event);
+    case 'placement':
+      return renderPlacement(event);
+    case 'assembly':
+      return renderAssembly(event);
+    case 'notice':
+      return [`note     ${event.text}`];
+    case 'calibration':
+      return renderCalibration(event);
+    case 'measured':
+      return renderMeasured(event);
+    case 'coverage':
+      return renderCoverage(event);
+    case 'perplexity':
+      return [renderPerplexity(event)];
+    case 'statistics':
+      return renderStatistics(event, width);
+    default:
+      return [];
   }
 }
