@@ -16,6 +16,7 @@ const parts = [
   'cli/quantd',
   'build/cli.mjs',
   'build/daemon.mjs',
+  'build/chunks',
   'build/kernels/quantd.node',
   'build/texts/calibration.txt',
   'build/recipes',
@@ -32,7 +33,8 @@ function layOut(into) {
   for (const part of parts) {
     const target = join(into, HOME, part);
     mkdirSync(dirname(target), { recursive: true });
-    cpSync(join(root, part), target, { recursive: true });
+    const filter = (file) => !file.endsWith('.map');
+    cpSync(join(root, part), target, { recursive: true, filter });
   }
   mkdirSync(join(into, 'usr/local/bin'), { recursive: true });
   symlinkSync(`/${HOME}/cli/quantd`, join(into, 'usr/local/bin/quantd'));

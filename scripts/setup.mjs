@@ -2,7 +2,15 @@
 //   node scripts/setup.mjs [--dev]      --dev also installs what the tests need
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -63,6 +71,16 @@ function selfTests(...names) {
   return createHash('sha256').update(hashes.join('\n')).digest('hex');
 }
 
+// A daemon that runs while it is built anew may still load a part that it has not needed yet.
+const OLD_CHUNK_MS_MIN = 24 * 60 * 60 * 1000;
+
+function removeOldChunks(directory) {
+  for (const name of readdirSync(directory)) {
+    const file = `${directory}/${name}`;
+    if (Date.now() - statSync(file).mtimeMs > OLD_CHUNK_MS_MIN) rmSync(file);
+  }
+}
+
 async function bundle() {
   const { build } = await import('esbuild');
   const { version } = JSON.parse(readFileSync(`${root}/package.json`, 'utf8'));
@@ -72,6 +90,9 @@ async function bundle() {
     outdir: 'build',
     outExtension: { '.js': '.mjs' },
     bundle: true,
+    // What a command does not need it does not read: most of the daemon is the network.
+    splitting: true,
+    chunkNames: 'chunks/[name]-[hash]',
     platform: 'node',
     target: 'node20',
     format: 'esm',
@@ -89,6 +110,7 @@ async function bundle() {
       js: "import { createRequire as quantdRequire } from 'node:module'; const require = quantdRequire(import.meta.url);",
     },
   });
+  removeOldChunks(`${root}/build/chunks`);
   for (const folder of ['texts', 'recipes']) {
     cpSync(`${root}/daemon/${folder}`, `${root}/build/${folder}`, { recursive: true });
   }

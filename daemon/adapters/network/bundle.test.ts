@@ -1,5 +1,5 @@
 /**
- * Goal: the node works in the shape in which it is shipped, one bundled file, and a process that
+ * Goal: the node works in the shape in which it is shipped, bundled, and a process that
  * dies in the middle of everything takes nobody along. Method: a second process runs the bundle.
  */
 
