@@ -4,6 +4,7 @@
  */
 
 import * as z from 'zod';
+import { hubAccess } from './hub-access.ts';
 
 // Longer than any path or pattern a person types.
 const text = z.string().min(1).max(4096);
@@ -13,12 +14,19 @@ const SPOT_MAX = 2 ** 31 - 1;
 const TEXTS_MAX = 256;
 const SEED_MAX = 2 ** 32 - 1;
 
+/** As a run has it, where there is one. */
+const source = {
+  source: text.optional(),
+  hub: hubAccess.optional(),
+  keepSource: z.boolean().optional(),
+};
+
 export const verifyRequest = z.strictObject({
   kind: z.literal('verify'),
   /** Absolute path of a release's folder, or of one file of it, or of any GGUF. */
   release: text,
   /** What it was made from: the types are planned again, and a part of the blocks is made again. */
-  source: text.optional(),
+  ...source,
   /** How many row groups are made again. */
   spot: z.number().int().min(0).max(SPOT_MAX).default(16),
   /** Which ones. */
@@ -32,8 +40,8 @@ export const reproduceRequest = z.strictObject({
   kind: z.literal('reproduce'),
   /** Absolute path of the lockfile, or of the folder it lies in. */
   release: text,
-  /** By default the repository and commit that the lockfile names. */
-  source: text.optional(),
+  /** By default `source` is the repository and commit that the lockfile names. */
+  ...source,
   /** Absolute paths of the texts, in the order of the lockfile; by default those of the release. */
   calibration: z.array(text).max(TEXTS_MAX).default([]),
   /** Absolute path of the directory to make it in; by default one beside the release's folder. */

@@ -6,6 +6,7 @@
 
 import * as z from 'zod';
 import { mergeRequest, retouchRequest, splitRequest } from './gguf-requests.ts';
+import { hubAccess } from './hub-access.ts';
 import { reproduceRequest, verifyRequest } from './release-requests.ts';
 
 // Longer than any path or pattern a person types; the request as a whole stays far below 1 MiB.
@@ -25,16 +26,6 @@ const CHUNK_TOKENS_MIN = 16;
 const COUNT_MAX = 2 ** 31 - 1;
 // A cluster of more machines than this does not exist.
 const REPLICAS_MAX = 256;
-
-// Tokens of the hub have 37 characters; those of other kinds some hundreds.
-const TOKEN_LENGTH_MAX = 512;
-
-/** How a hub is reached; the token is nowhere written down and goes to that address alone. */
-export const hubAccess = z.strictObject({
-  /** Of a mirror; the public hub where absent. */
-  url: text.optional(),
-  token: z.string().min(1).max(TOKEN_LENGTH_MAX).optional(),
-});
 
 const common = {
   /**

@@ -12,9 +12,10 @@ import type { RebuildPaths } from '../core/release/rebuild.ts';
 import type { Kernels, Source } from '../ports.ts';
 import type { Progress } from './progress.ts';
 import type { OpenFile } from './read-imatrix.ts';
+import type { RunPorts } from './run.ts';
 
 export interface InputPorts {
-  readonly openSource: (path: string) => Promise<Source>;
+  readonly openSource: RunPorts['openSource'];
   readonly openFile: OpenFile;
   readonly kernels: Pick<Kernels, 'sha256File'>;
 }
@@ -33,7 +34,7 @@ export async function compareInputs(
   if (lock.imatrix !== undefined && paths.imatrix !== undefined) {
     await compareFile(lock.imatrix, paths.imatrix, ports, drain);
   }
-  const source = await ports.openSource(paths.source);
+  const source = await ports.openSource(paths.source.source, paths.source);
   try {
     await compareSource(lock, source, { progress, drain });
   } finally {

@@ -79,16 +79,24 @@ const RUN_FILES = 5;
 const HUB_PARTS = { splitMaxBytes: 20_000_000_000, splitAboveBytes: 45_000_000_000 } as const;
 const GIT_ATTRIBUTES = '*.gguf filter=lfs diff=lfs merge=lfs -text\n';
 
-/** @throws FaultError whatever stopped it; the same command goes on */
+/** The hub's name for a source. */
+export type Origin = Pick<PureLock['source'], 'repository' | 'commit'>;
+
+/**
+ * @param origin of a source whose every file is known to be that of another release
+ * @throws FaultError whatever stopped it; the same command goes on
+ */
 export async function release(
   asked: ReleaseRequest,
   ports: ReleasePorts,
   report: (event: RunEvent) => void,
   drain: AbortSignal,
+  origin?: Origin,
 ): Promise<void> {
   const request = await inlineRecipe(asked, ports);
   checkNames(request, ports);
   const maker = new ReleaseMaker(request, ports, report, drain, await ports.identity());
+  maker.origin = origin;
   await run(maker.quantize, ports, (event) => maker.note(event), drain, {
     place: (name) => maker.choosePlace(name),
     onAttested: (attested) => maker.attest(attested),
@@ -114,6 +122,8 @@ function checkNames({ calibration, imatrix }: ReleaseRequest, { splitPath }: Rel
 }
 
 class ReleaseMaker {
+  /** Said of the source instead of where it lies. */
+  origin: Origin | undefined;
   readonly quantize: QuantizeRequest;
   readonly #request: ReleaseRequest;
   readonly #ports: ReleasePorts;
@@ -208,7 +218,10 @@ class ReleaseMaker {
       ...{ version, selfTests, sha256, calibration, imatrix, outputs },
       model: described.model,
       wishes,
-      source: { ...repositoryOf(source), files: await this.#sourceFiles(made, licenseFile) },
+      source: {
+        ...(this.origin ?? repositoryOf(source)),
+        files: await this.#sourceFiles(made, licenseFile),
+      },
     });
     const facts = { lock, source: card, licenseFile };
     await folder.put('README.md', cardOf(this.#cardFacts(facts, made)));
@@ -478,6 +491,6 @@ function base64(bytes: Uint8Array): string {
 }
 
 /** Where anyone can get the same source, where that is known. */
-function repositoryOf({ remote }: Source): Pick<PureLock['source'], 'repository' | 'commit'> {
+function repositoryOf({ remote }: Source): Origin {
   return remote === undefined ? {} : { repository: remote.repository, commit: remote.commit };
 }

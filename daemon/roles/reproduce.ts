@@ -8,6 +8,7 @@
 
 import type { RunEvent } from '../../proto/api.ts';
 import { FaultError } from '../../proto/fault.ts';
+import { HUB_PREFIX } from '../../proto/hub-name.ts';
 import { LOCK_BYTES_MAX, LOCK_FILE, type LockFile, type PureLock } from '../../proto/lockfile.ts';
 import type { ReproduceRequest } from '../../proto/release-requests.ts';
 import { CONTRACT, hex } from '../core/plan/unit-id.ts';
@@ -125,12 +126,11 @@ async function readSigned(
 
 function pathsOf(
   lock: PureLock,
-  { source, calibration }: ReproduceRequest,
+  { source: given, hub, keepSource, calibration }: ReproduceRequest,
   folder: ReleaseFolder,
 ): RebuildPaths {
-  const { repository, commit } = lock.source;
-  const place = source ?? (repository && `${repository}@${commit ?? 'main'}`);
-  if (place === undefined) throw new FaultError(releaseFaults.noSource);
+  const source = given ?? hubSource(lock);
+  if (source === undefined) throw new FaultError(releaseFaults.noSource);
   const texts = lock.calibration?.texts ?? [];
   if (calibration.length > 0 && calibration.length !== texts.length) {
     const why = `${calibration.length} are named, it was measured with ${texts.length}`;
@@ -138,11 +138,16 @@ function pathsOf(
   }
   const isGiven = lock.calibration === undefined && lock.imatrix !== undefined;
   return {
-    source: place,
+    source: { source, hub, keepSource },
     out: '',
     texts: texts.map(({ file }, index) => calibration[index] ?? `${folder.path}/${file}`),
     imatrix: isGiven ? `${folder.path}/${lock.imatrix?.file}` : undefined,
   };
+}
+
+function hubSource({ source: { repository, commit } }: PureLock): string | undefined {
+  if (repository === undefined) return undefined;
+  return `${HUB_PREFIX}${repository}${commit === undefined ? '' : `@${commit}`}`;
 }
 
 async function checkRoom(lock: PureLock, place: RebuildFolder): Promise<void> {
@@ -179,7 +184,9 @@ async function make(
     if (event.type === 'done') done = event;
     else if (event.type !== 'release') report(event);
   };
-  await release(requestFromLock(lock, paths), { ...ports, splitPath }, note, drain);
+  // Every file of the source is known to be the release's by now, wherever it was read from.
+  const { files, ...origin } = lock.source;
+  await release(requestFromLock(lock, paths), { ...ports, splitPath }, note, drain, origin);
   if (done === undefined) throw new Error('a release that is made tells that it is done');
   return done;
 }

@@ -23,12 +23,13 @@ import { runFaults } from './faults.ts';
 import { type PlannedAgain, type PlanPorts, planAgain } from './plan-again.ts';
 import { Progress } from './progress.ts';
 import { type Documents, readDocuments } from './release-documents.ts';
+import type { RunPorts } from './run.ts';
 import { spotCheck } from './spot-check.ts';
 import { type ExpectedFile, type FileChecked, verifyFiles } from './verify-file.ts';
 
 export interface VerifyPorts extends PlanPorts {
   readonly openRelease: (path: string) => Promise<ReleaseFolder>;
-  readonly openSource: (path: string) => Promise<Source>;
+  readonly openSource: RunPorts['openSource'];
   readonly kernels: Kernels;
   readonly clock: Clock;
   readonly verify: Verify;
@@ -79,10 +80,12 @@ class Verification {
     const folder = await openRelease(this.#request.release);
     const { source: path } = this.#request;
     // Before anything is read: a source that is not there makes the rest useless.
-    const source = path === undefined ? undefined : await openSource(path);
+    const source = path === undefined ? undefined : await openSource(path, this.#request);
     try {
       await this.#verify(folder, source);
     } finally {
+      // What was fetched to be looked at is not kept.
+      await source?.remote?.forget(true);
       await source?.close();
     }
     if (this.#faults > 0) throw new FaultError(releaseFaults.mismatch, { why: this.#countText() });

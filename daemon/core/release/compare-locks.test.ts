@@ -68,7 +68,12 @@ test('outputs that differ are told of by tensor, after the inputs', () => {
 });
 
 describe('a lockfile as a request', () => {
-  const paths = { source: '/s', out: '/o', texts: ['/t/one'], imatrix: '/m/Small-imatrix.gguf' };
+  const paths = {
+    source: { source: '/s' },
+    out: '/o',
+    texts: ['/t/one'],
+    imatrix: '/m/Small-imatrix.gguf',
+  };
 
   test('asks for what was asked for', () => {
     fc.assert(

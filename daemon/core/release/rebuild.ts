@@ -12,7 +12,8 @@ import { type Finding, warning } from './findings.ts';
 import { RULES, type SelfTests } from './lock.ts';
 
 export interface RebuildPaths {
-  readonly source: string;
+  /** With how it is reached, where it is a repository. */
+  readonly source: Pick<ReleaseRequest, 'source' | 'hub' | 'keepSource'>;
   /** Absolute path of the directory that gets the folder of the release. */
   readonly out: string;
   /** Of the calibration's texts, in the order of the lockfile. */
@@ -24,7 +25,7 @@ export interface RebuildPaths {
 export function requestFromLock(lock: PureLock, paths: RebuildPaths): ReleaseRequest {
   const { wishes, calibration, imatrix } = lock;
   const { source, out } = paths;
-  const request = { ...wishes, kind: 'release', source, out, overwrite: false } as const;
+  const request = { ...wishes, ...source, kind: 'release', out, overwrite: false } as const;
   if (calibration !== undefined) {
     const files = paths.texts.map((path, index) => ({
       path,
