@@ -1,8 +1,8 @@
 // Demo: installs, builds, joins three daemons into a cluster that measures the importance matrix of the
-// embedded model and makes three GGUFs with it, and shows that one machine alone makes the same bytes.
+// embedded model and makes a release of three GGUFs with it, and shows that one machine alone, which has
+// nothing but the lockfile, makes the same bytes.
 import { spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startDaemon, stopDaemons, untilMembers } from './daemons.mjs';
@@ -15,8 +15,10 @@ const dataOf = (name) => join(scratch, name);
 const types = 'Q2_K,IQ3_XXS,Q4_K_M';
 // Enough to see it work; a release takes all of the text.
 const chunks = '32';
-const quantizeWords = (out) => [
-  ...['quantize', 'fixtures/tiny-gemma4', '--type', types, '--out', out],
+const source = 'fixtures/tiny-gemma4';
+const folder = 'out/tiny-gemma4-GGUF';
+const releaseWords = [
+  ...['release', source, '--type', types, '--out', 'out'],
   ...['--calibration', 'default', '--chunks', chunks, '--ppl'],
   ...['--name', 'tiny-gemma4', '--overwrite'],
 ];
@@ -26,16 +28,6 @@ function quantd(words, data) {
   const args = ['cli/quantd', ...words, '--data', data];
   const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit' });
   if (status !== 0) throw new Error(`quantd ${words[0]} ended with ${status}`);
-}
-
-/** SHA-256 of every GGUF of a directory. */
-function digests(directory) {
-  return readdirSync(directory)
-    .filter((file) => file.endsWith('.gguf'))
-    .map((file) => {
-      const bytes = readFileSync(join(directory, file));
-      return `${createHash('sha256').update(bytes).digest('hex')}  ${file}`;
-    });
 }
 
 function fail(why) {
@@ -63,15 +55,12 @@ async function demo() {
   }
   await untilMembers(dataOf('nas'), 3);
   quantd(['peers'], dataOf('nas'));
-  quantd(quantizeWords('out'), dataOf('nas'));
+  quantd(releaseWords, dataOf('nas'));
+  quantd(['verify', folder, '--source', source], dataOf('nas'));
 
   console.log('\nThe same on one machine, which knows of no other:');
-  const alone = join('build', 'demo', 'alone');
-  quantd([...quantizeWords(alone), '--solo'], dataOf('solo'));
-  const together = digests(join(root, 'out')).filter((line) => line.includes('tiny-gemma4-'));
-  const single = digests(join(root, alone));
-  if (together.join() !== single.join()) return fail('three daemons made other bytes than one');
-  console.log(`\nThree daemons made the same bytes as one:\n  ${together.join('\n  ')}`);
+  const lock = `${folder}/quantd.lock.json`;
+  quantd(['reproduce', lock, '--source', source, '--solo'], dataOf('solo'));
 }
 
 await setup();
@@ -86,8 +75,9 @@ try {
 if (process.exitCode === undefined) {
   console.log(`
 Next:
-  cli/quantd inspect out/tiny-gemma4-Q4_K_M.gguf         what is in a file
-  cli/quantd quantize SOURCE --type Q4_K_M --out DIR     your own checkpoint
+  cli/quantd inspect out/tiny-gemma4-GGUF/tiny-gemma4-Q4_K_M.gguf   what is in a file
+  cli/quantd plan SOURCE --type Q4_K_M                   what your own checkpoint would take
+  cli/quantd release SOURCE --type Q4_K_M --out DIR      a folder to upload of it
   cli/quantd imatrix SOURCE --out imatrix.gguf           its importance matrix
   cli/quantd up --lan                                    a daemon that others may join
   npm test                                               compare with llama.cpp
