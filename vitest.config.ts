@@ -11,15 +11,28 @@ if (process.env['QUANTD_SOAK'] === undefined) {
   soakTests.push('cluster-tests/det1-model/against-llama.test.ts');
 }
 
+// Without IO, clock or state of their own, so that one process can run them one after the other: a
+// process for each file takes longer than most of them.
+const pureTests = ['{proto,daemon/core}/**/*.test.ts'];
+
 const config: ViteUserConfig = defineConfig({
   test: {
-    include: ['{proto,daemon,cli,cluster-tests}/**/*.test.ts'],
-    exclude: [...configDefaults.exclude, ...soakTests],
     setupFiles: ['./daemon/polyfill.ts'],
     testTimeout: 120_000,
     hookTimeout: 120_000,
     pool: 'forks',
     maxWorkers: 2,
+    projects: [
+      { extends: true, test: { name: 'pure', include: pureTests, isolate: false } },
+      {
+        extends: true,
+        test: {
+          name: 'whole',
+          include: ['{daemon,cli,cluster-tests}/**/*.test.ts'],
+          exclude: [...configDefaults.exclude, ...soakTests, ...pureTests],
+        },
+      },
+    ],
   },
 });
 export default config;
