@@ -11,9 +11,9 @@ if (process.env['QUANTD_SOAK'] === undefined) {
   soakTests.push('cluster-tests/det1-model/against-llama.test.ts');
 }
 
-// Without IO, clock or state of their own, so that one process can run them one after the other: a
-// process for each file takes longer than most of them.
-const pureTests = ['{proto,daemon/core}/**/*.test.ts'];
+// Modules without state of their own, so that one process can test them one after the other: a process
+// for each file takes longer than most of them.
+const statelessTests = ['{proto,cli,daemon/core,daemon/roles}/**/*.test.ts'];
 
 const config: ViteUserConfig = defineConfig({
   test: {
@@ -23,13 +23,13 @@ const config: ViteUserConfig = defineConfig({
     pool: 'forks',
     maxWorkers: 2,
     projects: [
-      { extends: true, test: { name: 'pure', include: pureTests, isolate: false } },
+      { extends: true, test: { name: 'parts', include: statelessTests, isolate: false } },
       {
         extends: true,
         test: {
           name: 'whole',
           include: ['{daemon,cli,cluster-tests}/**/*.test.ts'],
-          exclude: [...configDefaults.exclude, ...soakTests, ...pureTests],
+          exclude: [...configDefaults.exclude, ...soakTests, ...statelessTests],
         },
       },
     ],
