@@ -8,6 +8,7 @@ import { FaultError } from '../../../proto/fault.ts';
 import type { BlockTypeName } from '../gguf/block-types.ts';
 import { recipeFaults } from './faults.ts';
 import { parseBlockType } from './ftypes.ts';
+import { PatternSearch } from './pattern-search.ts';
 
 export interface TensorType {
   /** Found anywhere in the name unless it is anchored. */
@@ -16,7 +17,7 @@ export interface TensorType {
 }
 
 export interface CompiledOverride {
-  readonly expression: RegExp;
+  readonly expression: PatternSearch;
   readonly type: BlockTypeName;
 }
 
@@ -77,7 +78,7 @@ const foreignForms: readonly (readonly [form: RegExp, reason: string])[] = [
   [/\\(?:c|p|u\{)/, 'the escapes \\c, \\p and \\u{} cannot be used'],
 ];
 
-function compilePattern(pattern: string): RegExp {
+function compilePattern(pattern: string): PatternSearch {
   const refuse = (why: string, cause?: unknown) =>
     new FaultError(
       recipeFaults.badPattern,
@@ -92,7 +93,8 @@ function compilePattern(pattern: string): RegExp {
   if (foreign !== undefined) throw refuse(foreign[1]);
   try {
     // The u asks for the strict grammar, which is close to that of C++: a lone { is an error.
-    return new RegExp(pattern, 'u');
+    new RegExp(pattern, 'u');
+    return new PatternSearch(pattern);
   } catch (error) {
     throw refuse(error instanceof Error ? error.message : 'it cannot be read', error);
   }
