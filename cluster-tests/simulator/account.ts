@@ -9,6 +9,7 @@ import type { ModelTensor } from '../../daemon/core/models/family.ts';
 import type { OutputRequest } from '../../daemon/core/plan/plan.ts';
 import { tensorRows } from '../../daemon/core/plan/row-groups.ts';
 import type { BlobName } from '../../proto/peer-messages.ts';
+import type { DiskWitness } from './false-disk.ts';
 import { falseBlocks } from './false-kernels.ts';
 import type { InventedModel } from './model.ts';
 import { sha256Hex } from './sha256.ts';
@@ -17,8 +18,8 @@ import { Violation } from './violation.ts';
 export class Account {
   /** By file: its bytes from the first to the last. */
   readonly expected: ReadonlyMap<string, Uint8Array>;
-  /** Files that have their names now. */
-  readonly named: Set<string> = new Set();
+  /** By disk: files that have their names there now. */
+  readonly named: Map<string, Set<string>> = new Map();
   /** Bytes that left a machine for another, by kind of blob. */
   readonly sentBytes: Map<BlobName['kind'], number> = new Map();
   readonly #sent = new Map<string, number>();
@@ -29,21 +30,33 @@ export class Account {
     );
   }
 
+  /** What is to be told of one machine's disk. */
+  witnessOf(disk: string): Pick<DiskWitness, 'named' | 'cut' | 'removed'> {
+    return {
+      named: (...told) => this.#seeNamed(disk, ...told),
+      // The power failed: what still has its name is told next.
+      cut: () => this.named.delete(disk),
+      removed: (file) => this.named.get(disk)?.delete(file),
+    };
+  }
+
   /** @throws Violation unless the bytes are those the file must have and it gets its name once */
-  readonly seeNamed = (
+  #seeNamed(
+    disk: string,
     file: string,
     bytes: Uint8Array,
     how: 'sealed' | 'written' | 'cut',
-  ): void => {
+  ): void {
     const expected = this.expected.get(file);
     if (expected === undefined) throw new Violation(`${file} is no output`);
     const at = firstDifference(expected, bytes);
     if (at !== undefined) {
       throw new Violation(`${file} (${how}) is wrong from byte ${at} of ${expected.length}`);
     }
-    if (how === 'sealed' && this.named.has(file)) throw new Violation(`${file} is sealed twice`);
-    this.named.add(file);
-  };
+    const named = this.named.get(disk) ?? new Set();
+    if (how === 'sealed' && named.has(file)) throw new Violation(`${file} is sealed twice`);
+    this.named.set(disk, named.add(file));
+  }
 
   /** What the user is told of a finished file. */
   seeDigest(output: number, digest: string): void {
@@ -51,9 +64,6 @@ export class Account {
     if (sha256Hex(expected) !== digest)
       throw new Violation(`output ${output} is said to be ${digest}`);
   }
-
-  /** The power failed: what still has its name is told next. */
-  readonly seeCut = (): void => this.named.clear();
 
   readonly seeSent = (blob: BlobName, bytes: number): void => {
     this.sentBytes.set(blob.kind, (this.sentBytes.get(blob.kind) ?? 0) + bytes);
@@ -69,8 +79,10 @@ export class Account {
     );
   }
 
-  get isComplete(): boolean {
-    return this.named.size === this.expected.size;
+  /** Whether every output lies on one of these disks. */
+  isComplete(disks: readonly string[]): boolean {
+    const named = new Set(disks.flatMap((disk) => [...(this.named.get(disk) ?? [])]));
+    return named.size === this.expected.size;
   }
 }
 

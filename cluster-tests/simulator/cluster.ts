@@ -8,13 +8,17 @@
  */
 
 import type { ConnectedPeer } from '../../daemon/ports.ts';
+import type { AssemblyHolder } from '../../daemon/roles/assembly-holder.ts';
 import { runFaults } from '../../daemon/roles/faults.ts';
 import type { LeaseHolder } from '../../daemon/roles/lease-holder.ts';
+import { PlacementRecord } from '../../daemon/roles/placement-record.ts';
 import { FaultError } from '../../proto/fault.ts';
+import type { PeerId } from '../../proto/peer-messages.ts';
 import { Account } from './account.ts';
-import { coordinate, holdLeases, type Plant } from './daemons.ts';
+import { coordinate, holdLeases, holdOutputs, type Plant, type Pool } from './daemons.ts';
 import type { Dice } from './dice.ts';
 import { type DiskWitness, FalseDisk } from './false-disk.ts';
+import { RecordDisk } from './false-held-outputs.ts';
 import type { KernelSpeed } from './false-kernels.ts';
 import { LeafDisk } from './false-leaf-store.ts';
 import { FalseNetwork, peerIdOf, peerOf } from './false-network.ts';
@@ -36,13 +40,6 @@ const FAULTS_WHEN_CALM_MAX = 3;
 const AFTERMATH_MS = 12 * 60_000;
 const COORDINATOR = peerIdOf('coordinator');
 
-const unwatched: DiskWitness = {
-  named: () => undefined,
-  cut: () => undefined,
-  closed: () => undefined,
-  step: () => undefined,
-};
-
 export class Cluster {
   readonly #world: World;
   readonly #dice: Dice;
@@ -54,6 +51,8 @@ export class Cluster {
   readonly #network: FalseNetwork;
   readonly #machines: Machine[] = [];
   readonly #holders = new Map<Process, LeaseHolder>();
+  readonly #assemblers = new Map<Process, AssemblyHolder>();
+  readonly #record = new RecordDisk();
   #drain = new AbortController();
   #diskSteps = 0;
   #faultsWhenCalm = 0;
@@ -91,6 +90,7 @@ export class Cluster {
   async run(): Promise<void> {
     const { calmFromMs, startsMs, misfortunes } = this.#scenario;
     const [coordinator, ...workers] = this.#machines;
+    if (this.#scenario.outputs !== undefined) await this.#placeOutputs();
     coordinator?.startIn(10);
     for (const [index, worker] of workers.entries()) worker.startIn(startsMs[index] ?? 0);
     for (const misfortune of misfortunes) {
@@ -110,9 +110,7 @@ export class Cluster {
     const dice = this.#dice;
     const isCoordinator = index === 0;
     const name = isCoordinator ? COORDINATOR : peerIdOf(`worker${index}`);
-    const disk = isCoordinator
-      ? this.#watchedDisk()
-      : new FalseDisk(dice, unwatched, () => undefined);
+    const disk = this.#watchedDisk(index, name);
     const speed = inventSpeed(dice, this.#scenario.kind !== 'troubled');
     const peer = this.#inventPeer(name, isCoordinator, speed);
     const leaves = new LeafDisk(dice, peer.hello.diskBytes);
@@ -123,25 +121,49 @@ export class Cluster {
       else {
         const life = { process, leaves, network, speed, offer: peer.hello };
         this.#holders.set(process, holdLeases(life, this.#plant));
+        if (this.#scenario.outputs === undefined) return;
+        const { plan } = this.#model;
+        this.#assemblers.set(process, await holdOutputs({ ...life, disk, plan }));
       }
     };
     return new Machine({ world: this.#world, name, network: this.#network, disk, leaves, live });
   }
 
-  #watchedDisk(): FalseDisk {
+  #watchedDisk(index: number, name: PeerId): FalseDisk {
     const { badWrites, fullAtWrite } = this.#scenario;
     const witness: DiskWitness = {
-      named: this.#account.seeNamed,
-      cut: this.#account.seeCut,
+      ...this.#account.witnessOf(name),
       closed: (isDirty) => {
-        if (isDirty) this.#isThrownAway = true;
+        if (isDirty && index === 0) this.#isThrownAway = true;
       },
-      step: () => this.#countDiskStep(),
+      step: () => this.#countDiskStep(index),
     };
-    const disk = new FalseDisk(this.#dice, witness, () => this.#dieAtDisk());
+    const disk = new FalseDisk(this.#dice, witness, () => this.#dieAtDisk(index));
     disk.trouble.badWrites = badWrites;
-    disk.trouble.fullAtWrite = fullAtWrite;
+    if (index === 0) disk.trouble.fullAtWrite = fullAtWrite;
     return disk;
+  }
+
+  /** As a former run of the same command would have: the workers in turn, and this machine. */
+  async #placeOutputs(): Promise<void> {
+    const record = new PlacementRecord(this.#record.openBefore());
+    const machines = [...this.#machines.slice(1), undefined];
+    for (const [index, output] of this.#model.plan.outputs.entries()) {
+      const peer = machines[index % machines.length]?.name;
+      if (peer !== undefined) await record.set(output, { peer, name: peer });
+    }
+  }
+
+  #poolOf(process: Process): { readonly pool: Pool } | Record<string, never> {
+    const { outputs } = this.#scenario;
+    if (outputs === undefined) return {};
+    return { pool: { record: this.#record.openFor(process), isLeft: outputs === 'left' } };
+  }
+
+  /** Room for all outputs beside what is offered for the source. */
+  #outputBytes(): number {
+    if (this.#scenario.outputs === undefined) return 0;
+    return this.#model.plan.outputs.reduce((sum, { layout }) => sum + layout.fileBytes, 0);
   }
 
   /**
@@ -156,7 +178,9 @@ export class Cluster {
     return peerOf(name, isCoordinator ? 'coordinator' : 'worker', {
       threads: dice.between(1, 4),
       ramBytes: largest * dice.between(1, 6),
-      diskBytes: Math.ceil(sourceBytes * dice.pick(isNeeded ? [1, 2] : [0, 0.2, 0.5, 1, 2])),
+      diskBytes:
+        Math.ceil(sourceBytes * dice.pick(isNeeded ? [1, 2] : [0, 0.2, 0.5, 1, 2])) +
+        this.#outputBytes(),
       bytesPerSecond: isCoordinator && isNeeded ? 0 : Math.ceil(speed.bytesPerMs * 1000),
     });
   }
@@ -177,6 +201,7 @@ export class Cluster {
       offer: peer.hello,
       drain: this.#drain.signal,
       onSealed: (output: number, digest: string) => this.#account.seeDigest(output, digest),
+      ...this.#poolOf(process),
     };
     try {
       await coordinate(life, this.#plant);
@@ -201,13 +226,15 @@ export class Cluster {
     if (isCalm && ++this.#faultsWhenCalm > FAULTS_WHEN_CALM_MAX) throw error;
   }
 
-  #countDiskStep(): 'before' | 'after' | undefined {
+  #countDiskStep(index: number): 'before' | 'after' | undefined {
     const { deathAtDisk } = this.#scenario;
+    if (index !== (deathAtDisk?.machine ?? 0)) return undefined;
     return this.#diskSteps++ === deathAtDisk?.step ? deathAtDisk.when : undefined;
   }
 
-  #dieAtDisk(): never {
-    const [machine] = this.#machines;
+  #dieAtDisk(index: number): never {
+    const machine = this.#machines[index];
+    if (machine !== undefined && index > 0) this.#leases.seeDeath(machine.name);
     if (this.#scenario.deathAtDisk?.how === 'kill') machine?.kill();
     else machine?.cutPower();
     machine?.startIn(this.#dice.skewed(10, 20_000));
@@ -272,6 +299,10 @@ export class Cluster {
         `${process.name} still holds ${holder.leases} leases of a run that ended`,
       );
     }
+    for (const [process, { assemblies }] of this.#assemblers) {
+      if (!process.isAlive || assemblies === 0) continue;
+      throw new Violation(`${process.name} still holds ${assemblies} outputs open`);
+    }
     // Where the end was heard, the copies of the source are deleted as well.
     const left = this.#machines.find(({ leaves }) => leaves.bytes > 0);
     if (this.#scenario.kind === 'calm' && left !== undefined) {
@@ -280,8 +311,11 @@ export class Cluster {
   }
 
   #checkEnd(): void {
-    const { kind, coordinatorWorks } = this.#scenario;
-    if (!this.#account.isComplete) throw new Violation('the run says it is done, and it is not');
+    const { kind, coordinatorWorks, outputs } = this.#scenario;
+    const places = outputs === 'left' ? this.#machines : this.#machines.slice(0, 1);
+    if (!this.#account.isComplete(places.map(({ name }) => name))) {
+      throw new Violation('the run says it is done, and it is not');
+    }
     for (const { name, leaves } of this.#machines) {
       if (leaves.bytesPeak > leaves.bytesMax) throw new Violation(`${name} kept too many leaves`);
     }

@@ -1,18 +1,31 @@
 /**
  * Daemons: the real roles over the ports of the simulated world, as main.ts puts them together.
  *
- *   Process + disks + network ──▶ coordinate, or holdLeases
+ *   Process + disks + network ──▶ coordinate, or holdLeases and holdOutputs
  */
 
 import type { Plan } from '../../daemon/core/plan/plan.ts';
-import type { Kernels, LeafStore, Network, Source } from '../../daemon/ports.ts';
+import type {
+  Kernels,
+  LeafStore,
+  MeasurementFiles,
+  Network,
+  OutputDirectory,
+  Source,
+} from '../../daemon/ports.ts';
 import { Assembler } from '../../daemon/roles/assembler.ts';
+import { AssemblyHolder } from '../../daemon/roles/assembly-holder.ts';
+import { finishOutputs } from '../../daemon/roles/collect-outputs.ts';
 import { Coordinator } from '../../daemon/roles/coordinator.ts';
 import { LeaseHolder } from '../../daemon/roles/lease-holder.ts';
+import type { Offer } from '../../daemon/roles/offers.ts';
+import { type OpenedAssemblers, openAssemblers } from '../../daemon/roles/open-assemblers.ts';
+import { PlacementRecord } from '../../daemon/roles/placement-record.ts';
 import { Progress } from '../../daemon/roles/progress.ts';
 import { Worker } from '../../daemon/roles/worker.ts';
 import type { Hello } from '../../proto/peer-messages.ts';
 import type { FalseDisk } from './false-disk.ts';
+import { falseHeldOutputs } from './false-held-outputs.ts';
 import { falseKernels, type KernelSpeed } from './false-kernels.ts';
 import type { LeafDisk } from './false-leaf-store.ts';
 import { sha256, sha256Hex } from './sha256.ts';
@@ -50,6 +63,14 @@ export interface CoordinatorLife {
   readonly offer: Pick<Hello, 'threads' | 'ramBytes' | 'bytesPerSecond'>;
   readonly drain: AbortSignal;
   readonly onSealed: (output: number, sha256: string) => void;
+  /** Where outputs grow on other machines too. */
+  readonly pool?: Pool;
+}
+
+export interface Pool {
+  /** Which machine has what, on the coordinator's disk. */
+  readonly record: MeasurementFiles;
+  readonly isLeft: boolean;
 }
 
 /** One `quantd quantize`, from the opening of its outputs until they are sealed. */
@@ -60,42 +81,96 @@ export async function coordinate(life: CoordinatorLife, plant: Plant): Promise<v
     network: life.network,
   });
   const directory = disk.openFor(process);
-  const assemblers: Assembler[] = [];
+  const { clock } = process;
+  const run = runIdOf(plan);
+  const progress = new Progress(clock, () => undefined);
+  let opened: OpenedAssemblers | undefined;
   try {
-    for (const output of plan.outputs) {
-      const assembler = await Assembler.open(output, false, { directory, sha256 });
-      assemblers.push(plant.assembler(assembler));
-    }
+    opened = await (life.pool === undefined
+      ? openHere(plan, directory, plant)
+      : openPooled(life, life.pool, directory, network));
     const coordinator = new Coordinator({
       plan,
       source,
       kernels,
-      assemblers,
+      assemblers: opened.assemblers,
+      outputBytes: opened.outputBytes,
       worker: new Worker(kernels),
-      progress: new Progress(process.clock, () => undefined),
-      clock: process.clock,
+      ...{ progress, clock },
       checkSource: () => source.checkUnchanged(),
       onSealed: life.onSealed,
       onNotice: (text) => process.world.tell(() => `${process.name} says: ${text}`),
       cluster: {
         network,
-        run: runIdOf(plan),
+        run,
         isSigned: (peer, message, signature) =>
           Buffer.compare(falseSignature(peer, message), signature) === 0,
       },
     });
-    await coordinator.run(
+    await coordinator.run(offerOf(offer), life.drain);
+    if (life.pool === undefined) return;
+    const { record, isLeft } = life.pool;
+    const parts = { network, run, directory, overwrite: false, kernels, clock, sha256, progress };
+    await finishOutputs(
+      opened,
+      isLeft,
+      { ...parts, drain: life.drain, record: new PlacementRecord(record) },
       {
-        leasesMax: offer.threads + 1,
-        memoryBytes: offer.ramBytes,
-        bytesPerSecond: offer.bytesPerSecond,
+        onOutput: life.onSealed,
+        onNotice: (text) => process.world.tell(() => `${process.name} says: ${text}`),
       },
-      life.drain,
     );
   } finally {
-    await Promise.all(assemblers.map((assembler) => assembler.close()));
+    await opened?.close();
     await directory.close();
   }
+}
+
+function offerOf({ threads, ramBytes, bytesPerSecond }: CoordinatorLife['offer']): Offer {
+  return { leasesMax: threads + 1, memoryBytes: ramBytes, bytesPerSecond };
+}
+
+async function openHere(
+  plan: Plan,
+  directory: OutputDirectory,
+  plant: Plant,
+): Promise<OpenedAssemblers> {
+  const assemblers: Assembler[] = [];
+  const close = async (): Promise<void> => {
+    await Promise.all(assemblers.map((assembler) => assembler.close()));
+  };
+  try {
+    for (const output of plan.outputs) {
+      const assembler = await Assembler.open(output, false, { directory, sha256 });
+      assemblers.push(plant.assembler(assembler));
+    }
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { assemblers, remotes: [], leftovers: [], outputBytes: new Map(), close };
+}
+
+function openPooled(
+  { process, plan, offer }: CoordinatorLife,
+  { record, isLeft }: Pool,
+  directory: OutputDirectory,
+  network: Network,
+): Promise<OpenedAssemblers> {
+  const run = runIdOf(plan);
+  return openAssemblers({
+    ...{ plan, directory, sha256 },
+    overwrite: false,
+    spread: {
+      ...{ network, run, isLeft },
+      clock: process.clock,
+      release: run,
+      firstOpening: process.world.dice.between(0, 2 ** 31),
+      record: new PlacementRecord(record),
+      isWanted: true,
+      offer: offerOf(offer),
+    },
+  });
 }
 
 /** Of the length of a real one, and as quickly made as a digest. */
@@ -106,6 +181,22 @@ function falseSignature(peer: string, message: Uint8Array): Uint8Array {
 
 function runIdOf(plan: Plan): string {
   return sha256Hex(Buffer.concat(plan.outputs.map(({ id }) => id))).slice(0, 32);
+}
+
+/** One daemon's part in assembling; it ends with its process. */
+export async function holdOutputs(
+  life: HolderLife & { readonly disk: FalseDisk; readonly plan: Plan },
+): Promise<AssemblyHolder> {
+  const { process, leaves, network, speed, disk, plan } = life;
+  const holder = new AssemblyHolder({
+    ...{ network, sha256 },
+    kernels: falseKernels(process, speed),
+    clock: process.clock,
+    outputs: falseHeldOutputs(disk, process, runIdOf(plan)),
+    disk: leaves.offeredTo(process),
+  });
+  await holder.start();
+  return holder;
 }
 
 export interface HolderLife {

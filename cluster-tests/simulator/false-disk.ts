@@ -31,6 +31,8 @@ export interface DiskWitness {
   readonly cut: () => void;
   /** A file is closed in good order; `isDirty`: runs were written and not committed. */
   readonly closed: (isDirty: boolean) => void;
+  /** A file is deleted. */
+  readonly removed?: (file: string) => void;
   /** Something is about to be done to the disk: whether the process dies before or after it. */
   readonly step: () => 'before' | 'after' | undefined;
 }
@@ -63,6 +65,16 @@ export class FalseDisk {
     for (const [name, { bytes }] of this.outputs.entries) {
       if (!name.endsWith('.part')) this.witness.named(name, bytes, 'cut');
     }
+  }
+
+  /** An output that is closed, with all that belongs to it. */
+  remove(file: string): void {
+    this.outputs.change((entries) => {
+      entries.delete(file);
+      entries.delete(`${file}.part`);
+    });
+    this.journals.change((entries) => entries.delete(file));
+    this.witness.removed?.(file);
   }
 
   openFor(process: Process): OutputDirectory {

@@ -43,11 +43,10 @@ export class LeafDisk {
     }
   }
 
-  openFor(process: Process): LeafStore & OfferedDisk {
+  openFor(process: Process): LeafStore {
     const step = <T>(what: string, work: () => T): Promise<T> =>
       process.later(this.#dice.skewed(0, 10), `store: ${what}`, work);
     const disk = this;
-    this.reservedBytes = 0;
     return {
       get bytes() {
         return disk.bytes;
@@ -80,8 +79,19 @@ export class LeafDisk {
         step('drop', () => {
           this.runs.delete(run);
         }),
+    };
+  }
+
+  /** What it is to a process that puts outputs there as well. */
+  offeredTo(process: Process): OfferedDisk {
+    this.reservedBytes = 0;
+    return {
       makeRoom: (_, bytes) =>
-        step('make room', () => this.bytes + this.reservedBytes + bytes <= this.bytesMax),
+        process.later(
+          1,
+          'store: make room',
+          () => this.bytes + this.reservedBytes + bytes <= this.bytesMax,
+        ),
       reserve: (bytes) => {
         this.reservedBytes += bytes;
       },

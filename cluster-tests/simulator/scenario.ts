@@ -25,8 +25,10 @@ export interface PlannedMisfortune {
   readonly what: Misfortune;
 }
 
-/** The coordinator dies at a step of its disk, counted over all its lives. */
+/** A machine dies at a step of its disk, counted over all its lives. */
 export interface DeathAtDisk {
+  /** The coordinator where it is not said. */
+  readonly machine?: number;
   readonly step: number;
   readonly when: 'before' | 'after';
   readonly how: 'kill' | 'power cut';
@@ -43,6 +45,8 @@ export interface Scenario {
   readonly badWrites: number;
   readonly misfortunes: readonly PlannedMisfortune[];
   readonly deathAtDisk: DeathAtDisk | undefined;
+  /** Whether outputs grow on workers' disks, and whether they stay there; undefined: on none. */
+  readonly outputs: 'left' | 'collected' | undefined;
   /** The coordinator's disk is full for this write, counted over all its lives. */
   readonly fullAtWrite: number | undefined;
   /** When each worker starts. */
@@ -70,6 +74,7 @@ export function inventScenario(dice: Dice): Scenario {
     misfortunes: inventMisfortunes(dice, kind, workers, calmFromMs),
     deathAtDisk: isTroubled && dice.chance(0.4) ? inventDeath(dice) : undefined,
     fullAtWrite: undefined,
+    outputs: undefined,
     startsMs: Array.from({ length: workers }, () =>
       isTroubled && dice.chance(0.3) ? dice.between(0, calmFromMs) : dice.between(0, 50),
     ),

@@ -87,7 +87,9 @@ export class Results {
       await Promise.all(
         news.map(({ run, bytes, digest }) => {
           const made = { digest, from: LOCAL_PEER, content: bytes };
-          return this.#place(index, run, made, this.#assemblersOf(index, run), this.#parts.signal);
+          // One of its own: many listeners of the run's would look like a leak.
+          const signal = AbortSignal.any([this.#parts.signal]);
+          return this.#place(index, run, made, this.#assemblersOf(index, run), signal);
         }),
       );
     } finally {
