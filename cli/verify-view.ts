@@ -27,11 +27,15 @@ export function renderVerdict(event: EventOf<'verified'> | EventOf<'reproduced'>
 }
 
 function renderVerified(report: EventOf<'verified'>): string[] {
-  const { model, madeBy, signer, files, bytes, tensors, sha256, types, spot } = report;
+  const { model, madeBy, signer, files, bytes, tensors, sha256, types, spot, attestedUnits } =
+    report;
   const rows = [
     ...(model === undefined ? [] : [`release  ${printable(model)} · made by quantd ${madeBy}`]),
     ...(signer === undefined ? [] : [`signed   by ${signer}, if that is who you trust`]),
     `read     ${files} ${files === 1 ? 'file' : 'files'} · ${bytesText(bytes)} · ${tensors} tensors`,
+    ...(attestedUnits === 0
+      ? []
+      : [`attested ${attestedUnits} units, signed by those who made them`]),
     ...(sha256 === undefined ? [] : [`SHA-256  ${sha256}`]),
     `types    ${typeTexts[types]}`,
     ...(spot === undefined

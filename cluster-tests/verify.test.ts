@@ -87,6 +87,7 @@ test('what was made is verified, and all of its blocks are made again from the s
   expect(findings).toEqual([]);
   expect(last?.type).toBe('done');
   expect(verified).toMatchObject({ types: 'source', faults: 0, warnings: 0 });
+  expect(verified?.attestedUnits).toBeGreaterThanOrEqual(100);
   // Two outputs of 68 tensors, some of which have several experts.
   expect(verified?.spot?.groups).toBeGreaterThanOrEqual(136);
 });
@@ -118,8 +119,9 @@ describe('a change', () => {
       for (const file of files) flip(join(path, file), readFileSync(join(path, file)).length >> 1);
     });
     const { findings, last } = await verify(copy);
-    expect(findings.map(({ file }) => file).sort()).toEqual([...files].sort());
-    expect(last).toMatchObject({ type: 'fault', code: 'QD-6501', why: '4 faults' });
+    expect(new Set(findings.map(({ file }) => file))).toEqual(new Set(files));
+    // The line of an attestation that was changed is signed by nobody, besides.
+    expect(last).toMatchObject({ type: 'fault', code: 'QD-6501', why: '5 faults' });
   });
 
   test('of the blocks by whoever made the release shows against the source', async () => {
@@ -130,7 +132,8 @@ describe('a change', () => {
     flip(shard, readFileSync(shard).length - 1000);
     const { findings } = await verify(folder, { source: other, spot: 1_000_000 });
     expect(findings.length).toBeGreaterThan(0);
-    expect(new Set(findings.map(({ code }) => code))).toEqual(new Set(['QD-6525']));
+    // What was signed for is not what this source gives, either.
+    expect(new Set(findings.map(({ code }) => code))).toEqual(new Set(['QD-6525', 'QD-6527']));
   });
 });
 

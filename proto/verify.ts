@@ -34,6 +34,8 @@ export interface VerifyReport {
   /** Bytes that were read and hashed. */
   readonly bytes: number;
   readonly tensors: number;
+  /** Units of which a machine has said, with a good signature, which bytes it made. */
+  readonly attestedUnits: number;
   /** SHA-256 of the file, where one file was named. */
   readonly sha256?: string;
   /** What the types of the tensors were compared with. */

@@ -10,7 +10,7 @@ import type { Importance } from '../core/importance/importance.ts';
 import { planOutputs } from '../core/plan/outputs.ts';
 import { type Plan, planRun } from '../core/plan/plan.ts';
 import type { Sha256 } from '../core/plan/unit-id.ts';
-import { comparePlan, compareSource } from '../core/release/compare-plan.ts';
+import { comparePlan, compareSource, lockedDigests } from '../core/release/compare-plan.ts';
 import type { Finding } from '../core/release/findings.ts';
 import type { Source } from '../ports.ts';
 import { describeSource } from './describe-source.ts';
@@ -40,8 +40,7 @@ export async function planAgain(
   const importance = await importanceOf(lock, request, model.tensors, ports);
   const options = { ...optionsOf(request), importance };
   const outputs = planOutputs(model, name, recipe.outputs, options);
-  // Ids are of no use here: what is made again is compared with the bytes that lie there.
-  const fileDigests = new Map(files.map(({ file }) => [file, 'not read']));
+  const fileDigests = lockedDigests(lock, files);
   const plan = planRun({
     tensors: model.tensors,
     outputs,

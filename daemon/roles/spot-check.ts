@@ -9,12 +9,15 @@ import type { SpotReport } from '../../proto/verify.ts';
 import { rowBytes } from '../core/gguf/block-types.ts';
 import type { PlacedTensor } from '../core/gguf/layout.ts';
 import type { Placement, Plan, Task } from '../core/plan/plan.ts';
+import { hex } from '../core/plan/unit-id.ts';
+import { ATTESTATIONS_FILE } from '../core/release/attestations.ts';
 import { drawDistinct } from '../core/release/draw.ts';
 import { releaseFaults } from '../core/release/faults.ts';
 import { type Finding, faulty } from '../core/release/findings.ts';
 import type { Kernels, Source } from '../ports.ts';
 import type { ReleaseFolder } from '../release-ports.ts';
 import type { Progress } from './progress.ts';
+import type { Attested } from './verify-attestations.ts';
 import { type MadeRun, Worker } from './worker.ts';
 
 export interface SpotParts {
@@ -24,6 +27,8 @@ export interface SpotParts {
   readonly kernels: Kernels;
   /** Tensors of each output whose table is right, by file; the others are left out. */
   readonly tensors: ReadonlyMap<string, readonly PlacedTensor[]>;
+  /** What machines have signed for, by unit. */
+  readonly attested: Attested;
   readonly progress: Progress;
 }
 
@@ -55,6 +60,7 @@ export async function spotCheck(
       await worker.run(task, [...runs.keys()], source, signal, async (made) => {
         for (const run of made) {
           const places = runs.get(run.run) ?? [];
+          findings.push(...compareAttested(run, task, parts));
           for (const place of places) findings.push(...(await compare(run, task, place, parts)));
           bytes += run.bytes.length * places.length;
           groups += places.length;
@@ -88,6 +94,21 @@ function chooseSpots({ plan, tensors }: SpotParts, count: number, seed: number):
     const task = plan.tasks[index];
     return task === undefined ? [] : [{ task, runs }];
   });
+}
+
+/** Whoever signed for the unit has signed for these bytes. */
+function compareAttested(
+  made: MadeRun,
+  { tensor, runs }: Task,
+  { attested }: SpotParts,
+): Finding[] {
+  const signed = attested.get(runs[made.run]?.unit ?? '');
+  const digest = hex(made.digest);
+  if (signed === undefined || signed.digest === digest) return [];
+  const why = `${signed.peer} has signed for ${signed.digest}, not ${digest}`;
+  return [
+    faulty(releaseFaults.otherAttested, { file: ATTESTATIONS_FILE, tensor: tensor.name, why }),
+  ];
 }
 
 async function compare(

@@ -45,7 +45,13 @@ async function verify(
     splitPath: unused,
     parseToml: unused,
     kernels: { info: { threads: 2 } } as VerifyPorts['kernels'],
-    clock: { now: () => 0, after: () => () => undefined },
+    clock: {
+      now: () => 0,
+      after: (_, work) => {
+        work();
+        return () => undefined;
+      },
+    },
     sha256,
     verify: cryptography.verify,
     version: '0.1.0',

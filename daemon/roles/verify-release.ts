@@ -25,6 +25,7 @@ import { Progress } from './progress.ts';
 import { type Documents, readDocuments } from './release-documents.ts';
 import type { RunPorts } from './run.ts';
 import { spotCheck } from './spot-check.ts';
+import { type Attested, verifyAttestations } from './verify-attestations.ts';
 import { type ExpectedFile, type FileChecked, verifyFiles } from './verify-file.ts';
 
 export interface VerifyPorts extends PlanPorts {
@@ -104,11 +105,14 @@ class Verification {
     // A lockfile is named as well as its folder is.
     const named = folder.named === LOCK_FILE ? undefined : folder.named;
     const expected = this.#expected(documents, entries, named);
+    const attested = await this.#attested(folder, named);
     const planned = await this.#plan(folder, source, documents);
     const { sha256, kernels } = this.#ports;
     const checked = await verifyFiles(expected, { folder, sha256, kernels }, this.#telling());
     const spot =
-      source && planned && (await this.#spot(folder, source, planned, { documents, checked }));
+      source &&
+      planned &&
+      (await this.#spot(folder, source, planned, { documents, checked, attested }));
     const { lock, signer } = documents;
     const whole = named === undefined ? undefined : checked[0]?.sha256;
     this.#report({
@@ -119,6 +123,7 @@ class Verification {
       bytes: sum(checked, ({ bytes }) => bytes),
       tensors: sum(checked, ({ tensors }) => tensors.length),
       ...(whole === undefined ? {} : { sha256: whole }),
+      attestedUnits: attested.size,
       types: planned !== undefined ? 'source' : lock !== undefined ? 'lockfile' : 'nothing',
       ...(spot === undefined ? {} : { spot }),
       faults: this.#faults,
@@ -149,6 +154,14 @@ class Verification {
     return [found ?? { file: named }];
   }
 
+  /** Who signed for what; of one file alone nobody asks. */
+  async #attested(folder: ReleaseFolder, named: string | undefined): Promise<Attested> {
+    if (named !== undefined) return new Map();
+    const { attested, findings } = await verifyAttestations(folder, this.#ports, this.#signal);
+    this.#tell(findings);
+    return attested;
+  }
+
   async #plan(
     folder: ReleaseFolder,
     source: Source | undefined,
@@ -176,7 +189,11 @@ class Verification {
     folder: ReleaseFolder,
     source: Source,
     { plan }: PlannedAgain,
-    { documents, checked }: { documents: Documents; checked: readonly FileChecked[] },
+    {
+      documents,
+      checked,
+      attested,
+    }: { documents: Documents; checked: readonly FileChecked[]; attested: Attested },
   ): Promise<SpotReport | undefined> {
     const { spot: count, seed } = this.#request;
     if (count === 0) return undefined;
@@ -188,7 +205,7 @@ class Verification {
         .map((file) => [file.file, file.tensors]),
     );
     const { kernels } = this.#ports;
-    const parts = { plan, source, folder, kernels, tensors, progress: this.#progress };
+    const parts = { plan, source, folder, kernels, tensors, attested, progress: this.#progress };
     const { report, findings } = await spotCheck({ count, seed }, parts, this.#signal);
     this.#tell(findings);
     return report;

@@ -53,6 +53,16 @@ function differs(file: string, why: string, tensor?: string): Finding {
   return faulty(releaseFaults.otherPlan, { ...place, why });
 }
 
+/** The digests by which units are known, as the lockfile has them. */
+export function lockedDigests(
+  { source }: Pick<PureLock, 'source'>,
+  files: readonly { readonly file: string }[],
+): Map<string, string> {
+  const known = new Map(source.files.map(({ file, sha256 }) => [file, sha256]));
+  // Of a file that it does not know the units have names that nobody has signed for.
+  return new Map(files.map(({ file }) => [file, known.get(file) ?? 'unknown']));
+}
+
 /** What is seen of a source without hashing it: whether its files are there with their sizes. */
 export function compareSource(
   lock: Pick<PureLock, 'source'>,

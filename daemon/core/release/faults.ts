@@ -143,6 +143,18 @@ export const releaseFaults = {
     what: 'blocks that were made again from SOURCE are not those of the release',
     hint: remake,
   },
+  badAttestation: {
+    code: 'QD-6526',
+    exit: mismatch,
+    what: 'a line of attestations.ndjson is not signed by the machine that it names',
+    hint: again,
+  },
+  otherAttested: {
+    code: 'QD-6527',
+    exit: mismatch,
+    what: 'a machine has signed for other blocks than SOURCE gives',
+    hint: 'SOURCE is another one, or that machine computes wrong bytes: quantd reproduce tells which',
+  },
   otherContract: {
     code: 'QD-6530',
     exit: mismatch,

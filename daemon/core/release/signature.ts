@@ -16,7 +16,8 @@ import { parseStrictly } from './read-lock.ts';
 
 /** Ten times a signature; a longer file is none. */
 export const SIGNATURE_BYTES_MAX = 4096;
-const SIGNATURE_BYTES = 64;
+/** Of Ed25519. */
+export const SIGNATURE_BYTES = 64;
 
 export type Verify = (publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array) => boolean;
 
@@ -67,17 +68,21 @@ function parse(bytes: Uint8Array): { peer: string; publicKey: Uint8Array; signed
   return { peer, publicKey: key, signed: base64(signature, SIGNATURE_BYTES, 'signature') };
 }
 
-/** Only the one text that these bytes are written as: spare bits and spaces are refused. */
 function base64(text: string, bytes: number, what: string): Uint8Array {
+  const decoded = decodeBase64(text, bytes);
+  if (decoded === undefined) throw bad(`${what} is not the base64 of ${bytes} bytes`);
+  return decoded;
+}
+
+/** Only the one text that `bytes` bytes are written as: spare bits and spaces are refused. */
+export function decodeBase64(text: string, bytes: number): Uint8Array | undefined {
   let decoded = '';
   try {
     decoded = atob(text);
   } catch {
-    throw bad(`${what} is no base64`);
+    return undefined;
   }
-  if (decoded.length !== bytes || btoa(decoded) !== text) {
-    throw bad(`${what} is not the base64 of ${bytes} bytes`);
-  }
+  if (decoded.length !== bytes || btoa(decoded) !== text) return undefined;
   return Uint8Array.from(decoded, (character) => character.charCodeAt(0));
 }
 
