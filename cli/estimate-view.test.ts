@@ -9,6 +9,7 @@ const GIB = 1024 ** 3;
 const estimate: RunEstimate = {
   sourceBytes: 47 * GIB,
   outputBytes: 93.4 * GIB,
+  downloadBytes: 0,
   fetchBytes: 30 * GIB,
   peers: [
     {
@@ -51,7 +52,7 @@ const estimate: RunEstimate = {
 test('machines, times and what does not fit, within 80 columns', () => {
   const lines = renderEstimate(estimate);
   expect(lines).toEqual([
-    'bytes    47.0 GiB of source, 30.0 GiB of it sent · 93.4 GiB of outputs',
+    'bytes    47.0 GiB of source, 30.0 GiB sent on · 93.4 GiB of outputs',
     '  machine       share  layers            disk of             RAM of      time',
     '  this machine   36 %    0-11  93.4 GiB/90.0 GiB   307 MiB/1.00 GiB  2 h 00 m',
     '  tower-in-th…   64 %   12-29   30.0 GiB/999 GiB  2.00 GiB/1.00 GiB  1 h 58 m',
@@ -77,7 +78,12 @@ test('what is not known is said so', () => {
   const unknown = estimate.stages.map((time) =>
     time.stage === 'measure' ? { ...time, seconds: null } : time,
   );
-  const lines = renderEstimate({ ...estimate, stages: unknown, seconds: null });
+  const lines = renderEstimate({
+    ...{ ...estimate, stages: unknown, seconds: null, downloadBytes: 40 * GIB },
+  });
+  expect(lines[0]).toBe(
+    'bytes    47.0 GiB of source, 40.0 GiB to download, 30.0 GiB sent on · 93.4 GiB of outputs',
+  );
   expect(lines).toContain('time     not known');
   expect(lines).toContain('  measuring            not known');
 });

@@ -12,10 +12,12 @@ const WIDTH = 80;
 const NAME_MAX = 12;
 
 export function renderEstimate(estimate: RunEstimate): string[] {
-  const { peers, weak, faults, outputBytes, sourceBytes, fetchBytes, seconds } = estimate;
-  const fetched = fetchBytes > 0 ? `, ${bytesText(fetchBytes)} of it sent` : '';
+  const { peers, weak, faults, outputBytes, sourceBytes, seconds } = estimate;
+  const { downloadBytes, fetchBytes } = estimate;
+  const downloaded = downloadBytes > 0 ? `, ${bytesText(downloadBytes)} to download` : '';
+  const fetched = fetchBytes > 0 ? `, ${bytesText(fetchBytes)} sent on` : '';
   return [
-    `bytes    ${bytesText(sourceBytes)} of source${fetched} · ${bytesText(outputBytes)} of outputs`,
+    `bytes    ${bytesText(sourceBytes)} of source${downloaded}${fetched} · ${bytesText(outputBytes)} of outputs`,
     ...renderPeers(peers),
     ...weak.flatMap(({ name, why }) => wrapped(`too weak: ${nameText(name)}: ${why}`, '  ')),
     `time     ${seconds === null ? 'not known' : `about ${secondsText(seconds)}`}`,
@@ -53,6 +55,7 @@ function ofText(needed: number, offered: number | null): string {
 }
 
 const stageNames = {
+  download: 'downloading',
   fingerprint: 'hashing the source',
   fetch: 'sending the weights',
   measure: 'measuring',

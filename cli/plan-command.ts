@@ -62,6 +62,9 @@ export function isLong({ seconds }: Pick<RunEstimate, 'seconds'>): boolean {
   return seconds === null || seconds > ASKED_SECONDS_MIN;
 }
 
+// Back to its beginning, and nothing in it.
+const CLEAR_LINE = '\r\u001b[2K';
+
 export interface Terminal extends Screen {
   readonly in: NodeJS.ReadStream;
 }
@@ -80,7 +83,9 @@ export async function mayBegin(
   const isTerminal = terminal.in.isTTY === true && terminal.err.isTTY === true;
   if (trial === undefined || terminal.json || !isTerminal) return true;
   const events: RunEvent[] = [];
+  terminal.err.write('planning');
   for await (const event of client.run(trial)) events.push(event);
+  terminal.err.write(CLEAR_LINE);
   const estimate = events.find((event) => event.type === 'estimate');
   // What is wrong with the request is told by the run itself.
   if (estimate === undefined || !isLong(estimate)) return true;

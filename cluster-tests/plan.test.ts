@@ -8,8 +8,8 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { RunEstimate } from '../proto/estimate.ts';
-import { type Daemon, endDaemons } from './cluster.ts';
-import { startCoordinator } from './measure-run.ts';
+import { endDaemons, startDaemon } from './cluster.ts';
+import { startCoordinator, untilConnected } from './measure-run.ts';
 import { makeScratch, mustRunQuantd, parseEvents, type Run, runQuantd } from './quantd.ts';
 
 let scratch: Awaited<ReturnType<typeof makeScratch>>;
@@ -38,37 +38,52 @@ const outputsOf = (run: Run): readonly PlannedOutput[] =>
   eventOf(run, 'plan')['outputs'] as PlannedOutput[];
 const estimateOf = (run: Run): RunEstimate => eventOf(run, 'estimate') as never;
 
-test('the sizes of a plan are those of the files, measured or not', async () => {
-  const ways = [
-    ['--type', 'Q4_K_M,Q8_0,F16'],
-    // The name of the text and the number of its chunks stand in the header.
-    ['--type', 'IQ2_XS,Q3_K_M', '--calibration', 'default', '--chunks', '2', '--ctx', '64'],
+test('the sizes of a plan are those of the files', async () => {
+  // The name of the text and the number of its chunks stand in the header.
+  const measured = ['--calibration', 'default', '--chunks', '2', '--ctx', '64'];
+  const words = [
+    SOURCE,
+    '--type',
+    'IQ2_XS,Q3_K_M,Q8_0',
+    ...measured,
+    '--out',
+    at('made'),
+    '--json',
   ];
-  for (const [index, words] of ways.entries()) {
-    const out = at(`made-${index}`);
-    const planned = await mustRunQuantd(['plan', SOURCE, ...words, '--out', out, '--json']);
-    expect(existsSync(out)).toBe(false);
-    await mustRunQuantd(['quantize', SOURCE, ...words, '--out', out, '--json']);
-    const made = readdirSync(out)
-      .filter((file) => file.endsWith('.gguf') && !file.endsWith('-imatrix.gguf'))
-      .map((file) => ({ file, bytes: statSync(join(out, file)).size }));
-    const told = outputsOf(planned).map(({ file, bytes }) => ({ file, bytes }));
-    expect(told.toSorted((a, b) => (a.file < b.file ? -1 : 1))).toEqual(made.sort());
-    const { outputBytes, faults, seconds, peers } = estimateOf(planned);
-    expect(outputBytes).toBe(made.reduce((sum, { bytes }) => sum + bytes, 0));
-    expect(faults).toEqual([]);
-    expect(seconds).toBeGreaterThan(0);
-    expect(peers).toMatchObject([{ isLocal: true, share: 1, fetchBytes: 0 }]);
-  }
+  const planned = await mustRunQuantd(['plan', ...words]);
+  expect(existsSync(at('made'))).toBe(false);
+  await mustRunQuantd(['quantize', ...words]);
+  const made = outputsOf(planned).map(({ file }) => ({
+    file,
+    bytes: statSync(at('made', file)).size,
+  }));
+  expect(outputsOf(planned).map(({ file, bytes }) => ({ file, bytes }))).toEqual(made);
+  const files = readdirSync(at('made')).filter((file) => /^[^.].*\.gguf$/.test(file));
+  expect(files).toHaveLength(made.length + 1);
+  const { outputBytes, faults, seconds, peers } = estimateOf(planned);
+  expect(outputBytes).toBe(made.reduce((sum, { bytes }) => sum + bytes, 0));
+  expect(faults).toEqual([]);
+  expect(seconds).toBeGreaterThan(0);
+  expect(peers).toMatchObject([{ isLocal: true, share: 1, fetchBytes: 0 }]);
 });
 
-test('a cluster in which nobody computes is told what it lacks, and the plan ends with 3', async () => {
-  const coordinator: Daemon = await startCoordinator(scratch.path);
-  const words = ['plan', SOURCE, '--type', 'Q8_0', '--json'];
-  const run = await runQuantd(words, { data: coordinator.data });
-  const { faults, seconds } = estimateOf(run);
-  expect(faults).toMatchObject([{ code: 'QD-6403' }]);
-  expect(seconds).toBeNull();
-  expect(run.code).toBe(3);
-  await coordinator.stop();
+test('a cluster with too little room is told what it lacks, and the plan ends with 3', async () => {
+  const coordinator = await startCoordinator(scratch.path);
+  const words = ['plan', SOURCE, '--type', 'Q8_0', '--out', at('none'), '--json'];
+  const plan = (): Promise<Run> => runQuantd(words, { data: coordinator.data });
+  const alone = await plan();
+  expect(estimateOf(alone)).toMatchObject({ seconds: null, faults: [{ code: 'QD-6403' }] });
+  expect(alone.code).toBe(3);
+  // The model has 9.3 MiB.
+  const offers = ['--name', 'pi', '--threads', '1', '--disk', '4MiB'];
+  await startDaemon(['join', coordinator.token, ...offers], { data: at('data-pi') });
+  await untilConnected(coordinator, ['pi']);
+  const together = await plan();
+  const { faults, peers, sourceBytes } = estimateOf(together);
+  expect(faults).toMatchObject([{ code: 'QD-6402' }]);
+  expect(faults[0]?.remedies).toContainEqual({ kind: 'disk', name: 'pi', bytes: 6 * 2 ** 20 });
+  const pi = peers.find(({ name }) => name === 'pi');
+  expect(pi?.diskBytes).toBeLessThanOrEqual(4 * 2 ** 20);
+  expect(pi?.share).toBeCloseTo((pi?.diskBytes ?? 0) / sourceBytes, 2);
+  expect(together.code).toBe(3);
 });

@@ -99,9 +99,10 @@ export class Service implements LocalService {
       parseToml,
       defaultText: settings.defaultText,
       roomOf: outputRoom,
-      cpuSeconds: () => {
+      spentSeconds: () => {
         const { user, system } = process.cpuUsage();
-        return (user + system) / 1e6;
+        const { compute, hash } = kernels.spent();
+        return { kernels: compute + hash, process: (user + system) / 1e6 };
       },
       openOutputs: (directory) => openOutputDirectory(directory, kernels),
       kernels,

@@ -56,6 +56,8 @@ export interface EstimatedPeer {
 export interface RunEstimate {
   readonly sourceBytes: number;
   readonly outputBytes: number;
+  /** Bytes that a hub still has to send. */
+  readonly downloadBytes: number;
   /** Source bytes that travel between machines. */
   readonly fetchBytes: number;
   readonly peers: readonly EstimatedPeer[];
@@ -63,7 +65,7 @@ export interface RunEstimate {
   readonly weak: readonly { readonly name: string; readonly why: string }[];
   /** null where that cannot be said. */
   readonly stages: readonly {
-    readonly stage: 'fingerprint' | 'fetch' | 'measure' | 'quantize' | 'verify';
+    readonly stage: 'download' | 'fingerprint' | 'fetch' | 'measure' | 'quantize' | 'verify';
     readonly seconds: number | null;
   }[];
   /** From the first byte to the last; null where a stage is. */

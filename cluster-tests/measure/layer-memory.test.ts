@@ -7,7 +7,6 @@
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { scratchBytesMost } from '../../daemon/core/estimate/layer-memory.ts';
-import { fixtureNames } from './checkpoints.ts';
 import { layerScratch, openKernels, openNative } from './native-model.ts';
 
 const fixture = (name: string): string =>
@@ -29,7 +28,7 @@ best.close();
 test.each(isas)('what a layer takes on %s is in the estimate, and little more', async (isa) => {
   const kernels = openKernels({ isa, threads: THREADS });
   try {
-    for (const name of fixtureNames) {
+    for (const name of ['tiny-gemma4', 'tiny-gemma4-e']) {
       const model = await openNative(kernels, fixture(name));
       const { layers, head } = model.forward;
       for (const layer of [...layers, head]) {

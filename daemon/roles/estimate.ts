@@ -8,6 +8,7 @@
  */
 
 import type { RunEvent } from '../../proto/api.ts';
+import { FaultError } from '../../proto/fault.ts';
 import type { CalibrationRequest } from '../../proto/requests.ts';
 import { GROUP_CHUNKS } from '../core/calibration/chunks.ts';
 import type { SourceFile } from '../core/checkpoint/checkpoint.ts';
@@ -37,6 +38,8 @@ export interface EstimatedRun {
   readonly source: Source;
   /** The directory of the outputs. */
   readonly place: string;
+  /** Whether outputs may grow on the disks of other machines. */
+  readonly isPooled: boolean;
   /** What is to be measured before, if anything is. */
   readonly calibration:
     | { readonly request: CalibrationRequest; readonly chunks: number }
@@ -44,9 +47,9 @@ export interface EstimatedRun {
 }
 
 export async function estimate(run: EstimatedRun, ports: RunPorts): Promise<RunEvent> {
-  const { plan, outputs, described, place } = run;
+  const { plan, outputs, described, place, source } = run;
   const { kernels } = ports;
-  const clock = busyClock(ports);
+  const clock = busyClock(ports, 'kernels');
   const costs = await measureCosts(plan, kernels, clock);
   const request = {
     plan,
@@ -59,16 +62,21 @@ export async function estimate(run: EstimatedRun, ports: RunPorts): Promise<RunE
       files: hashedFiles(described.files, plan),
     },
     measuring: await measuringOf(run, ports),
-    room: await ports.roomOf(
-      place,
-      outputs.map(({ file }) => file),
-    ),
+    downloadBytes: (await source.remote?.missingBytes(neededFiles(plan))) ?? 0,
+    // Where outputs go to several machines, their disks are asked when it begins.
+    room: run.isPooled
+      ? undefined
+      : await ports.roomOf(
+          place,
+          outputs.map(({ file }) => file),
+        ),
   };
   return { type: 'estimate', ...estimateRun(request) };
 }
 
-function busyClock({ clock, cpuSeconds }: RunPorts): BusyClock {
-  return { now: () => clock.now(), cpuSeconds };
+/** The kernels of measuring have a team of their own, which counts with the process alone. */
+function busyClock({ clock, spentSeconds }: RunPorts, whose: 'kernels' | 'process'): BusyClock {
+  return { now: () => clock.now(), cpuSeconds: () => spentSeconds()[whose] };
 }
 
 /** The machines that are here now, this one first. */
@@ -82,6 +90,11 @@ function offersOf({ offer, network }: RunPorts, costs: QuantizeCosts): EstimateO
     { ...local, speed, name: local.peer },
     ...others.map((peer) => ({ ...offerOf(peer), name: peer.hello.name })),
   ];
+}
+
+/** Those that tensors lie in which are made. */
+function neededFiles({ tasks }: Plan): string[] {
+  return [...new Set(tasks.flatMap(({ group }) => group.ranges.map(({ file }) => file)))];
 }
 
 /** Of the files that a byte is needed of: the others are not hashed. */
@@ -156,7 +169,11 @@ async function productsPerSecond(
 ): Promise<number | undefined> {
   const kernels = ports.openForward();
   try {
-    return await measureProducts(forward, place, kernels, busyClock(ports));
+    return await measureProducts(forward, place, kernels, busyClock(ports, 'process'));
+  } catch (error) {
+    // The weights are still to come from a hub; what else is wrong with them the run tells.
+    if (error instanceof FaultError) return undefined;
+    throw error;
   } finally {
     kernels.close();
   }

@@ -11,14 +11,14 @@ import type { QuantizeCosts } from '../core/estimate/request.ts';
 import { type BlockTypeName, blockTypes, rowBytes } from '../core/gguf/block-types.ts';
 import { isMadeWithImportance, type Plan } from '../core/plan/plan.ts';
 import { sourceType } from '../core/plan/row-groups.ts';
-import type { Clock, Kernels, QuantizeJob } from '../ports.ts';
+import type { Clock, KernelInfo, Kernels, QuantizeJob } from '../ports.ts';
 import { madeSource } from './measure-speed.ts';
 
 const ROWS = 64;
 const COLUMNS = 1024;
 const ELEMENTS: number = ROWS * COLUMNS;
 // Once for what is made at the first call, then until a job was left alone by the machine's others.
-const TURNS_MIN = 2;
+const TURNS_MIN = 3;
 const TURNS_MAX = 32;
 // Slow types and busy machines take longer, and are given up on here: there may be many types.
 const TURNS_MS = 80;
@@ -27,7 +27,7 @@ const OFFER_BYTES = 2;
 const OFFER_TYPE: BlockTypeName = 'Q4_K';
 
 export interface BusyClock extends Pick<Clock, 'now'> {
-  /** Seconds that all processors together have given to this process. */
+  /** Seconds that all processors together have given to those who do the work. */
   readonly cpuSeconds: () => number;
 }
 
@@ -63,22 +63,33 @@ export async function measureCosts(
   clock: BusyClock,
 ): Promise<QuantizeCosts> {
   const timer = new Timer(kernels, clock);
-  const reference = { element: 'BF16', type: OFFER_TYPE, isWeighted: false } as const;
-  const speed = OFFER_BYTES / (await timer.secondsOf(reference));
+  const speed = OFFER_BYTES / (await timer.secondsOf('BF16', [OFFER_TYPE], false));
   const reading = new Map<BlockTypeName, number>();
   const making = new Map<string, number>();
   for (const [key, way] of waysOf(plan)) {
-    const { element } = way;
-    const read =
-      reading.get(element) ?? (await timer.secondsOf({ element, type: 'F32', isWeighted: false }));
+    const { element, type, isWeighted } = way;
+    const read = reading.get(element) ?? (await readingSeconds(timer, element));
     reading.set(element, read);
-    making.set(key, Math.max(0, (await timer.secondsOf(way)) - read));
+    const seconds = await timer.secondsOf(element, [type], isWeighted);
+    making.set(key, Math.max(0, seconds - read));
   }
   return {
     speed,
     reading: (element) => reading.get(element) ?? 0,
     making: (element, type, isWeighted) => making.get(keyOf({ element, type, isWeighted })) ?? 0,
   };
+}
+
+// Two types that take little themselves.
+const LIGHT_TYPES = ['Q8_0', 'Q4_0'] as const;
+
+/** What is done once where two types are made of the same numbers. */
+async function readingSeconds(timer: Timer, element: BlockTypeName): Promise<number> {
+  const [one, other] = LIGHT_TYPES;
+  const first = await timer.secondsOf(element, [one], false);
+  const second = await timer.secondsOf(element, [other], false);
+  const saved = first + second - (await timer.secondsOf(element, LIGHT_TYPES, false));
+  return Math.max(0, Math.min(first, second, saved));
 }
 
 function waysOf({ tasks }: Plan): Map<string, Making> {
@@ -105,18 +116,23 @@ class Timer {
   }
 
   /** Seconds an element, with all threads at work. */
-  async secondsOf({ element, type, isWeighted }: Making): Promise<number> {
-    const able = this.#kernels.info.quantizers.find((each) => each.type === blockTypes[type].id);
+  async secondsOf(
+    element: BlockTypeName,
+    types: readonly BlockTypeName[],
+    isWeighted: boolean,
+  ): Promise<number> {
+    const able = types.map((type) => this.#quantizer(type));
     // What is copied, or was told to be missing before: no time to speak of.
-    if (element === type || able === undefined) return 0;
-    const weights = isWeighted || !able.plain ? new Float32Array(COLUMNS).fill(1) : undefined;
+    if (types.includes(element) || able.includes(undefined)) return 0;
+    const needsWeights = able.some((quantizer) => quantizer?.plain !== true);
+    const weights = isWeighted || needsWeights ? new Float32Array(COLUMNS).fill(1) : undefined;
     const source = await this.#sourceOf(element);
     const { threads } = this.#kernels.info;
     const startMs = this.#clock.now();
     let leastMs = Number.POSITIVE_INFINITY;
     for (let turn = 0; turn < TURNS_MAX; turn++) {
       if (turn >= TURNS_MIN && this.#clock.now() - startMs > TURNS_MS) break;
-      const jobs = Array.from({ length: threads }, () => jobOf(source, element, type, weights));
+      const jobs = Array.from({ length: threads }, () => jobOf(source, element, types, weights));
       const turnMs = await timed(this.#clock, threads, () =>
         Promise.all(jobs.map((job) => this.#kernels.quantize(job))),
       );
@@ -125,16 +141,18 @@ class Timer {
     return leastMs / 1000 / (ELEMENTS * threads);
   }
 
+  #quantizer(type: BlockTypeName): KernelInfo['quantizers'][number] | undefined {
+    return this.#kernels.info.quantizers.find((each) => each.type === blockTypes[type].id);
+  }
+
   /** Numbers that weights could be, in the type's own form where there is a kernel that makes it. */
   async #sourceOf(element: BlockTypeName): Promise<Uint8Array> {
     const known = this.#sources.get(element);
     if (known !== undefined) return known;
-    const job = jobOf(madeSource(ELEMENTS), 'BF16', element, new Float32Array(COLUMNS).fill(1));
-    const { id } = blockTypes[element];
-    const isMakeable = this.#kernels.info.quantizers.some(({ type }) => type === id);
+    const job = jobOf(madeSource(ELEMENTS), 'BF16', [element], new Float32Array(COLUMNS).fill(1));
     if (element === 'BF16') this.#sources.set(element, job.source);
     else {
-      if (isMakeable) await this.#kernels.quantize(job);
+      if (this.#quantizer(element) !== undefined) await this.#kernels.quantize(job);
       this.#sources.set(element, job.targets[0]?.into ?? job.source);
     }
     return this.#sourceOf(element);
@@ -144,13 +162,14 @@ class Timer {
 function jobOf(
   source: Uint8Array,
   element: BlockTypeName,
-  type: BlockTypeName,
+  types: readonly BlockTypeName[],
   importance: Float32Array | undefined,
 ): QuantizeJob {
-  const into = new Uint8Array(ROWS * rowBytes(type, COLUMNS));
   return {
     ...{ source, element, rows: ROWS, columns: COLUMNS },
-    targets: [{ type: blockTypes[type].id, into }],
+    targets: types.map((type) => {
+      return { type: blockTypes[type].id, into: new Uint8Array(ROWS * rowBytes(type, COLUMNS)) };
+    }),
     ...(importance === undefined ? {} : { importance }),
   };
 }

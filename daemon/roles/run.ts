@@ -67,8 +67,8 @@ export interface RunPorts
   readonly openOutputs: (directory: string) => Promise<OutputDirectory>;
   readonly kernels: Kernels;
   readonly clock: Clock;
-  /** Seconds that all processors together have given to this process. */
-  readonly cpuSeconds: () => number;
+  /** Seconds that processors have given to the threads of the kernels, and to the whole process. */
+  readonly spentSeconds: () => { readonly kernels: number; readonly process: number };
   readonly sha256: Sha256;
   /**
    * What is free where a directory is or would be, and what its files of these names, finished or
@@ -218,7 +218,9 @@ async function tellPlan(
   report: Report,
 ): Promise<Made> {
   report(planEvent(planned, [], ports));
-  report(await estimate({ ...planned, ...rest }, ports));
+  const { request } = planned;
+  const isPooled = request.kind === 'quantize' && request.assembly !== undefined;
+  report(await estimate({ ...planned, ...rest, isPooled }, ports));
   return { unitsMade: 0, sourceBytesRead: 0, peers: [] };
 }
 

@@ -24,6 +24,7 @@ export function estimateRun(request: EstimateRequest): RunEstimate {
   return {
     sourceBytes: plan.sourceBytes,
     outputBytes,
+    downloadBytes: request.downloadBytes,
     fetchBytes: peers.reduce((sum, { fetchBytes }) => sum + fetchBytes, 0),
     peers,
     weak: placed.weak.map((weak) => ({ name: weak.offer.name, why: whyWeak(weak) })),
@@ -78,13 +79,14 @@ function named({ peers }: EstimateRequest, remedy: FitRemedy): Remedy {
   return { ...rest, name: peers.find((offer) => offer.peer === peer)?.name ?? peer };
 }
 
-function basisOf({ peers, measuring }: EstimateRequest): string[] {
+function basisOf({ peers, measuring, downloadBytes }: EstimateRequest): string[] {
   const others = peers.filter(({ isLocal }) => !isLocal);
   const all = [
     others.length === 0
       ? 'at the speed that this machine has just measured of itself'
       : 'at the speeds that the machines measured when they started; who is done early takes over from others',
     others.length === 0 ? '' : 'over a network of 1 Gbit/s',
+    downloadBytes === 0 ? '' : 'from the hub at 100 Mbit/s',
     'with disks that keep up',
     measuring !== undefined && measuring.multiplicationsPerSecond === undefined
       ? 'how long measuring takes is not known before the weights are here'

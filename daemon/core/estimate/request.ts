@@ -52,6 +52,8 @@ export interface EstimateRequest {
     readonly files: readonly number[];
   };
   readonly measuring: MeasuringWork | undefined;
+  /** Of the source, from a hub. */
+  readonly downloadBytes: number;
   /** Where the outputs go; undefined where that is not known. */
   readonly room: { readonly freeBytes: number; readonly allocatedBytes: number } | undefined;
 }

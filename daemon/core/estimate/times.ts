@@ -25,21 +25,25 @@ export type StageTimes = RunEstimate['stages'];
 // What is left of a network of 1 Gbit/s. Nobody measures the network, so it is taken for the most
 // usual one: what all other machines get comes from one machine, and what they make goes there.
 export const LINK_BYTES_PER_SECOND = 110e6;
+// And from a hub at 100 Mbit/s: so much does a home have at least that downloads models.
+const HUB_BYTES_PER_SECOND = 11e6;
 // What is hashed comes out of the page cache first, and is read back for two digests at once, that
 // of the run and its own: shares of the speed of a lone digest in memory, docs/bench.md.
 const FINGERPRINT_SHARE = 0.75;
 const VERIFY_SHARE = 0.6;
-// Of the processors' time while a machine quantizes its kernels take this much; the rest goes to
-// reading, writing and hashing what was made: docs/bench.md, between 0.68 and 0.79.
-const KERNELS_SHARE = 0.75;
+// Of the processors' time while a machine quantizes its kernels and their digests take this much; the
+// rest goes to reading and writing: docs/bench.md, between 0.73 for six types and 0.84 for one.
+const KERNELS_SHARE = 0.78;
 
 /** What is still unknown of a run's stages is null. */
 export function stageTimes(request: EstimateRequest, placed: PlacedWork): StageTimes {
-  const { hashing, measuring, plan } = request;
+  const { hashing, measuring, plan, downloadBytes } = request;
   const outputs = plan.outputs.map(({ layout }) => layout.fileBytes);
   const reading = hashing.bytesPerSecond * FINGERPRINT_SHARE;
   const verifying = hashing.bytesPerSecond * VERIFY_SHARE;
+  const download = { stage: 'download', seconds: downloadBytes / HUB_BYTES_PER_SECOND } as const;
   return [
+    ...(downloadBytes === 0 ? [] : [download]),
     { stage: 'fingerprint', seconds: hashSeconds(hashing, hashing.files, reading) },
     ...(measuring === undefined ? [] : measureTimes(request, measuring, placed)),
     { stage: 'quantize', seconds: quantizeSeconds(request, placed.peers) },
