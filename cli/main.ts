@@ -21,6 +21,7 @@ import {
   planRequest,
   showPlan,
 } from './plan-command.ts';
+import { addPublishCommand, type PublishOptions, publishRequest } from './publish-command.ts';
 import {
   addQuantizeCommand,
   type Loose,
@@ -123,6 +124,10 @@ withDaemonOptions(addReproduceCommand(program)).action(
 withDaemonOptions(addVerifyCommand(program)).action(
   (folder: string, options: Shared & VerifyOptions) =>
     runRequest(options, verifyRequest(folder, options)),
+);
+const publish = addPublishCommand(program);
+withDaemonOptions(publish).action((folder: string, options: Shared & PublishOptions) =>
+  runRequest(options, publishRequest(folder, options)),
 );
 addGgufCommands(program, { withDaemonOptions, run: runRequest });
 

@@ -18,6 +18,7 @@ import {
   renderMeasured,
   renderPerplexity,
 } from './measure-view.ts';
+import { renderPublish, renderPublished } from './publish-view.ts';
 import {
   renderAssembly,
   renderDone,
@@ -169,6 +170,10 @@ class TextView implements View {
       case 'copied':
         this.#copied.push(event);
         break;
+      case 'publish':
+        this.#hasVerdict = true;
+        this.#lines(renderPublish(event));
+        break;
       case 'output':
         this.#outputs.push(event);
         break;
@@ -248,6 +253,8 @@ function toldLines(event: RunEvent, width: number): readonly string[] {
       return [renderPerplexity(event)];
     case 'statistics':
       return renderStatistics(event, width);
+    case 'published':
+      return renderPublished(event);
     default:
       return [];
   }

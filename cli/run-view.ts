@@ -90,6 +90,7 @@ const stages = {
   copy: 'copying',
   verify: 'reading back',
   collect: 'collecting outputs',
+  publish: 'sending',
   digest: 'digesting tensors',
   spot: 'making again',
 } as const;

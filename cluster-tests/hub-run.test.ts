@@ -123,7 +123,7 @@ test('a path that exists wins; without a token the page to visit is named', asyn
   });
 });
 
-test('a release names the repository and its commit, and the token nowhere', async () => {
+test('a release names its repository, the token nowhere, and is published as it is', async () => {
   const data = at('data-release');
   await mustRunQuantd(
     [
@@ -140,5 +140,18 @@ test('a release names the repository and its commit, and the token nowhere', asy
       if (!entry.isFile()) continue;
       expect(readFileSync(join(entry.parentPath, entry.name)).includes(TOKEN)).toBe(false);
     }
+  }
+  const published = await mustRunQuantd(
+    ['publish', folder, '--repo', 'my-org/tiny-GGUF', '--yes', '--hub-url', hub.url],
+    { data, environment },
+  );
+  expect(published.stdout).toMatch(/^publish {2}my-org\/tiny-GGUF on http.* \(made\) · /);
+  const sent = hub.uploads.repositories.get('my-org/tiny-GGUF')?.files ?? new Map();
+  const there = readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && !entry.parentPath.includes('.quantd'))
+    .map((entry) => join(entry.parentPath, entry.name));
+  expect(sent.size).toBe(there.length);
+  for (const [file, content] of sent) {
+    expect(readFileSync(join(folder, file)).equals(content)).toBe(true);
   }
 });

@@ -20,6 +20,7 @@ import type { RegisterPlan } from './core/models/registers.ts';
 // So that adapters, which never import the core, can name them.
 export type { Layer, Operation, Register, TensorName, Weight } from './core/models/forward.ts';
 export type { RegisterPlan } from './core/models/registers.ts';
+export type { PublishedFile, PublishedState, PublishTarget, SentFile } from './publish-port.ts';
 export type { RemoteFiles, Source, SourceEntry } from './source-port.ts';
 
 /**

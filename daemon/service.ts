@@ -13,6 +13,7 @@ import { openChatTemplate } from './adapters/chat-template.ts';
 import { loadIdentity } from './adapters/cluster-store.ts';
 import { cryptography } from './adapters/cryptography.ts';
 import { openFolderFiles } from './adapters/folder-files.ts';
+import { openPublishTarget } from './adapters/hub-publish.ts';
 import type { Addon } from './adapters/kernels.ts';
 import { openMeasurementFiles } from './adapters/measurement-files.ts';
 import { isHubSource, openHub } from './adapters/open-hub.ts';
@@ -91,6 +92,7 @@ export class Service implements LocalService {
         return openHub(source, { ...hashing, directory: join(dataDirectory, 'hub'), access, keep });
       },
       openFile: openSourceFile,
+      openPublishTarget,
       openRelease: (path) => openReleaseFolder(path, kernels),
       openRebuild: openRebuildFolder,
       verify: cryptography.verify,
@@ -199,10 +201,7 @@ export class Service implements LocalService {
       runs: [...this.#running].map(([run, { request, stage, bytesDone, bytesTotal }]) => ({
         run,
         kind: request.kind,
-        source:
-          request.kind === 'verify' || request.kind === 'reproduce'
-            ? request.release
-            : request.source,
+        source: placeOf(request),
         stage,
         bytesDone,
         bytesTotal,
@@ -216,4 +215,10 @@ export class Service implements LocalService {
     await Promise.allSettled([...this.#running.values()].map(({ ended }) => ended));
     this.#delay.disable();
   }
+}
+
+/** What a run is about, as the user named it. */
+function placeOf(request: RunRequest): string {
+  if (request.kind === 'verify' || request.kind === 'reproduce') return request.release;
+  return request.kind === 'publish' ? request.folder : request.source;
 }

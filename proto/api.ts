@@ -13,6 +13,7 @@
 import type { RunEstimate } from './estimate.ts';
 import type { FaultMessage } from './fault.ts';
 import type { ImportanceStatistics } from './importance-statistics.ts';
+import type { PublishPlan } from './publish-plan.ts';
 import type { ReproduceReport, VerifyReport } from './verify.ts';
 
 /** Version of every line that `--json` prints. */
@@ -50,6 +51,7 @@ export type StageName =
   | 'measure'
   | 'quantize'
   | 'copy'
+  | 'publish'
   | 'verify'
   | 'collect'
   | 'digest'
@@ -114,6 +116,17 @@ export type RunEvent =
       readonly repository: string;
       readonly commit: string;
       readonly hubUrl: string;
+    }
+  /** What is to be published, and what of it the repository has already. */
+  | ({ readonly type: 'publish' } & PublishPlan)
+  /** What was sent, as the repository then lists it. */
+  | {
+      readonly type: 'published';
+      readonly repository: string;
+      readonly commit: string;
+      readonly url: string;
+      readonly files: number;
+      readonly bytes: number;
     }
   | {
       readonly type: 'plan';

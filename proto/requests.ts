@@ -7,6 +7,7 @@
 import * as z from 'zod';
 import { mergeRequest, retouchRequest, splitRequest } from './gguf-requests.ts';
 import { hubAccess } from './hub-access.ts';
+import { publishRequest } from './publish-request.ts';
 import { reproduceRequest, verifyRequest } from './release-requests.ts';
 
 // Longer than any path or pattern a person types; the request as a whole stays far below 1 MiB.
@@ -161,6 +162,7 @@ export const runRequest = z.discriminatedUnion('kind', [
   makeImatrixRequest,
   verifyRequest,
   reproduceRequest,
+  publishRequest,
   splitRequest,
   mergeRequest,
   retouchRequest,

@@ -16,7 +16,7 @@ export interface Uploads {
   readonly objects: Map<string, Uint8Array>;
   /** Parts of objects that come in several, by SHA-256 and number. */
   readonly parts: Map<string, Uint8Array>;
-  /** Bytes that were sent to the storage, in order of the requests. */
+  /** Bytes that were sent to the storage, request by request. */
   readonly puts: number[];
 }
 
@@ -79,7 +79,8 @@ function create({ uploads, serve, url }: UploadHub, body: Buffer, response: Serv
   const { organization, name, visibility } = JSON.parse(body.toString()) as Record<string, string>;
   const full = `${organization}/${name}`;
   uploads.repositories.set(full, { private: visibility === 'private', files: new Map() });
-  serve(memoryRepository({}, { name: full }));
+  const access = visibility === 'private' ? 'private' : 'open';
+  serve(memoryRepository({}, { name: full, access }));
   sendJson(response, { url: `${url}/${full}`, id: full });
 }
 
@@ -154,7 +155,10 @@ function commit(name: string): Answer {
       if (content === undefined) return send(response, 400, `no ${key} of that name`);
       made.files.set(value.path, content);
     }
-    const repository = memoryRepository(Object.fromEntries(made.files), { name });
+    const repository = memoryRepository(Object.fromEntries(made.files), {
+      name,
+      access: made.private ? 'private' : 'open',
+    });
     hub.serve(repository);
     sendJson(response, {
       commitOid: repository.commit,

@@ -84,17 +84,11 @@ export async function openHubRepository(
     })) {
       if (entry.type !== 'file') continue;
       const file = fileOf(entry);
-      if (isHidden(file.file)) continue;
       files.set(file.file, file);
       if (files.size > FILES_MAX) throw badListing(repository, `more than ${FILES_MAX} files`);
     }
   });
   return new HubRepository(transport, commit, files);
-}
-
-/** .gitattributes and the like belong to the tools that keep a repository. */
-function isHidden(file: string): boolean {
-  return file.split('/').some((segment) => segment.startsWith('.'));
 }
 
 interface TreeEntry {
@@ -235,10 +229,10 @@ export class HubRepository {
       try {
         this.#check(file, range, reply);
       } catch (error) {
-        await letGo(reply.response);
+        await letGo(reply.response, signal);
         throw error;
       }
-      return partsOf(reply.response);
+      return partsOf(reply.response, signal);
     } catch (error) {
       // An address that has run out is asked for anew; what was right about the file stays so.
       if (isKnown && error instanceof Passing) this.#said.set(file.file, { ...said, untilMs: 0 });

@@ -39,12 +39,20 @@ export function openHubSource(
   options: HubSourceOptions,
 ): Source {
   const { file } = options.name;
-  if (file === undefined) return new HubSource(repository, store, repository.files, options);
+  if (file === undefined) {
+    const files = [...repository.files].filter(([path]) => !isHidden(path));
+    return new HubSource(repository, store, new Map(files), options);
+  }
   repository.file(file);
   const parts = [...repository.files].filter(
     ([other]) => other === file || (dirname(other) === dirname(file) && isPartOf(other, file)),
   );
   return new HubSource(repository, store, new Map(parts), options);
+}
+
+/** .gitattributes and the like belong to the tools that keep a repository. */
+function isHidden(file: string): boolean {
+  return file.split('/').some((segment) => segment.startsWith('.'));
 }
 
 class HubSource implements Source {

@@ -10,7 +10,8 @@
  */
 
 import { FaultError } from '../../proto/fault.ts';
-import { letGo, partsOf } from './hub-body.ts';
+import { DiskBlob } from './disk-blob.ts';
+import { letGo, orAborted, partsOf } from './hub-body.ts';
 import { hubFaults } from './hub-faults.ts';
 import { faultOfReply, isPassing, Passing, passingOf } from './hub-replies.ts';
 
@@ -24,14 +25,18 @@ export interface HubTransportOptions {
   readonly wait?: (milliseconds: number, signal: AbortSignal | undefined) => Promise<void>;
 }
 
+type HubBody = NonNullable<RequestInit['body']> | null;
+
 export interface HubRequest {
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: RequestInit['body'];
+  readonly body?: HubBody;
   readonly signal?: AbortSignal | undefined;
   /** The file that it is about, for faults. */
   readonly file?: string;
 }
+
+type SentRequest = HubRequest & { readonly body: HubBody };
 
 export interface HubReply {
   readonly response: Response;
@@ -45,6 +50,8 @@ export interface HubReply {
 const REDIRECTS_MAX = 5;
 // With the waits between them some two minutes: longer than the restart of a router.
 const ATTEMPTS_MAX = 8;
+// A hub that has never answered is a wrong address or no network, which a person wants to hear of.
+const FIRST_ATTEMPTS_MAX = 3;
 const WAIT_MS_FIRST = 500;
 const WAIT_MS_MAX = 30_000;
 // The hub counts requests in windows of five minutes.
@@ -80,6 +87,7 @@ export class HubTransport {
   readonly #origin: string;
   readonly #token: string | undefined;
   readonly #repository: string;
+  #hasAnswered = false;
   readonly #wait: NonNullable<HubTransportOptions['wait']>;
 
   constructor({ url, token, repository, wait = pause }: HubTransportOptions) {
@@ -103,31 +111,55 @@ export class HubTransport {
    * Everything but success is thrown as a fault.
    */
   readonly fetch: typeof fetch = async (input, init) => {
-    const url = input instanceof Request ? input.url : String(input);
+    const url = urlOf(input);
     if (new URL(url).origin !== this.#origin) {
       throw new FaultError(hubFaults.unexpectedReply, {
         why: 'its list goes on at another address',
       });
     }
-    const request: HubRequest = {
-      method: init?.method ?? 'GET',
-      headers: Object.fromEntries(new Headers(init?.headers)),
-      body: init?.body ?? null,
-      signal: init?.signal ?? undefined,
-    };
+    return this.#whole(url, requestOf(init));
+  };
+
+  /**
+   * The same for an upload, parts of which go to the storage that the hub names.
+   * @param onBytes is told of bytes of files that have left, and of fewer when an attempt failed
+   */
+  upload(
+    input: Parameters<typeof fetch>[0],
+    init: RequestInit | undefined,
+    onBytes: (bytes: number) => void,
+  ): Promise<Response> {
+    return this.#whole(urlOf(input), requestOf(init), onBytes);
+  }
+
+  async #whole(
+    url: string,
+    request: SentRequest,
+    onBytes: (bytes: number) => void = () => undefined,
+  ): Promise<Response> {
     return this.persist(async () => {
       const silence = new Silence(request.signal);
+      let sent = 0;
+      const count = (bytes: number): void => {
+        silence.broken();
+        sent += bytes;
+        onBytes(bytes);
+      };
+      const body = request.body instanceof DiskBlob ? request.body.watched(count) : request.body;
       try {
-        const { response } = await this.request(url, { ...request, signal: silence.signal });
+        const { response } = await this.request(url, { ...request, body, signal: silence.signal });
         return new Response(await readWhole(response, silence), {
           status: response.status,
           headers: plainHeaders(response.headers),
         });
+      } catch (error) {
+        onBytes(-sent);
+        throw error;
       } finally {
         silence.end();
       }
     }, request.signal);
-  };
+  }
 
   /**
    * One request and its redirects; the answer's body is the caller's to read or to cancel.
@@ -141,10 +173,10 @@ export class HubTransport {
       const response = await this.#once(at, { ...request, method, body });
       headers.unshift(response.headers);
       if (!REDIRECTS.has(response.status)) {
-        if (!response.ok) throw await this.#refusal(response, at, request.file);
+        if (!response.ok) throw await this.#refusal(response, at, request);
         return { response, headers, url: at };
       }
-      await letGo(response);
+      await letGo(response, request.signal);
       at = this.#next(at, response);
       // What a browser does, too: only 307 and 308 keep a request's method and body.
       if (response.status < 307 && method !== 'GET') [method, body] = ['GET', null];
@@ -172,7 +204,8 @@ export class HubTransport {
         signal?.throwIfAborted();
         if (!isPassing(error)) throw error;
         const passing = passingOf(error);
-        if (++failures >= ATTEMPTS_MAX) throw passing.fault;
+        const most = this.#hasAnswered ? ATTEMPTS_MAX : FIRST_ATTEMPTS_MAX;
+        if (++failures >= most) throw passing.fault;
         await this.#wait(waitBefore(failures, passing), signal);
       }
     }
@@ -187,13 +220,16 @@ export class HubTransport {
     if (this.#token !== undefined && new URL(url).origin === this.#origin) {
       headers.set('authorization', `Bearer ${this.#token}`);
     }
-    return fetch(url, {
+    const asked = fetch(url, {
       method,
       headers,
       body,
       redirect: 'manual',
       signal: rest.signal ?? null,
     });
+    const response = await orAborted(asked, rest.signal);
+    this.#hasAnswered = true;
+    return response;
   }
 
   #next(from: string, response: Response): string {
@@ -211,8 +247,8 @@ export class HubTransport {
     return next.href;
   }
 
-  async #refusal(response: Response, url: string, file: string | undefined): Promise<Error> {
-    await letGo(response);
+  async #refusal(response: Response, url: string, { file, signal }: HubRequest): Promise<Error> {
+    await letGo(response, signal);
     return faultOfReply(response, {
       isHub: new URL(url).origin === this.#origin,
       hasToken: this.#token !== undefined,
@@ -259,7 +295,7 @@ export class Silence {
 async function readWhole(response: Response, silence: Silence): Promise<Uint8Array<ArrayBuffer>> {
   const parts: Uint8Array[] = [];
   let bytes = 0;
-  for await (const part of partsOf(response)) {
+  for await (const part of partsOf(response, silence.signal)) {
     silence.broken();
     bytes += part.length;
     if (bytes > API_REPLY_BYTES_MAX) {
@@ -270,6 +306,19 @@ async function readWhole(response: Response, silence: Silence): Promise<Uint8Arr
     parts.push(part);
   }
   return Buffer.concat(parts);
+}
+
+function urlOf(input: Parameters<typeof fetch>[0]): string {
+  return input instanceof Request ? input.url : String(input);
+}
+
+function requestOf(init: RequestInit | undefined): SentRequest {
+  return {
+    method: init?.method ?? 'GET',
+    headers: Object.fromEntries(new Headers(init?.headers)),
+    body: init?.body ?? null,
+    signal: init?.signal ?? undefined,
+  };
 }
 
 /** Without what was true of the bytes on the wire only. */

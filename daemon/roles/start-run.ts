@@ -2,13 +2,14 @@
 
 import type { RunEvent } from '../../proto/api.ts';
 import type { RunRequest } from '../../proto/requests.ts';
+import { type PublishPorts, publish } from './publish.ts';
 import { type ReleasePorts, release } from './release.ts';
 import { type ReproducePorts, reproduce } from './reproduce.ts';
 import { isGgufRequest, rewriteGguf } from './rewrite-gguf.ts';
 import { run } from './run.ts';
 import { type VerifyPorts, verifyRelease } from './verify-release.ts';
 
-export type StartPorts = ReleasePorts & VerifyPorts & ReproducePorts;
+export type StartPorts = ReleasePorts & VerifyPorts & ReproducePorts & PublishPorts;
 
 /**
  * Resolves when all that was asked for is there.
@@ -23,6 +24,7 @@ export async function startRun(
   if (request.kind === 'release') await release(request, ports, report, drain);
   else if (request.kind === 'reproduce') await reproduce(request, ports, report, drain);
   else if (request.kind === 'verify') await verifyRelease(request, ports, report, drain);
+  else if (request.kind === 'publish') await publish(request, ports, report, drain);
   else if (isGgufRequest(request)) await rewriteGguf(request, ports, report, drain);
   else await run(request, ports, report, drain);
 }

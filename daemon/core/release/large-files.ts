@@ -1,0 +1,27 @@
+/**
+ * Large files: which files a repository keeps outside of git.
+ *
+ *   .gitattributes ──▶ largeFiles ──▶ file, bytes ──▶ yes or no
+ */
+
+// More than this the hub does not take into git, whatever the attributes say.
+const GIT_BYTES_MAX: number = 10 * 1024 * 1024;
+
+/**
+ * @param attributes text of .gitattributes, of which lines with \`filter=lfs\` count: patterns as git
+ * has them, where \`*\` stands for anything but a slash
+ */
+export function largeFiles(attributes: string): (file: string, bytes: number) => boolean {
+  const patterns = attributes
+    .split(/\r?\n/)
+    .map((line) => line.trim().split(/\s+/))
+    .filter((words) => !words[0]?.startsWith('#') && words.includes('filter=lfs'))
+    .map(([pattern = '']) => matcher(pattern));
+  return (file, bytes) => bytes > GIT_BYTES_MAX || patterns.some((pattern) => pattern.test(file));
+}
+
+function matcher(pattern: string): RegExp {
+  const text = pattern.replace(/[.+^${}()|[\]\\]/g, '\\$&').replaceAll('*', '[^/]*');
+  // Without a slash it is about the file's own name, in whatever folder.
+  return new RegExp(pattern.includes('/') ? `^/?${text}$` : `(^|/)${text}$`);
+}
