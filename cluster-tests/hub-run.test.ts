@@ -99,12 +99,15 @@ test('killed while it fetches, then finished: the files of the directory', async
 test('a plan reads headers and small files, and leaves nothing', async () => {
   const data = at('data-plan');
   const before = hub.served.get(SECOND) ?? 0;
-  const run = await mustRunQuantd([...words('none'), '--plan', '--keep-source'].slice(0, -1), {
-    data,
-    environment,
-  });
+  const more = ['--plan', '--calibration', 'default', '--chunks', '2', '--keep-source'];
+  const run = await mustRunQuantd([...words('none'), ...more].slice(0, -1), { data, environment });
   expect(parseEvents(run).at(-1)).toMatchObject({ type: 'done', outputs: 0 });
   expect((hub.served.get(SECOND) ?? 0) - before).toBe(MIB);
+  const estimate = parseEvents(run).find(({ type }) => type === 'estimate');
+  // Two headers of a leaf each are here; how fast its matrices are cannot be known without any.
+  const sizes = [FIRST, SECOND].map((file) => statSync(join(CHECKPOINT, file)).size);
+  expect(estimate?.['downloadBytes']).toBe(sizes.reduce((sum, size) => sum + size - MIB, 0));
+  expect(estimate).toMatchObject({ seconds: null });
   expect(existsSync(join(data, 'hub', 'test-org--tiny'))).toBe(false);
 });
 

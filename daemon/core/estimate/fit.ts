@@ -143,10 +143,10 @@ function machineFor(request: EstimateRequest, missing: number): FitRemedy[] {
 }
 
 function memoryFault(request: EstimateRequest, { offer, ramBytes, stage }: PeerWork): Found[] {
-  const { name, peer, memoryBytes } = offer;
+  const { name, isLocal, peer, memoryBytes } = offer;
   if (ramBytes <= memoryBytes) return [];
   const part = stage === undefined ? '' : ` (layers ${stage.from} to ${stage.to - 1})`;
-  const why = `${name} offers ${sizeText(memoryBytes)}, its part${part} needs ${sizeText(ramBytes)}`;
+  const why = `${isLocal ? 'this machine' : name} offers ${sizeText(memoryBytes)}, its part${part} needs ${sizeText(ramBytes)}`;
   const candidates = (): FitRemedy[][] => [[moreMemory(offer, ramBytes)], fewerTypes(request)];
   return [{ kind: estimateFaults.memory, peer, why, candidates }];
 }
