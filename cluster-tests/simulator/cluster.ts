@@ -97,11 +97,12 @@ export class Cluster {
       this.#world.at(misfortune.atMs, undefined, 'misfortune', () => this.#befall(misfortune));
     }
     this.#world.at(calmFromMs, undefined, 'calm', () => this.#calm());
-    this.#world.at(calmFromMs + RECOVERY_MS_MAX, undefined, 'too late', () => {
+    const inTime = this.#world.at(calmFromMs + RECOVERY_MS_MAX, undefined, 'too late', () => {
       throw new Violation(`not sealed ${RECOVERY_MS_MAX} ms after the last trouble`);
     });
     const end = await this.#world.run(() => this.#isSealed);
     if (end !== 'over') throw new Violation(end);
+    inTime();
     this.#checkEnd();
     await this.#checkAftermath();
   }
@@ -319,7 +320,8 @@ export class Cluster {
     for (const { name, leaves } of this.#machines) {
       if (leaves.bytesPeak > leaves.bytesMax) throw new Violation(`${name} kept too many leaves`);
     }
-    if (kind === 'troubled') return;
+    // What a machine takes with it that assembles is made again.
+    if (kind === 'troubled' || (kind === 'one death' && outputs !== undefined)) return;
     const repeated = this.#leases.repeatedWithoutNeed();
     if (repeated.length > 0) throw new Violation(`leased again without need: ${repeated}`);
     if (this.#machines.some(({ leaves }) => leaves.refusals > 0)) {

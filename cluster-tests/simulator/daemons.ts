@@ -148,7 +148,7 @@ async function openHere(
     await close();
     throw error;
   }
-  return { assemblers, remotes: [], leftovers: [], outputBytes: new Map(), close };
+  return { assemblers, remotes: () => [], leftovers: () => [], outputBytes: new Map(), close };
 }
 
 function openPooled(
@@ -169,6 +169,7 @@ function openPooled(
       record: new PlacementRecord(record),
       isWanted: true,
       offer: offerOf(offer),
+      onNotice: (text) => process.world.tell(() => `${process.name} says: ${text}`),
     },
   });
 }

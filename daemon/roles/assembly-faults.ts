@@ -19,7 +19,7 @@ export const assemblyFaults = {
     code: 'QD-6703',
     exit: exitCodes.network,
     what: 'the machine that puts an output together is away',
-    hint: 'start it again (quantd join) and run the same command to continue; quantd peers tells who is here',
+    hint: 'start it again (quantd join) and run the same command; without it, what it has is made again',
   },
   otherBytes: {
     code: 'QD-6704',

@@ -33,7 +33,8 @@ const TICK_MS = 1000;
 
 export class AssemblyPool {
   readonly #parts: AssemblyPoolParts;
-  readonly #assemblers = new Map<number, RemoteAssembler>();
+  /** By output and machine: of one that has moved, that is two. */
+  readonly #assemblers = new Map<string, RemoteAssembler>();
   /** Outputs by the digest of their map. */
   readonly #outputs = new Map<string, MappedOutput>();
   /** The map that was asked for last: its blocks are asked for one after the other. */
@@ -62,8 +63,7 @@ export class AssemblyPool {
         },
         message: ({ peer }, message) => {
           if (!('output' in message) || message.run !== run) return;
-          const assembler = this.#assemblers.get(message.output);
-          if (assembler?.peer === peer) assembler.hear(message);
+          this.#assemblers.get(`${message.output}/${peer}`)?.hear(message);
         },
       }),
     ];
@@ -80,7 +80,7 @@ export class AssemblyPool {
     this.#stops = [];
   }
 
-  /** Gives an output to a machine, in place of the one that had it; it begins when that is here. */
+  /** Gives an output to a machine; it begins when that is here. */
   add(index: number, output: MappedOutput, peer: PeerId, name: string): RemoteAssembler {
     const { network, clock, run, release, firstOpening, sha256 } = this.#parts;
     const map = sha256(assemblyMap(output));
@@ -91,7 +91,7 @@ export class AssemblyPool {
       offer: (unit, content) => this.#offer(unit, content),
       introduce: (maker) => this.#introduce(peer, maker),
     });
-    this.#assemblers.set(index, assembler);
+    this.#assemblers.set(`${index}/${peer}`, assembler);
     if (network.peers().some((other) => other.peer === peer)) assembler.connected();
     return assembler;
   }

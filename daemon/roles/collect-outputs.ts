@@ -136,12 +136,13 @@ export interface FinishEvents {
  * @throws FaultError as `collectOutput`
  */
 export async function finishOutputs(
-  { assemblers, remotes, leftovers }: OpenedAssemblers,
+  opened: OpenedAssemblers,
   isLeft: boolean,
   parts: FinishParts,
   { onOutput, onNotice }: FinishEvents,
 ): Promise<void> {
   const { progress, record } = parts;
+  const remotes = opened.remotes();
   const forget = async (remote: RemoteAssembler): Promise<void> => {
     const { file } = remote.output;
     if (await remote.end(true)) await record.remove(remote.output);
@@ -149,11 +150,10 @@ export async function finishOutputs(
   };
   if (!isLeft && remotes.length > 0) {
     // Each byte is brought and read back.
-    const bytes = remotes.reduce((sum, { output }) => sum + output.layout.fileBytes, 0);
+    const bytes = remotes.reduce((sum, { remote }) => sum + remote.output.layout.fileBytes, 0);
     progress.begin('collect', 2 * bytes);
   }
-  for (const remote of remotes) {
-    const index = assemblers.indexOf(remote);
+  for (const { index, remote } of remotes) {
     if (isLeft) {
       onOutput(index, remote.sha256, remote.name, remote.path);
       await remote.end(false);
@@ -163,6 +163,8 @@ export async function finishOutputs(
     onOutput(index, remote.sha256);
     await forget(remote);
   }
-  for (const leftover of leftovers) if (leftover.isOpen) await forget(leftover);
+  for (const leftover of opened.leftovers()) {
+    if (leftover.isOpen) await leftover.end(true);
+  }
   await record.dropWhereEmpty();
 }

@@ -20,6 +20,7 @@ import { Assembler } from './assembler.ts';
 import { assemblyFaults } from './assembly-faults.ts';
 import { AssemblyPool } from './assembly-pool.ts';
 import { outputFaults } from './faults.ts';
+import { MovingAssembler } from './moving-assembler.ts';
 import { isWorking, LOCAL_PEER, localOffer, type Offer, offerOf } from './offers.ts';
 import type { OutputAssembler } from './output-assembler.ts';
 import type { PlacedOn, PlacementRecord } from './placement-record.ts';
@@ -47,14 +48,17 @@ export interface SpreadParts {
   /** Sealed outputs stay where they are: then this machine needs no room for those of others. */
   readonly isLeft: boolean;
   readonly offer: Offer;
+  /** Something that the user should know, and may act on in time. */
+  readonly onNotice: (text: string) => void;
 }
 
 export interface OpenedAssemblers {
   /** One for each output of the plan, in its order. */
   readonly assemblers: readonly OutputAssembler[];
-  readonly remotes: readonly RemoteAssembler[];
-  /** Of outputs that are sealed here already: what is left of them elsewhere. */
-  readonly leftovers: readonly RemoteAssembler[];
+  /** Outputs that are on other machines now. */
+  remotes(): readonly { readonly index: number; readonly remote: RemoteAssembler }[];
+  /** What is left on machines of outputs that are elsewhere: sealed here, or moved. */
+  leftovers(): readonly RemoteAssembler[];
   /** Bytes that outputs take of each machine's disk. */
   readonly outputBytes: ReadonlyMap<PeerId, number>;
   close(): Promise<void>;
@@ -80,6 +84,7 @@ class Opening {
   readonly #locals: Assembler[] = [];
   readonly #remotes = new Map<number, RemoteAssembler>();
   readonly #leftovers: RemoteAssembler[] = [];
+  #moves: Promise<void> = Promise.resolve();
   /** Why machines would not have an output. */
   readonly #refusals = new Map<PeerId, string>();
 
@@ -100,13 +105,40 @@ class Opening {
       assemblers: plan.outputs.map((output, index) => {
         const assembler = this.#assemblers.get(index);
         if (assembler === undefined) throw new Error(`${output.file} is not open`);
-        return assembler;
+        return this.#remotes.has(index) ? this.#movable(index, output, assembler) : assembler;
       }),
-      remotes: [...this.#remotes].sort(([a], [b]) => a - b).map(([, remote]) => remote),
-      leftovers: this.#leftovers,
+      remotes: () =>
+        [...this.#remotes]
+          .sort(([a], [b]) => a - b)
+          .map(([index, remote]) => {
+            return { index, remote };
+          }),
+      leftovers: () => this.#leftovers,
       outputBytes,
       close: () => this.close(),
     };
+  }
+
+  #movable(index: number, output: PlannedOutput, first: OutputAssembler): MovingAssembler {
+    return new MovingAssembler(first, async (why) => {
+      const lost = this.#remotes.get(index);
+      this.#remotes.delete(index);
+      this.#assemblers.delete(index);
+      if (lost !== undefined) this.#refusals.set(lost.peer, why.detail.why ?? why.message);
+      // One after the other: each finds places for all that have none.
+      const moved = this.#moves.then(async () => {
+        await this.#parts.spread?.record.remove(output);
+        await this.openNew();
+      });
+      this.#moves = moved.catch(() => undefined);
+      await moved;
+      const next = this.#assemblers.get(index);
+      if (next === undefined) throw why;
+      if (lost !== undefined) {
+        this.#giveUp(index, output, lost, why.detail.why ?? why.message);
+      }
+      return next;
+    });
   }
 
   async close(): Promise<void> {
@@ -119,7 +151,10 @@ class Opening {
   async openKnown(): Promise<void> {
     const recorded: { index: number; output: PlannedOutput; on: PlacedOn }[] = [];
     for (const [index, output] of this.#parts.plan.outputs.entries()) {
-      const on = await this.#parts.spread?.record.get(output);
+      const { spread, overwrite } = this.#parts;
+      // Whoever asks for it to be made anew does not wait for a machine that may never come back.
+      if (overwrite) await spread?.record.remove(output);
+      const on = await spread?.record.get(output);
       if (on === undefined || (await this.#isSealedHere(output))) {
         if (!(await this.#isNew(output))) await this.#openHere(index, output);
         if (on !== undefined && this.#pool !== undefined) {
@@ -127,9 +162,30 @@ class Opening {
         }
       } else recorded.push({ index, output, on });
     }
+    this.#noticeAway(recorded.map(({ on }) => on));
     await Promise.all(
-      recorded.map(({ index, output, on }) => this.#openThere(index, output, on, true)),
+      recorded.map(async ({ index, output, on }) => {
+        await this.#openThere(index, output, on, true);
+        const why = this.#refusals.get(on.peer);
+        if (!this.#remotes.has(index) && why !== undefined) this.#giveUp(index, output, on, why);
+      }),
     );
+  }
+
+  #noticeAway(recorded: readonly PlacedOn[]): void {
+    const { network, onNotice } = this.#parts.spread ?? {};
+    const here = new Set(network?.peers().map(({ peer }) => peer));
+    const away = recorded.filter(({ peer }) => !here.has(peer)).map(({ name }) => name);
+    if (away.length === 0) return;
+    const names = [...new Set(away)].join(', ');
+    onNotice?.(`${names} has outputs of this run and is away; in two minutes they are made again`);
+  }
+
+  /** Its machine cannot go on with it. Should that come back in time, it need not keep what it has. */
+  #giveUp(index: number, output: PlannedOutput, on: PlacedOn, why: string): void {
+    if (this.#pool === undefined) return;
+    this.#leftovers.push(this.#pool.add(index, output, on.peer, on.name));
+    this.#parts.spread?.onNotice(`${output.file} is made again on another disk: ${why}`);
   }
 
   /** What has begun nowhere, or not where it could go on. */
@@ -236,7 +292,10 @@ class Opening {
     this.#assemblers.set(index, assembler);
   }
 
-  /** @param isRecorded it has begun there: then it is waited for, and only a refusal lets go of it */
+  /**
+   * Opens it there, or notes why that cannot be.
+   * @param isRecorded it has begun there, as is known already
+   */
   async #openThere(
     index: number,
     output: PlannedOutput,
@@ -251,8 +310,6 @@ class Opening {
       await remote.open();
     } catch (error) {
       if (!(error instanceof FaultError)) throw error;
-      const isAway = error.kind.code === assemblyFaults.away.code;
-      if (isAway && isRecorded) throw error;
       this.#refusals.set(on.peer, error.detail.why ?? error.message);
       await spread.record.remove(output);
       return;

@@ -285,7 +285,9 @@ export class RemoteAssembler implements OutputAssembler {
     }
     if (this.#awaySinceMs !== undefined) {
       const isOver = this.#isDraining || now - this.#awaySinceMs >= AWAY_MS_MAX;
-      if (isOver && this.#ending === undefined) this.#fail(this.#awayFault());
+      // A file that is sealed lies there, whether or not its machine can be reached.
+      const isNeeded = this.#ending === undefined && this.#sealed === undefined;
+      if (isOver && isNeeded) this.#fail(this.#awayFault());
       return;
     }
     const sinceMs = now - Math.max(this.#heardMs, this.#saidMs);

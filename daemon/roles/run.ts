@@ -239,12 +239,12 @@ async function make(
   const directory = await ports.openOutputs(place);
   let opened: OpenedAssemblers | undefined;
   try {
-    opened = await openAll(planned, directory, { ports, network, run, release });
-    const { assemblers, remotes, outputBytes } = opened;
+    opened = await openAll(planned, directory, { ports, network, run, release, report });
+    const { assemblers, outputBytes } = opened;
     report(planEvent(planned, assemblers, ports));
     const isMade = assemblers.every(({ isSealed }) => isSealed);
     if (!isMade) await fetchSource(source, planned.described, progress, drain);
-    if (remotes.length > 0) report(assemblyEvent(assemblers, remotes));
+    if (opened.remotes().length > 0) report(assemblyEvent(opened));
     const tell = (index: number, sha256: string, machine?: string, path?: string): void => {
       const output = outputs[index];
       if (output === undefined) return;
@@ -311,9 +311,10 @@ async function openAll(
     readonly network: Network | undefined;
     readonly run: string;
     readonly release: string;
+    readonly report: Report;
   },
 ): Promise<OpenedAssemblers> {
-  const { ports, network, run, release } = where;
+  const { ports, network, run, release, report } = where;
   const { plan, request } = planned;
   const { sha256, clock, offer } = ports;
   const { overwrite } = request;
@@ -327,6 +328,7 @@ async function openAll(
       record: new PlacementRecord(await ports.openPlacement(release)),
       isWanted: request.kind === 'quantize' && request.assembly !== undefined,
       isLeft: isLeft(planned),
+      onNotice: (text) => report({ type: 'notice', text }),
     },
   });
 }
@@ -335,13 +337,10 @@ function isLeft({ request }: Planned): boolean {
   return request.kind === 'quantize' && request.assembly === 'left';
 }
 
-function assemblyEvent(
-  assemblers: readonly OutputAssembler[],
-  remotes: OpenedAssemblers['remotes'],
-): RunEvent {
-  const outputs = assemblers.map((assembler) => {
-    const machine = remotes.find((remote) => remote === assembler)?.name ?? LOCAL_PEER;
-    return { file: assembler.output.file, machine };
+function assemblyEvent({ assemblers, remotes }: OpenedAssemblers): RunEvent {
+  const machines = new Map(remotes().map(({ index, remote }) => [index, remote.name]));
+  const outputs = assemblers.map(({ output }, index) => {
+    return { file: output.file, machine: machines.get(index) ?? LOCAL_PEER };
   });
   return { type: 'assembly', outputs };
 }
