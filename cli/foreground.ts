@@ -36,6 +36,8 @@ export interface Foreground {
   readonly cluster: ClusterClient;
   /** With the exit code of the daemon. */
   readonly ended: Promise<number>;
+  /** Whether a signal has told it to end: what it was asked before may then have no answer. */
+  isEnding(): boolean;
   stop(): void;
 }
 
@@ -63,14 +65,23 @@ export async function startForeground(
   const ended = new Promise<number>((resolve) => {
     child.once('exit', (code, signal) => resolve(code ?? (signal === null ? 1 : 130)));
   });
+  let isEnding = false;
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    // The terminal tells the daemon of Ctrl-C; other signals come to this process alone.
-    process.on(signal, () => signal === 'SIGTERM' && child.kill(signal));
+    process.on(signal, () => {
+      isEnding = true;
+      // The terminal tells the daemon of Ctrl-C; other signals come to this process alone.
+      if (signal === 'SIGTERM') child.kill(signal);
+    });
   }
-  const status = await readiness(child);
+  const status = await readiness(child).catch(async (error: unknown) => {
+    // Told to end before it had begun: there is nothing to follow.
+    if (isEnding) process.exit(await ended);
+    throw error;
+  });
   const client = new Client(join(directory, 'api.sock'));
   return {
     ...{ directory, status, client, cluster: new ClusterClient(client), ended },
+    isEnding: () => isEnding,
     stop: () => child.kill('SIGTERM'),
   };
 }

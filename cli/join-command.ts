@@ -42,6 +42,7 @@ export async function runJoin(
     tell(await begin(foreground.cluster, token, options), options, printer);
     view = await foreground.cluster.view();
   } catch (error) {
+    if (foreground.isEnding()) return foreground.ended;
     foreground.stop();
     await foreground.ended;
     throw error;

@@ -24,14 +24,30 @@ export async function runUp(options: ForegroundOptions, printer: Printer): Promi
     return exitCodes.environment;
   }
   const foreground = await startForeground(options, 'up');
-  const view = await foreground.cluster.view();
-  const invite = await firstInvite(foreground, view, options);
+  let opened: Opened;
+  try {
+    opened = await open(foreground, options);
+  } catch (error) {
+    if (foreground.isEnding()) return foreground.ended;
+    throw error;
+  }
+  const { view, invite } = opened;
   if (options.json === true) {
     printer.printJson({ type: 'up', ...foreground.status, cluster: view, invite });
   } else {
     printer.print(renderUp(foreground, view, invite));
   }
   return followCluster(foreground, options, printer, view);
+}
+
+interface Opened {
+  readonly view: ClusterView;
+  readonly invite: InviteMade | undefined;
+}
+
+async function open(foreground: Foreground, options: ForegroundOptions): Promise<Opened> {
+  const view = await foreground.cluster.view();
+  return { view, invite: await firstInvite(foreground, view, options) };
 }
 
 /** Who opened the door wants somebody to come in. */

@@ -1,74 +1,93 @@
 /**
- * Goal: a release is one function. Method: the folder that three daemons made of the trained model is
- * made again from its lockfile by one daemon on AVX2 and by five; and what the pages of the folder tell
- * a reader to type is typed.
+ * Goal: a release of three daemons is made again, to the byte and from its lockfile alone, by one machine
+ * with another instruction set and by five daemons; and what its pages tell a reader to type is right.
+ * Method: whole processes; that several machines had a part in it is seen in who made how many units, and
+ * in who signed them. Every command of the pages is typed as it is printed.
  */
 
 import { execFile } from 'node:child_process';
-import { mkdir, readFile, symlink } from 'node:fs/promises';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdir, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { lockFile } from '../proto/lockfile.ts';
-import { connectedNames, endDaemons, startDaemon, untilCluster } from './cluster.ts';
+import { Client } from '../cli/client.ts';
+import { attestationLine } from '../proto/lockfile.ts';
+import { type Daemon, endDaemons } from './cluster.ts';
+import { startRun } from './cluster-run.ts';
+import { startCoordinator, startWorkers } from './measure-run.ts';
 import { openOracle, whyNoOracle } from './oracle/llama.ts';
 import { makeScratch, mustRunQuantd } from './quantd.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const source = join(root, 'fixtures', 'tiny-gemma4');
-const words = ['--type', 'Q2_K,Q4_K_M', '--name', 'Tiny', '--calibration', 'default'];
-const chunks = ['--chunks', '6', '--ctx', '64'];
+const SOURCE = 'fixtures/tiny-gemma4';
 
 let scratch: Awaited<ReturnType<typeof makeScratch>>;
-let coordinator: Awaited<ReturnType<typeof startDaemon>>;
+let coordinator: Daemon;
 let folder: string;
-const data = (name: string): string => join(scratch.path, name);
-const lockPath = (): string => join(folder, 'quantd.lock.json');
-
-async function joinAs(name: string): Promise<void> {
-  await startDaemon(['join', coordinator.token, '--name', name, '--threads', '1'], {
-    data: data(name),
-  });
-}
-
 beforeAll(async () => {
   scratch = await makeScratch('release-cluster');
-  const up = ['up', '--name', 'nas', '--listen', '127.0.0.1:0', '--threads', '0'];
-  coordinator = await startDaemon(up, { data: data('nas') });
-  await Promise.all(['a', 'b'].map(joinAs));
-  await untilCluster(coordinator, (view) => connectedNames(view).length === 2, 'three');
-  const out = ['--out', scratch.path];
-  await mustRunQuantd(['release', source, ...words, ...chunks, ...out], { data: data('nas') });
-  folder = join(scratch.path, 'Tiny-GGUF');
+  coordinator = await startCoordinator(scratch.path);
+  await startWorkers(scratch.path, coordinator, [{ name: 'a' }, { name: 'b' }]);
 });
 afterAll(async () => {
   await endDaemons();
   await scratch.remove();
 });
 
-test('both workers had a part in it, and signed what they made', async () => {
-  const { run } = lockFile.parse(JSON.parse(await readFile(lockPath(), 'utf8')));
-  expect(run.peers.map(({ name }) => name)).toEqual(expect.arrayContaining(['a', 'b']));
-  const lines = (await readFile(join(folder, 'attestations.ndjson'), 'utf8')).trim().split('\n');
-  const peers = lines.map((line) => (JSON.parse(line) as { peer: string }).peer);
-  // The coordinator makes what follows from the config alone.
-  expect(new Set(peers).size).toBe(run.peers.length);
+const workersOf = (peers: readonly { name: string; units: number }[]): string[] =>
+  peers.flatMap(({ name, units }) => (units > 0 ? [name] : [])).sort();
+
+test('three daemons make it', async () => {
+  const calibration = ['--calibration', 'default', '--chunks', '4', '--ctx', '64'];
+  const words = ['release', SOURCE, '--type', 'Q4_K_M,Q2_K', '--name', 'Tiny', '--json'];
+  const run = startRun([...words, ...calibration, '--out', scratch.path], coordinator.data);
+  await run.done;
+  const placed = run.events.find((event) => event.type === 'placement');
+  expect(placed?.peers.map(({ name }) => name)).toEqual(expect.arrayContaining(['a', 'b']));
+  folder = join(scratch.path, 'Tiny-GGUF');
+  expect(existsSync(join(folder, 'quantd.lock.json.sig'))).toBe(true);
 });
 
-test('one daemon on AVX2 makes it again', async () => {
-  const environment = process.arch === 'x64' ? { QUANTD_ISA: 'avx2' } : {};
-  const again = ['reproduce', lockPath(), '--source', source, '--solo'];
-  const { stdout } = await mustRunQuantd(again, { data: data('alone'), environment });
-  expect(stdout).toContain('reproduced');
+test('every machine that made something has signed it', () => {
+  const lines = readFileSync(join(folder, 'attestations.ndjson'), 'utf8').trim().split('\n');
+  const signers = lines.map((line) => attestationLine.parse(JSON.parse(line)).peer);
+  // Both workers, and the coordinator for what follows from the config alone.
+  expect(new Set(signers).size).toBe(3);
 });
 
-test('five daemons make it again', async () => {
-  await Promise.all(['c', 'd'].map(joinAs));
-  await untilCluster(coordinator, (view) => connectedNames(view).length === 4, 'five');
-  const again = ['reproduce', lockPath(), '--source', source];
-  const { stdout } = await mustRunQuantd(again, { data: data('nas') });
-  expect(stdout).toContain('reproduced');
+test('one machine makes it again by another instruction set', async () => {
+  const words = ['reproduce', join(folder, 'quantd.lock.json'), '--source', SOURCE, '--solo'];
+  const run = await mustRunQuantd(words, { environment: { QUANTD_ISA: otherIsa() } });
+  expect(run.stdout).toMatch(/^reproduced: Tiny is the same/m);
+});
+
+/** Not the one that the daemons have chosen, on the machines that tests run on. */
+function otherIsa(): string {
+  return process.arch === 'x64' ? 'avx2' : 'scalar';
+}
+
+test('five daemons make it again, interrupted and gone on with', async () => {
+  await startWorkers(scratch.path, coordinator, [{ name: 'c' }, { name: 'd' }]);
+  const words = ['reproduce', folder, '--source', SOURCE, '--json'];
+  const first = startRun(words, coordinator.data);
+  const accepted = await first.until(({ type }) => type === 'accepted');
+  await first.until(({ type }) => type === 'layers' || type === 'plan');
+  const number = accepted.type === 'accepted' ? accepted.run : 0;
+  await new Client(join(coordinator.data, 'api.sock')).drain(number);
+  await expect(first.done).rejects.toThrow('QD-1301');
+  const begun = readdirSync(scratch.path).filter((name) => name.startsWith('.quantd-reproduce-'));
+  expect(begun.length).toBe(1);
+
+  const second = startRun(words, coordinator.data);
+  const { peers } = await second.done;
+  // Which of them, and whether all, is for their speeds to say.
+  expect(workersOf(peers).length).toBeGreaterThan(1);
+  expect(second.events).toContainEqual(
+    expect.objectContaining({ type: 'reproduced', isSame: true, differences: 0 }),
+  );
+  expect(existsSync(join(scratch.path, begun[0] ?? ''))).toBe(false);
 });
 
 /** The lines of every block that a page marks as commands. */
@@ -85,16 +104,16 @@ describe('every command as it is printed', () => {
   const run = new Set<string>();
 
   test.each(['README.md', 'REPRODUCE.md'])('in %s', async (page) => {
-    const commands = commandsOf(await readFile(join(folder, page), 'utf8'));
+    const commands = commandsOf(readFileSync(join(folder, page), 'utf8'));
     expect(commands.length).toBeGreaterThanOrEqual(3);
-    const programs = data('programs');
+    const programs = join(scratch.path, 'programs');
     await mkdir(programs, { recursive: true });
     await symlink(join(root, 'cli', 'quantd'), join(programs, 'quantd')).catch(() => undefined);
     const env = {
       ...process.env,
       PATH: `${programs}:${process.env['PATH']}`,
-      SOURCE: source,
-      QUANTD_DATA: data('reader'),
+      SOURCE: join(root, SOURCE),
+      QUANTD_DATA: join(scratch.path, 'reader'),
     };
     for (const command of commands.filter((each) => !run.has(each))) {
       run.add(command);

@@ -6,12 +6,14 @@
 
 import { createHash } from 'node:crypto';
 import { identityOf } from '../daemon/adapters/cryptography.ts';
+import { folderFaults } from '../daemon/adapters/release-folder-faults.ts';
 import { layoutGguf } from '../daemon/core/gguf/layout.ts';
 import { peerIdOf } from '../daemon/core/membership/peer-id.ts';
 import { encodeLock } from '../daemon/core/release/lock.ts';
 import { piecesOf } from '../daemon/core/release/pieces.ts';
 import { encodeSums } from '../daemon/core/release/write-sums.ts';
 import type { ReleaseFolder } from '../daemon/release-ports.ts';
+import { FaultError } from '../proto/fault.ts';
 import {
   LOCK_FILE,
   type LockedOutput,
@@ -149,7 +151,7 @@ export function memoryFolder(files: Files, named?: string): ReleaseFolder {
       [...files.keys()].sort().map((file) => ({ file, bytes: files.get(file)?.length ?? 0 })),
     open: async (file) => {
       const bytes = files.get(file);
-      if (bytes === undefined) throw new Error(`${file} is not there`);
+      if (bytes === undefined) throw new FaultError(folderFaults.missing, { file });
       return {
         bytes: bytes.length,
         read: async (offset, into) => into.set(bytes.subarray(offset, offset + into.length)),

@@ -24,7 +24,6 @@ import { openReleaseFolder } from './adapters/release-folder.ts';
 import { openSource, openSourceFile } from './adapters/source-directory.ts';
 import { openTextTokenizer } from './adapters/text-tokenizer.ts';
 import { parseToml } from './adapters/toml.ts';
-import { parseYaml } from './adapters/yaml.ts';
 import { publicKeyOf } from './core/membership/peer-id.ts';
 import type { Sha256 } from './core/plan/unit-id.ts';
 import type { Clock, LocalService, Network } from './ports.ts';
@@ -127,7 +126,8 @@ export class Service implements LocalService {
       openPlacement: (release) =>
         openMeasurementFiles(join(settings.dataDirectory, 'placements'), release),
       openFolder: openFolderFiles,
-      parseYaml,
+      // The package is read when there is a card to read.
+      parseYaml: async (text) => (await import('./adapters/yaml.ts')).parseYaml(text),
       identity: () => loadIdentity(settings.dataDirectory),
       version: settings.version,
       selfTests: settings.selfTests,

@@ -25,7 +25,7 @@ import type { FinishedRun, RunPorts } from './run.ts';
 export interface InputPorts
   extends Pick<RunPorts, 'openFile' | 'splitPath' | 'defaultText' | 'kernels'> {
   /** @throws Error that says what is wrong with the text */
-  readonly parseYaml: (text: string) => unknown;
+  readonly parseYaml: (text: string) => Promise<unknown>;
 }
 
 type Event<T extends RunEvent['type']> = Extract<RunEvent, { type: T }>;
@@ -84,7 +84,7 @@ export class ReleaseInputs {
     if (head === undefined) return noSourceCard;
     let parsed: unknown;
     try {
-      parsed = this.#ports.parseYaml(head);
+      parsed = await this.#ports.parseYaml(head);
     } catch (cause) {
       const why = cause instanceof Error ? cause.message.split('\n')[0] : String(cause);
       throw new FaultError(
