@@ -29,7 +29,7 @@ const VOCABULARY = 262_144;
 const LAYERS = 30;
 const EXPERTS = 128;
 // Whole numbers, and a type of each form of block that needs no importance matrix.
-const TYPES = 'Q8_0 Q2_K Q3_K_M Q4_K_M IQ4_XS'.split(' ');
+const TYPES = 'Q8_0 Q2_K Q4_K_M IQ4_XS'.split(' ');
 
 let scratch: Awaited<ReturnType<typeof makeScratch>>;
 let headers: readonly HeaderEntry[];
