@@ -28,7 +28,7 @@ const PARAMETERS = 25_233_141_790;
 const VOCABULARY = 262_144;
 const LAYERS = 30;
 const EXPERTS = 128;
-// Whole numbers, and a type of each form of block that needs no importance matrix.
+// Of each form of block one that needs no importance matrix.
 const TYPES = 'Q8_0 Q2_K Q4_K_M IQ4_XS'.split(' ');
 
 let scratch: Awaited<ReturnType<typeof makeScratch>>;
