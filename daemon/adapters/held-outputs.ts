@@ -25,7 +25,10 @@ export function openHeldOutputs(
     return join(directory, release);
   };
   const path = (release: string, file: string): string => {
-    assert(basename(file) === file && !file.startsWith('.'), `${file} is no name of an output`);
+    assert(
+      file !== '' && basename(file) === file && !file.startsWith('.'),
+      `${file} is no name of an output`,
+    );
     return join(folder(release), file);
   };
   return {

@@ -242,7 +242,7 @@ async function make(
     opened = await openAll(planned, directory, { ports, network, run, release, report });
     const { assemblers, outputBytes } = opened;
     report(planEvent(planned, assemblers, ports));
-    const isMade = assemblers.every(({ isSealed }) => isSealed);
+    const isMade = assemblers.every(isMadeAlready);
     if (!isMade) await fetchSource(source, planned.described, progress, drain);
     if (opened.remotes().length > 0) report(assemblyEvent(opened));
     const tell = (index: number, sha256: string, machine?: string, path?: string): void => {
@@ -287,6 +287,12 @@ async function make(
     await opened?.close();
     await directory.close();
   }
+}
+
+/** What is whole on another machine is not made again to be read back there. */
+function isMadeAlready(assembler: OutputAssembler): boolean {
+  const { isSealed, isLocal, output } = assembler;
+  return isSealed || (!isLocal && assembler.storedRuns().length === output.runs.length);
 }
 
 function madeBy(coordinator: Coordinator, measured: Measured | undefined): Made {

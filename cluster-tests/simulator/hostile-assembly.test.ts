@@ -1,0 +1,244 @@
+/**
+ * Goal: neither end of an assembly can be made to believe or to keep what it should not.
+ * Method: the real role at one end, at the other somebody who says what no role says.
+ */
+
+import { beforeEach, expect, test } from 'vitest';
+import { assemblyMap, type MappedOutput, outputId } from '../../daemon/core/plan/assembly-map.ts';
+import { hex, type UnitId } from '../../daemon/core/plan/unit-id.ts';
+import type { Network } from '../../daemon/ports.ts';
+import { AssemblyHolder } from '../../daemon/roles/assembly-holder.ts';
+import { AssemblyPool } from '../../daemon/roles/assembly-pool.ts';
+import type {
+  Assemble,
+  AssemblyMessage,
+  AssemblyState,
+  MemberRole,
+} from '../../proto/peer-messages.ts';
+import { diceOf } from './dice.ts';
+import { FalseDisk } from './false-disk.ts';
+import { falseHeldOutputs } from './false-held-outputs.ts';
+import { falseKernels } from './false-kernels.ts';
+import { LeafDisk } from './false-leaf-store.ts';
+import { FalseNetwork, peerIdOf, peerOf } from './false-network.ts';
+import { sha256 } from './sha256.ts';
+import { Process, World } from './world.ts';
+
+const RUN = '5'.repeat(32);
+const SPEED = { leastMs: 1, bytesPerMs: 1000 };
+const [COORDINATOR, MEMBER] = [peerIdOf('coordinator'), peerIdOf('member')];
+const offer = { threads: 1, ramBytes: 1000, diskBytes: 2000, bytesPerSecond: 1 };
+
+function outputOf(fileBytes: number, places: readonly [number, number][]): MappedOutput {
+  const header = new Uint8Array(10).fill(7);
+  const runs = places.map(([offset, bytes], index) => {
+    return { offset, bytes, unit: hex(sha256(Uint8Array.of(index))) as UnitId };
+  });
+  const id = outputId(sha256, header, fileBytes, runs);
+  return { file: 'model.gguf', layout: { header, fileBytes }, runs, id };
+}
+
+const good = outputOf(500, [
+  [10, 100],
+  [200, 300],
+]);
+
+function assembleOf(output: MappedOutput, more: Partial<Assemble> = {}): Assemble {
+  return {
+    kind: 'assemble',
+    ...{ run: RUN, output: 0, opening: 1, release: RUN },
+    file: output.file,
+    id: output.id,
+    fileBytes: output.layout.fileBytes,
+    headerBytes: 10,
+    runCount: output.runs.length,
+    map: sha256(assemblyMap(output)),
+    ...more,
+  };
+}
+
+let world: World;
+let network: FalseNetwork;
+let disk: FalseDisk;
+let heard: AssemblyMessage[];
+beforeEach(() => {
+  world = new World(diceOf(1), false);
+  const nothing = (): undefined => undefined;
+  network = new FalseNetwork(world, { sent: nothing, said: nothing, parted: nothing });
+  const witness = { named: nothing, cut: nothing, closed: nothing, step: nothing };
+  disk = new FalseDisk(world.dice, witness, nothing);
+  heard = [];
+});
+
+function join(name: string, role: MemberRole): { process: Process; network: Network } {
+  const process = new Process(world, name);
+  return { process, network: network.join(process, peerOf(name, role, offer)) };
+}
+
+async function pass(milliseconds: number): Promise<void> {
+  const endMs = world.nowMs + milliseconds;
+  world.at(milliseconds, undefined, 'enough', () => undefined);
+  await world.run(() => world.nowMs >= endMs);
+}
+
+/** A real holder, and whoever speaks to it and serves `map` for every map. */
+async function speakTo(role: MemberRole, map: Uint8Array): Promise<Network> {
+  const member = join(MEMBER, 'worker');
+  const holder = new AssemblyHolder({
+    network: member.network,
+    kernels: falseKernels(member.process, SPEED),
+    clock: member.process.clock,
+    sha256,
+    outputs: falseHeldOutputs(disk, member.process, RUN),
+    disk: new LeafDisk(world.dice, offer.diskBytes).offeredTo(member.process),
+  });
+  void holder.start();
+  const speaker = join(COORDINATOR, role).network;
+  speaker.listen({
+    message: (_, message) => {
+      if ('output' in message) heard.push(message);
+    },
+  });
+  speaker.serve({
+    read: async (_, blob, offset, bytes) =>
+      blob.kind === 'assembly-map' && blob.bytes === map.length
+        ? map.subarray(offset, offset + bytes)
+        : undefined,
+  });
+  await pass(1000);
+  return speaker;
+}
+
+const phases = (): string[] =>
+  heard.map((message) => (message.kind === 'assembly-state' ? message.phase : message.kind));
+
+test('a coordinator that means it is answered', async () => {
+  const speaker = await speakTo('coordinator', assemblyMap(good));
+  speaker.send(MEMBER, assembleOf(good));
+  await pass(5000);
+  expect(phases()).toEqual(['open']);
+  expect([...disk.outputs.entries.keys()]).toEqual(['model.gguf.part']);
+});
+
+test.each([
+  ['the map of another output', assemblyMap(outputOf(500, [[10, 100]])), {}],
+  ['a digest of another map', assemblyMap(good), { map: sha256(new Uint8Array(1)) }],
+  ['the id of another output', assemblyMap(good), { id: sha256(new Uint8Array(1)) }],
+  ['a longer file than its id says', assemblyMap(good), { fileBytes: 501 }],
+  [
+    'a file that is larger than what is offered',
+    assemblyMap(outputOf(2001, [])),
+    {
+      ...assembleOf(outputOf(2001, [])),
+    },
+  ],
+  [
+    'runs over one another',
+    assemblyMap(
+      outputOf(500, [
+        [10, 100],
+        [109, 9],
+      ]),
+    ),
+    {
+      ...assembleOf(
+        outputOf(500, [
+          [10, 100],
+          [109, 9],
+        ]),
+      ),
+    },
+  ],
+  [
+    'a run behind the file',
+    assemblyMap(outputOf(500, [[400, 101]])),
+    {
+      ...assembleOf(outputOf(500, [[400, 101]])),
+    },
+  ],
+])('%s: refused, and nothing is written', async (_, map, more) => {
+  const speaker = await speakTo('coordinator', map);
+  speaker.send(MEMBER, assembleOf(good, more));
+  await pass(600_000);
+  expect(phases()).toEqual(['declined']);
+  expect([...disk.outputs.entries.keys()]).toEqual([]);
+});
+
+test('a member that is no coordinator is not heard', async () => {
+  const speaker = await speakTo('worker', assemblyMap(good));
+  speaker.send(MEMBER, assembleOf(good));
+  await pass(60_000);
+  expect(heard).toEqual([]);
+  expect([...disk.outputs.entries.keys()]).toEqual([]);
+});
+
+test('a run of another digest is not written, and nothing is sealed that lacks a run', async () => {
+  const speaker = await speakTo('coordinator', assemblyMap(good));
+  speaker.serve({
+    read: async (_, blob, offset, bytes) =>
+      blob.kind === 'block-run'
+        ? new Uint8Array(blob.bytes).subarray(offset, offset + bytes)
+        : undefined,
+  });
+  const place = { run: RUN, output: 0, opening: 1 };
+  speaker.send(MEMBER, assembleOf(good));
+  await pass(5000);
+  const take = { serial: 4, digest: sha256(new Uint8Array(99)), from: COORDINATOR };
+  const takes = [
+    { ...take, run: 0 },
+    { ...take, run: 2 },
+  ];
+  speaker.send(MEMBER, { kind: 'assembly-take', ...place, takes });
+  await pass(60_000);
+  expect(heard.at(-1)).toMatchObject({ kind: 'assembly-taken', written: [], failed: [4] });
+  speaker.send(MEMBER, { kind: 'assembly-seal', ...place });
+  await pass(60_000);
+  expect(phases().at(-1)).toBe('lost');
+  expect([...disk.outputs.entries.keys()]).toEqual(['model.gguf.part']);
+});
+
+test('a coordinator believes nothing that an opening, a number or a machine makes impossible', async () => {
+  const { process, network: own } = join(COORDINATOR, 'coordinator');
+  const liar = join(MEMBER, 'worker').network;
+  const other = join(peerIdOf('other'), 'worker').network;
+  const openings: number[] = [];
+  liar.listen({
+    message: (_, message) => {
+      if (message.kind === 'assemble') openings.push(message.opening);
+    },
+  });
+  const { clock } = process;
+  const pool = new AssemblyPool({
+    ...{ network: own, clock, sha256, run: RUN, release: RUN, firstOpening: 7 },
+  });
+  pool.start();
+  const remote = pool.add(0, good, MEMBER, 'member');
+  // The first may come before the connection is known there.
+  await pass(8000);
+  expect([...new Set(openings)]).toEqual([8]);
+  const state: AssemblyState = {
+    kind: 'assembly-state',
+    ...{ run: RUN, output: 0, opening: 8, stored: Uint8Array.of(0xff, 0xff, 0xff) },
+    phase: 'open',
+    verifiedBytes: 0,
+  };
+  // Another machine, another run, another output, an earlier opening, a file sealed with no digest.
+  other.send(COORDINATOR, state);
+  liar.send(COORDINATOR, { ...state, run: '6'.repeat(32) });
+  liar.send(COORDINATOR, { ...state, output: 1 });
+  liar.send(COORDINATOR, { ...state, opening: 7 });
+  liar.send(COORDINATOR, { ...state, phase: 'sealed' });
+  const taken = { written: [0], stored: [0], failed: [0] };
+  liar.send(COORDINATOR, { kind: 'assembly-taken', run: RUN, output: 0, opening: 8, ...taken });
+  await pass(2000);
+  expect([remote.isOpen, remote.isSealed, remote.storedRuns()]).toEqual([false, false, []]);
+  // Bits and numbers of runs that there are not.
+  liar.send(COORDINATOR, { ...state, stored: Uint8Array.of(0xfe, 0xff) });
+  await pass(2000);
+  const beyond = { written: [0, 2, 131_072], stored: [3], failed: [99] };
+  liar.send(COORDINATOR, { kind: 'assembly-taken', run: RUN, output: 0, opening: 8, ...beyond });
+  await pass(2000);
+  expect(remote.storedRuns()).toEqual([1]);
+  expect([0, 1, 2, 3, 131_072].filter((run) => remote.holds(run))).toEqual([0, 1]);
+  pool.stop();
+});
