@@ -4,7 +4,8 @@
  * sums over llama.cpp's type rules and row sizes; the headers are read by a reader that is not ours.
  */
 
-import { open, readdir } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { open, readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gguf } from '@huggingface/gguf';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -17,12 +18,15 @@ import { parseFtype } from '../../daemon/core/recipe/ftypes.ts';
 import { defaultOptions } from '../../daemon/core/recipe/type-rules.ts';
 import { openCheckpoint } from '../../daemon/roles/open-checkpoint.ts';
 import { writePublishedCheckpoint } from '../checkpoints/generate.ts';
-import { makeScratch } from '../quantd.ts';
+import { startHub } from '../hub/loopback-hub.ts';
+import { generatedRepository } from '../hub/repository.ts';
+import { makeScratch, parseEvents, runQuantd } from '../quantd.ts';
 import { openRowBytes, whyNoGgml } from './ggml.ts';
 import { ask } from './type-rules-ask.ts';
 import { gemma4Shape, gemma4Tensors, tensor } from './type-rules-models.ts';
 
 // What the page of the published model counts, without its vision tower.
+const NAME = 'Gemma-4-26B-A4B';
 const TENSORS = 657;
 const PARAMETERS = 25_233_141_790;
 const VOCABULARY = 262_144;
@@ -41,7 +45,7 @@ beforeAll(async () => {
   headers = await readHeaders(directory);
   const source = await openSourceDirectory(directory, { hashFile: neverHashed });
   const { checkpoint } = await openCheckpoint(source, new AbortController().signal);
-  model = describeModel(checkpoint, 'Gemma-4-26B-A4B');
+  model = describeModel(checkpoint, NAME);
   await source.close();
 });
 afterAll(() => scratch.remove());
@@ -79,7 +83,7 @@ const padded = (bytes: number): number => Math.ceil(bytes / 32) * 32;
 
 function planOf(type: string): OutputPlan {
   const output = { name: type, ftype: parseFtype(type), options: defaultOptions };
-  const [planned] = planOutputs(model, 'Gemma-4-26B-A4B', [output], {
+  const [planned] = planOutputs(model, NAME, [output], {
     ...{ allowRequantize: false, keepSplit: false, overrides: [], importance: undefined },
     ...{ compat: 'none', dryRun: false },
   });
@@ -94,6 +98,65 @@ test('the checkpoint has the tensors and the parameters of the published one', (
   expect(model.tensors).toHaveLength(TENSORS + 1);
   expect(sum(model.tensors.map(({ shape }) => product(shape)))).toBe(PARAMETERS + 256);
 });
+
+// Goal: whoever has nothing of the model yet knows what it will take. Method: a hub that makes every byte
+// of a weight when it is asked for it; the sizes are those of the plans that are compared below.
+test('a hub that stores nothing of it is planned from as well', async () => {
+  const directory = join(scratch.path, 'checkpoint');
+  const repository = generatedRepository(await generatedFiles(directory), {
+    name: 'test-org/large',
+  });
+  const hub = await startHub(repository);
+  try {
+    const types = ['Q8_0', 'Q2_K', 'Q4_K_M'];
+    const words = ['plan', 'test-org/large', '--type', types.join(','), '--name', NAME, '--json'];
+    const run = await runQuantd([...words, '--hub-url', hub.url]);
+    const [plan] = parseEvents(run).filter(({ type }) => type === 'plan');
+    expect(plan).toMatchObject({
+      tensors: TENSORS + 1,
+      elements: PARAMETERS + 256,
+      outputs: types.map((type) => ({ ftype: type, bytes: planOf(type).layout.fileBytes })),
+    });
+    const weights = repository.files.filter(({ path }) => path.endsWith('.safetensors'));
+    expect(sum(weights.map(({ bytes }) => bytes))).toBeGreaterThan(2 * PARAMETERS);
+    // Of the weights no more than headers, which a first leaf of each file holds.
+    expect(sum(weights.map(({ path }) => hub.served.get(path) ?? 0))).toBeLessThanOrEqual(
+      weights.length * 2 ** 20,
+    );
+  } finally {
+    await hub.close();
+  }
+});
+
+/** Small files as they are; of the large ones the header, and behind it numbers drawn from their place. */
+async function generatedFiles(
+  directory: string,
+): Promise<Parameters<typeof generatedRepository>[0][number][]> {
+  const names = await readdir(directory);
+  return Promise.all(
+    names.map(async (path) => {
+      const location = join(directory, path);
+      if (!path.endsWith('.safetensors')) {
+        const content = await readFile(location);
+        const sha256 = createHash('sha256').update(content).digest('hex');
+        const read = (offset: number, bytes: number): Uint8Array =>
+          content.subarray(offset, offset + bytes);
+        return { path, bytes: content.length, sha256, read };
+      }
+      const { size } = await stat(location);
+      const handle = await open(location);
+      const length = Buffer.alloc(8);
+      await handle.read(length, 0, 8, 0);
+      const header = Buffer.alloc(8 + Number(length.readBigUInt64LE()));
+      await handle.read(header, 0, header.length, 0);
+      await handle.close();
+      const byteAt = (at: number): number => (at < header.length ? header[at] : at * 167) ?? 0;
+      const read = (offset: number, bytes: number): Uint8Array =>
+        Uint8Array.from({ length: bytes }, (_, index) => byteAt(offset + index));
+      return { path, bytes: size, read };
+    }),
+  );
+}
 
 describe.skipIf(whyNoGgml() !== undefined)('each output', () => {
   test('has as many bytes of data as llama.cpp gives it', () => {
