@@ -58,6 +58,12 @@ const anyFault = fc
   )
   .map(([fault, place]) => ({ ...place, ...fault }));
 
+const anyOrigin = fc.record({
+  hubUrl: fc.constantFrom('https://huggingface.co', 'http://127.0.0.1:1'),
+  repository: fc.constantFrom('org/name', 'a-b/c.d_e'),
+  commit: anyHex(20),
+});
+
 export const anyLease = fc
   .tuple(
     fc.record({
@@ -76,9 +82,13 @@ export const anyLease = fc
         { maxLength: 8 },
       ),
     }),
-    fc.record({ importance: anyDigest }, maybe),
+    fc.record({ importance: anyDigest, origin: anyOrigin }, maybe),
   )
-  .map(([lease, importance]): Lease => ({ ...lease, kind: 'lease', ...importance }));
+  .map(([lease, more]): Lease => {
+    // Of what comes from a hub nobody knows the leaves beforehand.
+    const bare = lease.pieces.map((piece) => ({ ...piece, leaves: [] }));
+    return { ...lease, ...more, kind: 'lease', ...(more.origin ? { pieces: bare } : {}) };
+  });
 
 const anySet = (max: number, maxLength: number): fc.Arbitrary<number[]> =>
   fc
@@ -246,7 +256,15 @@ export const anyMessage: fc.Arbitrary<PeerMessage> = fc.oneof<fc.Arbitrary<PeerM
         task: anyTask,
         made: fc.array(fc.record({ unit: anyHex(32), digest: anyDigest }), { maxLength: 8 }),
       }),
-      fc.record({ fault: anyFault, declined: anySentence }, maybe),
+      fc.record(
+        {
+          fault: anyFault,
+          declined: anySentence,
+          leaves: fc.array(anyDigest, { minLength: 1, maxLength: 12 }),
+          detour: anySentence,
+        },
+        maybe,
+      ),
     )
     .chain(([answer, why]) => {
       const bytes = answer.made.length > 0 ? 64 : 0;
@@ -258,6 +276,15 @@ export const anyMessage: fc.Arbitrary<PeerMessage> = fc.oneof<fc.Arbitrary<PeerM
     kind: fc.constant('kept' as const),
     run: anyRun,
     tasks: fc.array(anyTask, { maxLength: 50 }),
+  }),
+  fc.record({
+    kind: fc.constant('pieces-void' as const),
+    run: anyRun,
+    fileDigest: anyHex(32),
+    pieces: fc.array(
+      fc.record({ offset: fc.nat(2 ** 31), bytes: fc.integer({ min: 1, max: 2 ** 30 }) }),
+      { minLength: 1, maxLength: 20 },
+    ),
   }),
   fc.record({ kind: fc.constant('run-close' as const), run: anyRun, sealed: fc.boolean() }),
   fc.record({
@@ -278,6 +305,15 @@ export const anyBlob: fc.Arbitrary<BlobName> = fc.oneof<fc.Arbitrary<BlobName>[]
     fileDigest: anyHex(32),
     offset: fc.nat(2 ** 31),
     bytes: fc.integer({ min: 1, max: 2 ** 40 }),
+  }),
+  fc.record({
+    kind: fc.constant('chain' as const),
+    run: anyRun,
+    fileDigest: anyHex(32),
+    offset: fc.oneof(fc.nat(2 ** 31), fc.constant(Number.MAX_SAFE_INTEGER - 2 ** 30)),
+    pieceBytes: fc.integer({ min: 1, max: 2 ** 30 }),
+    state: fc.uint8Array({ minLength: 104, maxLength: 104 }),
+    bytes: fc.integer({ min: 1, max: 2 ** 22 }),
   }),
   fc.record({
     kind: fc.constant('block-run' as const),

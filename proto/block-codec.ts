@@ -8,6 +8,7 @@
 
 import { assert } from './assert.ts';
 import { quantd } from './generated/peer.generated.js';
+import { decodeChain, encodeChain } from './origin-codec.ts';
 import { decodeFrame } from './peer-codec.ts';
 import { digest, digestHex, fromHex, integer, outOfLimits, part, runId } from './peer-fields.ts';
 import { BLOCK_REPLY_BYTES_MAX, BLOCK_REQUEST_BYTES_MAX, LAYERS_MAX } from './peer-limits.ts';
@@ -62,6 +63,8 @@ function encodeBlob(blob: BlobName): quantd.BlockRequest.$Properties {
       return { assemblyMap: { digest: blob.digest } };
     case 'output':
       return { output: { id: blob.id, offset: blob.offset } };
+    case 'chain':
+      return { chain: encodeChain(blob) };
   }
 }
 
@@ -103,6 +106,7 @@ function decodeBlob(request: quantd.BlockRequest.$Properties): BlobName {
     const offset = integer(output.offset, 'output.offset', 0, Number.MAX_SAFE_INTEGER - bytes);
     return { kind: 'output', run, id: digest(output.id, 'output.id'), offset, bytes };
   }
+  if (request.chain) return decodeChain(request.chain, run, bytes);
   return decodeStageBlob(request, run, bytes);
 }
 

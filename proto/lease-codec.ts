@@ -7,6 +7,7 @@ import { joinBytes } from './bytes.ts';
 import type { FaultMessage } from './fault.ts';
 import { exitCodes } from './fault.ts';
 import type { quantd } from './generated/peer.generated.js';
+import { decodeOrigin, encodeOrigin } from './origin-codec.ts';
 import {
   bytes,
   digest,
@@ -24,8 +25,10 @@ import {
   toLongs,
 } from './peer-fields.ts';
 import {
+  DIGEST_BYTES,
   DIMENSIONS_MAX,
   FILE_CHARACTERS_MAX,
+  LEASED_LEAVES_MAX,
   LEASED_RUNS_MAX,
   NAME_CHARACTERS_MAX,
   PIECE_BYTES_MAX,
@@ -48,7 +51,7 @@ import {
 } from './peer-messages.ts';
 
 export function encodeLease(lease: Lease): quantd.Lease.$Properties {
-  const { importance, ...rest } = lease;
+  const { importance, origin, ...rest } = lease;
   return {
     ...rest,
     run: fromHex(lease.run),
@@ -61,11 +64,12 @@ export function encodeLease(lease: Lease): quantd.Lease.$Properties {
     sources: [...lease.sources],
     runs: lease.runs.map((run) => ({ ...run, unit: fromHex(run.unit) })),
     ...(importance === undefined ? {} : { importance }),
+    ...(origin === undefined ? {} : { origin: encodeOrigin(origin) }),
   };
 }
 
 export function decodeLease(lease: quantd.Lease.$Properties): Lease {
-  const { importance } = lease;
+  const { importance, origin } = lease;
   return {
     kind: 'lease',
     run: runId(lease.run),
@@ -75,16 +79,20 @@ export function decodeLease(lease: quantd.Lease.$Properties): Lease {
     shape: fromLongs(lease.shape, 'shape', DIMENSIONS_MAX),
     rowStart: integer(lease.rowStart, 'row_start'),
     rows: integer(lease.rows, 'rows', 1),
-    pieces: list(lease.pieces, 'pieces', PIECES_MAX).map(decodePiece),
+    pieces: list(lease.pieces, 'pieces', PIECES_MAX).map((piece) =>
+      decodePiece(piece, origin ? 0 : undefined),
+    ),
     sources: list(lease.sources, 'sources', SOURCES_MAX).map((peer) => peerId(peer, 'sources')),
     runs: list(lease.runs, 'runs', LEASED_RUNS_MAX).map(decodeRun),
     ...(importance && importance.length > 0
       ? { importance: digest(importance, 'importance') }
       : {}),
+    ...(origin ? { origin: decodeOrigin(origin) } : {}),
   };
 }
 
-function decodePiece(piece: quantd.SourcePiece.$Properties): SourcePiece {
+/** @param leafCount of a piece; by default as many as cover its bytes */
+function decodePiece(piece: quantd.SourcePiece.$Properties, leafCount?: number): SourcePiece {
   const bytes = integer(piece.bytes, 'pieces.bytes', 1, PIECE_BYTES_MAX);
   const offset = integer(piece.offset, 'pieces.offset', 0, Number.MAX_SAFE_INTEGER - bytes);
   return {
@@ -92,7 +100,7 @@ function decodePiece(piece: quantd.SourcePiece.$Properties): SourcePiece {
     fileDigest: digestHex(piece.fileDigest, 'pieces.file_digest'),
     offset,
     bytes,
-    leaves: fromDigests(piece.leaves, 'pieces.leaves', Math.ceil(bytes / LEAF_BYTES)),
+    leaves: fromDigests(piece.leaves, 'pieces.leaves', leafCount ?? Math.ceil(bytes / LEAF_BYTES)),
   };
 }
 
@@ -117,7 +125,7 @@ function decodeTasks(tasks: readonly number[] | null | undefined): number[] {
 }
 
 export function encodeAnswer(answer: LeaseAnswer): quantd.LeaseAnswer.$Properties {
-  const { run, task, made, signature, fault, declined } = answer;
+  const { run, task, made, signature, leaves, detour, fault, declined } = answer;
   return {
     run: fromHex(run),
     task,
@@ -125,6 +133,8 @@ export function encodeAnswer(answer: LeaseAnswer): quantd.LeaseAnswer.$Propertie
     made: made.map((unit) => ({ unit: fromHex(unit.unit), digest: unit.digest })),
     ...(fault === undefined ? {} : { fault: encodeFault(fault) }),
     ...(declined === undefined ? {} : { declined: cut(declined) }),
+    ...(leaves === undefined ? {} : { leaves: joinBytes(leaves) }),
+    ...(detour === undefined ? {} : { detour: cut(detour) }),
   };
 }
 
@@ -142,6 +152,21 @@ export function decodeAnswer(answer: quantd.LeaseAnswer.$Properties): LeaseAnswe
     ...(fault ? { fault: decodeFault(fault) } : {}),
     ...(typeof declined === 'string'
       ? { declined: sentence(declined, 'declined', SENTENCE_CHARACTERS_MAX) }
+      : {}),
+    ...decodeFetched(answer),
+  };
+}
+
+function decodeFetched({
+  leaves,
+  detour,
+}: quantd.LeaseAnswer.$Properties): Pick<LeaseAnswer, 'leaves' | 'detour'> {
+  const count = Math.floor((leaves?.length ?? 0) / DIGEST_BYTES);
+  if (count > LEASED_LEAVES_MAX) throw outOfLimits('leaves', `more than ${LEASED_LEAVES_MAX}`);
+  return {
+    ...(count > 0 ? { leaves: fromDigests(leaves, 'leaves', count) } : {}),
+    ...(typeof detour === 'string'
+      ? { detour: sentence(detour, 'detour', SENTENCE_CHARACTERS_MAX) }
       : {}),
   };
 }

@@ -24,6 +24,7 @@ import {
   encodeAnswer,
   encodeLease,
 } from './lease-codec.ts';
+import { decodePiecesVoid, encodePiecesVoid } from './origin-codec.ts';
 import { peerFaults } from './peer-faults.ts';
 import {
   bytes,
@@ -114,6 +115,8 @@ function toEnvelope(message: PeerMessage): Envelope {
       return { kept: { run: fromHex(message.run), tasks: [...message.tasks] } };
     case 'run-close':
       return { runClose: { run: fromHex(message.run), sealed: message.sealed } };
+    case 'pieces-void':
+      return { piecesVoid: encodePiecesVoid(message) };
     case 'members':
       return { members: { records: [...message.records] } };
     case 'meet':
@@ -132,6 +135,7 @@ function fromEnvelope(envelope: Envelope): PeerMessage {
   const other = decodeStageMessage(envelope) ?? decodeAssemblyMessage(envelope);
   if (other) return other;
   if (envelope.meet) return decodeMeet(envelope.meet);
+  if (envelope.piecesVoid) return decodePiecesVoid(envelope.piecesVoid);
   if (hello) return decodeHello(hello);
   if (runOpen) return { kind: 'run-open', run: runId(runOpen.run) };
   if (lease) return decodeLease(lease);

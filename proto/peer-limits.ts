@@ -39,6 +39,9 @@ export const PIECE_BYTES_MAX: number = 1024 ** 3;
 /** Types that are made of one row group, more than there are block types. */
 export const LEASED_RUNS_MAX = 64;
 
+/** Leaves of all pieces of a lease: their digests fill a quarter of a frame. */
+export const LEASED_LEAVES_MAX = 512;
+
 /** As many as connect to one node. */
 export const SOURCES_MAX = 64;
 
@@ -92,6 +95,19 @@ export const THREADS_MAX = 4096;
 /** Signed records in one message, and the bytes of one. */
 export const RECORDS_MAX = 256;
 export const RECORD_BYTES_MAX: number = 16 * 1024;
+
+/** Pieces that are forgotten in one message: so that it stays well below a frame. */
+export const VOID_PIECES_MAX = 2048;
+
+/** The address of a hub, and `org/name` of a repository there. */
+export const HUB_URL_CHARACTERS_MAX = 512;
+export const REPOSITORY_CHARACTERS_MAX = 200;
+
+/** SHA-256 half-way: eight words, the count of bytes, one block's buffer; numbers big-endian. */
+export const SHA256_STATE_BYTES: number = 32 + 8 + 64;
+
+/** A git commit. */
+export const COMMIT_BYTES = 20;
 
 export const DIGEST_BYTES = 32;
 /** Ed25519. */

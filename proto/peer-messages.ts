@@ -58,7 +58,20 @@ export interface RunOpen {
   readonly run: RunId;
 }
 
-/** Part of a source file; `leaves` are the SHA-256 of its pieces of 1 MiB, the last one shorter. */
+/** A repository of a hub at one commit. */
+export interface SourceOrigin {
+  /** Without a slash at its end. */
+  readonly hubUrl: string;
+  /** `org/name`. */
+  readonly repository: string;
+  /** 40 hexadecimal digits. */
+  readonly commit: string;
+}
+
+/**
+ * Part of a source file; `leaves` are the SHA-256 of its pieces of 1 MiB, the last one shorter.
+ * In a lease with an origin there are none: whoever fetches the piece says them.
+ */
 export interface SourcePiece {
   readonly file: string;
   /** SHA-256 of the whole file, lower-case hex. */
@@ -95,6 +108,8 @@ export interface Lease {
   readonly runs: readonly LeasedRun[];
   /** SHA-256 of the weights of the columns, as the unit ids name them; pulled where not known. */
   readonly importance?: Uint8Array;
+  /** Where the pieces are to be fetched; `sources` have them where it cannot be reached. */
+  readonly origin?: SourceOrigin;
 }
 
 /** The peer is at these tasks: their leases are alive. */
@@ -119,6 +134,10 @@ export interface LeaseAnswer {
   readonly signature: Uint8Array;
   /** The source or its numbers are at fault: no other peer would do better. */
   readonly fault?: FaultMessage;
+  /** Of a lease with an origin: the leaves of its pieces in their order, as they were used. */
+  readonly leaves?: readonly Uint8Array[];
+  /** Why the pieces were not fetched from their origin. */
+  readonly detour?: string;
   /** This peer cannot: its disk, its link. Another one may. */
   readonly declined?: string;
 }
@@ -128,6 +147,14 @@ export interface Kept {
   readonly kind: 'kept';
   readonly run: RunId;
   readonly tasks: readonly number[];
+}
+
+/** These pieces of a file are not what they should be: what is kept of them is worth nothing. */
+export interface PiecesVoid {
+  readonly kind: 'pieces-void';
+  readonly run: RunId;
+  readonly fileDigest: string;
+  readonly pieces: readonly { readonly offset: number; readonly bytes: number }[];
 }
 
 /** The run is over here. `sealed`: nobody will ask for its source again. */
@@ -362,6 +389,7 @@ export type RunMessage =
   | Working
   | LeaseAnswer
   | Kept
+  | PiecesVoid
   | RunClose
   | StageMessage
   | AssemblyMessage;
@@ -375,6 +403,19 @@ export type BlobName =
       readonly run: RunId;
       readonly fileDigest: string;
       readonly offset: number;
+      readonly bytes: number;
+    }
+  /**
+   * SHA-256 of a file up to the end of a piece that the peer keeps, from what it was in front of the
+   * piece: the state, then the piece's leaves, 32 bytes each.
+   */
+  | {
+      readonly kind: 'chain';
+      readonly run: RunId;
+      readonly fileDigest: string;
+      readonly offset: number;
+      readonly pieceBytes: number;
+      readonly state: Uint8Array;
       readonly bytes: number;
     }
   /** The block run that a worker made for a unit. */
