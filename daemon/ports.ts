@@ -174,7 +174,7 @@ export interface PieceDigests {
   readonly pieces: readonly Uint8Array[];
   /** SHA-256 of all that the chain has seen: of the file up to here, where it began at its start. */
   readonly digest: Uint8Array;
-  /** For the call that goes on behind the last piece; only its maker knows what it holds. */
+  /** For the call that goes on behind the last piece, on any machine: PROTOCOL.md, "Chains". */
   readonly chain: Uint8Array;
 }
 

@@ -7,7 +7,7 @@
  */
 
 import type { ConnectedPeer, Kernels, Network, NetworkListener } from '../../daemon/ports.ts';
-import { leafKey } from '../../daemon/roles/held-lease.ts';
+import { leafKey } from '../../daemon/roles/leaf-digests.ts';
 import type { PeerMessage } from '../../proto/peer-messages.ts';
 import { type HolderPorts, nothingPlanted, type Plant } from './daemons.ts';
 import { calmNetwork, type NetworkTrouble } from './false-network.ts';

@@ -138,6 +138,11 @@ export class Assembler implements OutputAssembler {
     return true;
   }
 
+  /** These runs are to be made again; what is written of them stays until then. */
+  forget(runs: readonly number[]): void {
+    for (const run of runs) this.#digests.delete(run);
+  }
+
   /** Writes one run at its place; it is stored only after the next commit. */
   async write(run: number, bytes: Uint8Array, digest: Uint8Array): Promise<void> {
     const { offset } = this.#run(run);

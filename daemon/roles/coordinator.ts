@@ -7,7 +7,7 @@
  */
 
 import { FaultError } from '../../proto/fault.ts';
-import type { MadeUnit, PeerId } from '../../proto/peer-messages.ts';
+import type { LeaseAnswer, MadeUnit, PeerId } from '../../proto/peer-messages.ts';
 import type { Attestation } from '../core/plan/attestation.ts';
 import type { Plan, Task } from '../core/plan/plan.ts';
 import {
@@ -31,6 +31,8 @@ import type { OutputAssembler } from './output-assembler.ts';
 import { type PeerShare, Pool } from './pool.ts';
 import type { Progress } from './progress.ts';
 import { Results, type ResultsCluster } from './results.ts';
+import type { SourceProof } from './source-proof.ts';
+import { storedRuns } from './stored-runs.ts';
 import type { Worker } from './worker.ts';
 
 /** Block runs that the coordinator's own machine made. */
@@ -53,6 +55,8 @@ export interface CoordinatorParts {
   readonly leaves?: LeafDigests;
   /** Bytes of each peer's disk that outputs take. */
   readonly outputBytes?: ReadonlyMap<PeerId, number>;
+  /** Where each machine fetches its part of the source by itself. */
+  readonly proof?: SourceProof | undefined;
   /** Undefined where it runs alone. */
   readonly cluster?: ResultsCluster;
   /** What was made and by whom, signed by others; of this machine's own without a signature. */
@@ -84,6 +88,8 @@ export class Coordinator {
   readonly #verifyAttempts = new Map<number, number>();
   /** Why each peer declined last. */
   readonly #declines = new Map<PeerId, string>();
+  /** Who has said that it cannot fetch its part by itself. */
+  readonly #detours = new Set<PeerId>();
   readonly #stop = new AbortController();
   readonly #local: PeerShare = {
     peer: LOCAL_PEER,
@@ -126,7 +132,8 @@ export class Coordinator {
     let stopTicking: () => void = () => undefined;
     try {
       for (const [output, assembler] of assemblers.entries()) {
-        this.#feed({ kind: 'runs-stored', output, runs: assembler.storedRuns() });
+        const runs = storedRuns(assembler, output, this.#parts);
+        this.#feed({ kind: 'runs-stored', output, runs });
         assembler.follow?.({
           stored: (runs) => this.#feed({ kind: 'runs-stored', output, runs }),
           lost: (runs) => this.#feed({ kind: 'runs-lost', output, runs }),
@@ -134,11 +141,13 @@ export class Coordinator {
         });
       }
       progress.begin('quantize', this.#bytesToMake());
+      this.#parts.proof?.start((error) => this.#fail(error));
       this.#join(offer);
       if (drain.aborted) onDrain();
       stopTicking = this.#keepTicking();
       await this.#ended;
       this.#isOver = true;
+      this.#parts.proof?.stop(new FaultError(runFaults.interrupted));
       while (this.#busy.size > 0) await Promise.race(this.#busy);
       // A peer that left may have held the last lease; what others made then waits for a commit.
       await this.#commitWhereDue().catch((error: unknown) => this.#fail(error));
@@ -161,11 +170,12 @@ export class Coordinator {
   }
 
   #makePool(): Pool | undefined {
-    const { cluster, ...parts } = this.#parts;
+    const { cluster, proof, ...parts } = this.#parts;
     if (cluster === undefined) return undefined;
     return new Pool({
       ...parts,
       ...cluster,
+      ...(proof && { origin: proof.origin, source: { read: proof.relay.bind(proof) } }),
       leaves: parts.leaves ?? new LeafDigests(parts.source, parts.kernels),
       onJoined: (peer) => {
         const offer = offerOf(peer, this.#parts.outputBytes?.get(peer.peer));
@@ -178,6 +188,7 @@ export class Coordinator {
       },
       onAnswer: (from, answer) => {
         if (this.#isOver || this.#failure !== undefined) return;
+        if (!this.#isClaimed(from, answer)) return;
         this.#track(this.#results.take(from, answer).then(() => this.#commitWhereDue()));
       },
       onFailure: (error) => this.#fail(error),
@@ -188,15 +199,12 @@ export class Coordinator {
     return new Results({
       ...this.#parts,
       wanted: (task) => this.#schedule.wanted(task),
+      onUsed: (peer, task) => this.#parts.proof?.used(peer, task),
       onWritten: (peer, task, runs) => {
         this.#pool?.release(peer, task);
         this.#answered(peer, task, runs);
       },
-      onDeclined: (peer, task, why) => {
-        this.#noticeDeclined(peer, why);
-        this.#pool?.release(peer, task);
-        this.#feed({ kind: 'task-declined', peer, task });
-      },
+      onDeclined: (peer, task, why) => this.#decline(peer, task, why),
       signal: this.#stop.signal,
     });
   }
@@ -284,6 +292,26 @@ export class Coordinator {
     }
   }
 
+  /** Whether it is known what the peer made its answer from, where it fetched that by itself. */
+  #isClaimed(from: PeerId, { task, made, leaves = [], detour }: LeaseAnswer): boolean {
+    const { proof, onNotice } = this.#parts;
+    if (proof === undefined || made.length === 0) return true;
+    if (detour !== undefined && !this.#detours.has(from)) {
+      this.#detours.add(from);
+      const name = this.#pool?.share(from)?.name ?? from;
+      onNotice(`${name} gets its part of the source through this machine: ${detour}`);
+    }
+    if (proof.claim(from, task, leaves)) return true;
+    this.#decline(from, task, 'it does not say what it fetched');
+    return false;
+  }
+
+  #decline(peer: PeerId, task: number, why: string | undefined): void {
+    this.#noticeDeclined(peer, why);
+    this.#pool?.release(peer, task);
+    this.#feed({ kind: 'task-declined', peer, task });
+  }
+
   /** A failure stops the handing out; what is under way ends by itself, so that nothing is torn. */
   #track(work: Promise<void>): void {
     const tracked = work
@@ -305,12 +333,12 @@ export class Coordinator {
   }
 
   async #runLease(index: number, wanted: readonly number[]): Promise<void> {
-    const { worker, source } = this.#parts;
+    const { worker, source, proof } = this.#parts;
     const task = this.#task(index);
     this.#local.leases++;
     let written: readonly number[] = [];
     try {
-      await worker.run(task, wanted, source, this.#stop.signal, async (made) => {
+      await worker.run(task, wanted, proof ?? source, this.#stop.signal, async (made) => {
         written = await this.#results.write(index, made);
         const units = made.flatMap(({ run, digest }) => {
           const unit = task.runs[run]?.unit;
@@ -380,10 +408,11 @@ export class Coordinator {
   }
 
   async #seal(output: number): Promise<void> {
-    const { assemblers, progress, checkSource, onSealed } = this.#parts;
+    const { assemblers, progress, proof, checkSource, onSealed } = this.#parts;
     const assembler = assemblers[output];
     if (assembler === undefined) throw new Error(`the plan has no output ${output}`);
     await checkSource();
+    await proof?.closed();
     this.#beginVerifying();
     const lost = await assembler.verify((bytes) => progress.add(bytes), this.#stop.signal);
     if (lost.length > 0) {

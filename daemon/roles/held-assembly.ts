@@ -104,14 +104,19 @@ export class HeldAssembly {
   take({ opening, takes }: AssemblyTake): void {
     if (opening !== this.#opening || this.#phase !== 'open') return;
     const written: number[] = [];
+    const stored: number[] = [];
     const failed: number[] = [];
     for (const each of takes) {
       if (each.run >= this.#claim.runCount) continue;
+      const digest = this.#assembler?.storedDigest(each.run);
+      // Made again of other bytes: what is here is not wanted any more.
+      if (digest && hex(digest) !== hex(each.digest)) this.#assembler?.forget([each.run]);
+      else if (digest) stored.push(each.run);
       if (this.#assembler?.holds(each.run) === true) written.push(each.run);
       else if (this.#failed.get(each.run) === each.serial) failed.push(each.serial);
       else this.#begin(each);
     }
-    if (written.length + failed.length > 0) this.#sayTaken({ written, failed });
+    if (written.length + failed.length > 0) this.#sayTaken({ written, stored, failed });
   }
 
   seal(opening: number): void {

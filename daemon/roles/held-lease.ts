@@ -9,6 +9,7 @@ import {
   LEAF_BYTES,
   type Lease,
   type LeaseAnswer,
+  type SourceOrigin,
   type SourcePiece,
 } from '../../proto/peer-messages.ts';
 import { attestedBytes } from '../core/plan/attestation.ts';
@@ -17,6 +18,8 @@ import { hex, type Sha256 } from '../core/plan/unit-id.ts';
 import type { Clock, Kernels, LeafStore, Network, Source } from '../ports.ts';
 import type { Credit } from './credit.ts';
 import { numberFaults } from './faults.ts';
+import { leafKey } from './leaf-digests.ts';
+import type { Fetched, OriginPieces } from './origin-pieces.ts';
 import type { MadeRun, Worker } from './worker.ts';
 
 export interface LeasePorts {
@@ -27,6 +30,8 @@ export interface LeasePorts {
   readonly sha256: Sha256;
   readonly worker: Worker;
   readonly memory: Credit;
+  /** What this machine fetches from hubs; none: it does not. */
+  readonly origins?: OriginPieces | undefined;
   /** This machine's signature. */
   readonly sign: (message: Uint8Array) => Uint8Array;
 }
@@ -44,6 +49,8 @@ export class HeldLease {
   /** Block runs by their unit's id, while the coordinator may pull them. */
   readonly made = new Map<string, Uint8Array>();
   answer: LeaseAnswer | undefined;
+  /** Of each piece that came from a hub, by its place in the lease. */
+  readonly #fetched = new Map<number, Fetched>();
   saidMs = 0;
 
   constructor(
@@ -113,7 +120,16 @@ export class HeldLease {
       return [{ unit, digest: digest.slice() }];
     });
     const signature = made.length > 0 ? this.#ports.sign(attestedBytes(made)) : new Uint8Array(0);
-    this.answer = { kind: 'answer', run, task, made, signature };
+    this.answer = { kind: 'answer', run, task, made, signature, ...this.#used() };
+  }
+
+  /** What was used of a hub's files. */
+  #used(): Pick<LeaseAnswer, 'leaves' | 'detour'> {
+    if (this.#lease.origin === undefined) return {};
+    const fetched = this.#lease.pieces.map((_, index) => this.#fetched.get(index));
+    const detour = fetched.find((piece) => piece?.detour !== undefined)?.detour;
+    const leaves = fetched.flatMap((piece) => piece?.leaves ?? []);
+    return { leaves, ...(detour === undefined ? {} : { detour }) };
   }
 
   #ended(): Promise<void> {
@@ -173,17 +189,41 @@ export class HeldLease {
       (known) => known.file === file && known.offset === offset && known.bytes === into.length,
     );
     if (piece === undefined) throw new Error('the lease names no such piece of its source');
-    const { network, store, sha256 } = this.#ports;
-    const { run, sources } = this.#lease;
-    const { fileDigest, bytes, leaves } = piece;
+    const { origin } = this.#lease;
+    if (origin !== undefined) {
+      await this.#readOrigin(origin, piece, into);
+      return;
+    }
+    const { store, sha256 } = this.#ports;
+    const { run } = this.#lease;
     const key = leafKey(sha256, piece);
     if ((await store.read(run, key, into)) && (await this.#isRight(piece, into))) return;
-    await this.#again(async () => {
-      const blob = { kind: 'source', run, fileDigest, offset, bytes } as const;
-      const { signal } = this.#stop;
-      await network.pull(sources, blob, into, { digests: leaves, signal });
-    });
+    await this.#pullSource(piece, into);
     await store.put(run, key, into);
+  }
+
+  async #readOrigin(origin: SourceOrigin, piece: SourcePiece, into: Uint8Array): Promise<void> {
+    const { origins } = this.#ports;
+    if (origins === undefined) throw new Error('this machine fetches nothing from hubs');
+    const { run, pieces } = this.#lease;
+    const { signal } = this.#stop;
+    const detour = (): Promise<void> => this.#pullSource(piece, into);
+    const fetched = await origins.provide(run, origin, piece, into, detour, signal);
+    this.#fetched.set(pieces.indexOf(piece), fetched);
+  }
+
+  /** From those whom the lease names; compared with the leaves that it names, if it does. */
+  async #pullSource(
+    { fileDigest, offset, bytes, leaves }: SourcePiece,
+    into: Uint8Array,
+  ): Promise<void> {
+    const { run, sources } = this.#lease;
+    const blob = { kind: 'source', run, fileDigest, offset, bytes } as const;
+    const digests = leaves.length > 0 ? { digests: leaves } : {};
+    await this.#again(async () => {
+      const { signal } = this.#stop;
+      await this.#ports.network.pull(sources, blob, into, { ...digests, signal });
+    });
   }
 
   /** What a crash tore in the store, or a disk changed, is not used. */
@@ -208,13 +248,4 @@ export class HeldLease {
       }
     }
   }
-}
-
-/** The name of a piece of a source in the store: the same for every run of the same source. */
-export function leafKey(
-  sha256: Sha256,
-  piece: { readonly fileDigest: string; readonly offset: number; readonly bytes: number },
-): string {
-  const { fileDigest, offset, bytes } = piece;
-  return hex(sha256(new TextEncoder().encode(`${fileDigest}/${offset}/${bytes}`)));
 }

@@ -5,10 +5,9 @@
  */
 
 import { LEAF_BYTES } from '../../proto/peer-messages.ts';
-import type { LayerPiece } from '../core/plan/layer-source.ts';
+import { type FilePiece, pieceKey } from '../core/plan/file-segments.ts';
+import { hex, type Sha256 } from '../core/plan/unit-id.ts';
 import type { Kernels, Source } from '../ports.ts';
-
-type Piece = Pick<LayerPiece, 'file' | 'fileDigest' | 'offset' | 'bytes'>;
 
 export class LeafDigests {
   readonly #source: Pick<Source, 'read'>;
@@ -23,8 +22,8 @@ export class LeafDigests {
     this.#kernels = kernels;
   }
 
-  of(piece: Piece): Promise<Uint8Array[]> {
-    const key = pieceKey(piece.fileDigest, piece.offset, piece.bytes);
+  of(piece: FilePiece): Promise<Uint8Array[]> {
+    const key = pieceKey(piece);
     const known = this.#known.get(key);
     if (known !== undefined) return known;
     const digests = this.#hashing.then(() => this.#hash(piece));
@@ -33,7 +32,7 @@ export class LeafDigests {
     return digests;
   }
 
-  async #hash({ file, offset, bytes }: Piece): Promise<Uint8Array[]> {
+  async #hash({ file, offset, bytes }: FilePiece): Promise<Uint8Array[]> {
     const digests: Uint8Array[] = [];
     for (let at = 0; at < bytes; at += LEAF_BYTES) {
       const leaf = this.#buffer.subarray(0, Math.min(LEAF_BYTES, bytes - at));
@@ -44,6 +43,7 @@ export class LeafDigests {
   }
 }
 
-export function pieceKey(fileDigest: string, offset: number, bytes: number): string {
-  return `${fileDigest}/${offset}/${bytes}`;
+/** The name of a piece of a source in the store: the same for every run of the same source. */
+export function leafKey(sha256: Sha256, piece: Omit<FilePiece, 'file'>): string {
+  return hex(sha256(new TextEncoder().encode(pieceKey(piece))));
 }

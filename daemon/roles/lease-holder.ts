@@ -7,12 +7,14 @@
  * this process dies: its leases are given to others. Read next: pool.ts, the other end.
  */
 
+import { joinBytes } from '../../proto/bytes.ts';
 import type {
   BlobName,
   Lease,
   LeaseAnswer,
   PeerId,
   PeerMessage,
+  PiecesVoid,
   RunId,
 } from '../../proto/peer-messages.ts';
 import { readLease } from '../core/plan/leased-task.ts';
@@ -20,6 +22,7 @@ import type { Sha256 } from '../core/plan/unit-id.ts';
 import type { BlobProvider, Clock, ConnectedPeer, Kernels, LeafStore, Network } from '../ports.ts';
 import { Credit } from './credit.ts';
 import { HeldLease, type LeasePorts } from './held-lease.ts';
+import { type OpenOrigin, OriginPieces, type PieceHasher } from './origin-pieces.ts';
 import { Worker } from './worker.ts';
 
 export interface LeaseHolderParts {
@@ -30,6 +33,9 @@ export interface LeaseHolderParts {
   readonly sha256: Sha256;
   /** Memory that leases under way may take, over all runs. */
   readonly memoryBytes: number;
+  /** Fetches from the hubs that this machine's user allows; none: from no hub. */
+  readonly openOrigin?: OpenOrigin;
+  readonly hasher?: PieceHasher;
   /** This machine's signature. */
   readonly sign: (message: Uint8Array) => Uint8Array;
 }
@@ -63,8 +69,10 @@ export class LeaseHolder {
 
   constructor(parts: LeaseHolderParts) {
     this.#parts = parts;
+    const { openOrigin, hasher } = parts;
     this.#ports = {
       ...parts,
+      origins: openOrigin && hasher && new OriginPieces({ ...parts, openOrigin, hasher }),
       worker: new Worker(parts.kernels),
       memory: new Credit(parts.memoryBytes),
     };
@@ -108,6 +116,9 @@ export class LeaseHolder {
         break;
       case 'kept':
         for (const task of message.tasks) this.#drop(key, task);
+        break;
+      case 'pieces-void':
+        this.#void(message).catch(() => undefined);
         break;
       case 'run-close':
         this.#close(key, message.run, message.sealed);
@@ -196,6 +207,11 @@ export class LeaseHolder {
     if (sealed && !isShared) this.#parts.store.drop(run).catch(() => undefined);
   }
 
+  /** Once the kept pieces are gone, they are fetched anew by whoever needs them. */
+  async #void({ run, fileDigest, pieces }: PiecesVoid): Promise<void> {
+    for (const piece of pieces) await this.#ports.origins?.forget(run, { fileDigest, ...piece });
+  }
+
   /** Says what is alive, and again what has been answered and not yet taken. */
   #sayAll(): void {
     const { network, clock } = this.#parts;
@@ -215,9 +231,27 @@ export class LeaseHolder {
 
   #provider(): BlobProvider {
     return {
-      read: async (to, blob, offset, bytes) =>
-        this.#made(to.peer, blob)?.subarray(offset, offset + bytes),
+      read: async (to, blob, offset, bytes) => {
+        const found =
+          blob.kind === 'chain' ? await this.#chain(to.peer, blob) : this.#made(to.peer, blob);
+        return found?.subarray(offset, offset + bytes);
+      },
     };
+  }
+
+  /** A link of a file's chain, for the coordinator of the run: state, then leaves. */
+  async #chain(
+    to: PeerId,
+    blob: Extract<BlobName, { kind: 'chain' }>,
+  ): Promise<Uint8Array | undefined> {
+    const { run, fileDigest, offset, pieceBytes, state } = blob;
+    const key = `${to}/${run}`;
+    if (!this.#runs.has(key)) return undefined;
+    this.#hear(key);
+    const piece = { fileDigest, offset, bytes: pieceBytes };
+    const link = await this.#ports.origins?.chain(run, piece, state);
+    const answer = link && joinBytes([link.state, ...link.leaves]);
+    return answer?.length === blob.bytes ? answer : undefined;
   }
 
   /** A block run, for the coordinator that asked for it or a member that assembles for it. */

@@ -20,10 +20,11 @@ import type {
   StageWorking,
 } from '../../proto/peer-messages.ts';
 import type { MeasuredModel } from '../core/models/measured-model.ts';
+import { pieceKey } from '../core/plan/file-segments.ts';
 import type { LayerPiece, WeightSource } from '../core/plan/layer-source.ts';
 import type { BlobProvider, Clock, ConnectedPeer, Network, Source } from '../ports.ts';
 import type { KeptStates } from './kept-states.ts';
-import { type LeafDigests, pieceKey } from './leaf-digests.ts';
+import type { LeafDigests } from './leaf-digests.ts';
 import type { ModelFront } from './model-front.ts';
 import { isWorking } from './offers.ts';
 import { gather, stateBytes } from './stage-io.ts';
@@ -311,14 +312,14 @@ export class MeasurePool {
     const pieces = weightsOf(layer).flatMap((weight) => weight.pieces);
     const digests: Uint8Array[] = [];
     for (const piece of pieces) {
-      this.#pieces.set(pieceKey(piece.fileDigest, piece.offset, piece.bytes), piece);
+      this.#pieces.set(pieceKey(piece), piece);
       digests.push(...(await leaves.of(piece)));
     }
     return joinBytes(digests);
   }
 
   #pieceOf(blob: Extract<BlobName, { kind: 'source' }>): LayerPiece | undefined {
-    return this.#pieces.get(pieceKey(blob.fileDigest, blob.offset, blob.bytes));
+    return this.#pieces.get(pieceKey(blob));
   }
 
   async #readSource(

@@ -58,6 +58,8 @@ export interface OutputAssembler {
   holds(run: number): boolean;
   /** Indexes of the runs that are durable. */
   storedRuns(): number[];
+  /** These runs are to be made again; what is there of them does not count until then. */
+  forget(runs: readonly number[]): void;
   /** Begins to tell what happens. */
   follow?(events: AssemblyEvents): void;
   /** @returns whether the run is held now; false where its bytes could not be had */

@@ -8,12 +8,19 @@
  * this run has leased to it: nothing else of this machine can be read through it.
  */
 
-import type { BlobName, LeaseAnswer, PeerId, RunId } from '../../proto/peer-messages.ts';
+import type {
+  BlobName,
+  LeaseAnswer,
+  PeerId,
+  RunId,
+  SourceOrigin,
+} from '../../proto/peer-messages.ts';
+import { pieceKey } from '../core/plan/file-segments.ts';
 import { leaseOf } from '../core/plan/leased-task.ts';
 import { bytesOf, digestOf, type Plan, type Weights } from '../core/plan/plan.ts';
 import { hex } from '../core/plan/unit-id.ts';
 import type { BlobProvider, Clock, ConnectedPeer, Network, Source } from '../ports.ts';
-import { type LeafDigests, pieceKey } from './leaf-digests.ts';
+import type { LeafDigests } from './leaf-digests.ts';
 import { isWorking } from './offers.ts';
 
 export interface PoolParts {
@@ -23,6 +30,8 @@ export interface PoolParts {
   readonly run: RunId;
   readonly source: Pick<Source, 'read'>;
   readonly leaves: LeafDigests;
+  /** Where machines fetch the source by themselves. */
+  readonly origin?: SourceOrigin | undefined;
   readonly onJoined: (peer: ConnectedPeer) => void;
   readonly onLeft: (peer: PeerId) => void;
   readonly onAnswer: (from: PeerId, answer: LeaseAnswer) => void;
@@ -177,12 +186,15 @@ export class Pool {
   }
 
   async #say(peer: PeerId, task: number): Promise<void> {
-    const { plan, network, run } = this.#parts;
+    const { plan, network, run, origin } = this.#parts;
     const leaves = await this.#leavesOf(task);
     const lease = this.#members.get(peer)?.leases.get(task);
     // Answered or given back meanwhile.
     if (lease === undefined) return;
-    network.send(peer, leaseOf(plan, task, lease.runs, { run, sources: [network.self], leaves }));
+    network.send(
+      peer,
+      leaseOf(plan, task, lease.runs, { run, sources: [network.self], leaves, origin }),
+    );
   }
 
   #leavesOf(index: number): Promise<Uint8Array[][]> {
@@ -194,12 +206,13 @@ export class Pool {
   }
 
   async #hashTask(index: number): Promise<Uint8Array[][]> {
-    const { plan } = this.#parts;
+    const { plan, origin } = this.#parts;
     const digests: Uint8Array[][] = [];
     for (const { file, offset, bytes } of plan.tasks[index]?.group.ranges ?? []) {
       const fileDigest = digestOf(plan.fileDigests, file);
-      digests.push(await this.#parts.leaves.of({ file, fileDigest, offset, bytes }));
-      this.#ranges.set(pieceKey(fileDigest, offset, bytes), { file, offset });
+      const isKnown = origin === undefined;
+      digests.push(isKnown ? await this.#parts.leaves.of({ file, fileDigest, offset, bytes }) : []);
+      this.#ranges.set(pieceKey({ fileDigest, offset, bytes }), { file, offset });
     }
     return digests;
   }
@@ -226,7 +239,7 @@ export class Pool {
     offset: number,
     bytes: number,
   ): Promise<Uint8Array | undefined> {
-    const range = this.#ranges.get(pieceKey(blob.fileDigest, blob.offset, blob.bytes));
+    const range = this.#ranges.get(pieceKey(blob));
     if (range === undefined) return undefined;
     const into = new Uint8Array(bytes);
     await this.#parts.source.read(range.file, range.offset + offset, into);

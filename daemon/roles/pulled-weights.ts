@@ -10,7 +10,7 @@ import { LEAF_BYTES, type PeerId, type RunId } from '../../proto/peer-messages.t
 import { type LayerPiece, leavesOf, type WeightSource } from '../core/plan/layer-source.ts';
 import { hex, type Sha256 } from '../core/plan/unit-id.ts';
 import type { Clock, Kernels, LeafStore, Network, WeightPiece } from '../ports.ts';
-import { leafKey } from './held-lease.ts';
+import { leafKey } from './leaf-digests.ts';
 
 export interface PulledWeightsParts {
   readonly run: RunId;

@@ -82,6 +82,8 @@ export class RemoteAssembler implements OutputAssembler {
   /** The durable ones and those that will be. */
   #written = new Set<number>();
   readonly #pending = new Map<number, Pending>();
+  /** What is there of these does not count until it has been made again and is durable. */
+  readonly #forgotten = new Set<number>();
   readonly #unreachable = new Map<PeerId, number>();
   #serial = 0;
   #opening: number;
@@ -156,6 +158,14 @@ export class RemoteAssembler implements OutputAssembler {
 
   storedRuns(): number[] {
     return [...this.#stored];
+  }
+
+  forget(runs: readonly number[]): void {
+    for (const run of runs) {
+      this.#forgotten.add(run);
+      this.#stored.delete(run);
+      this.#written.delete(run);
+    }
   }
 
   follow(events: AssemblyEvents): void {
@@ -331,12 +341,12 @@ export class RemoteAssembler implements OutputAssembler {
         this.#fail(this.#fault(assemblyFaults.declined, state.declined ?? 'it does not say why'));
         break;
       case 'open':
-        this.#hearOpen(setBits(state.stored, this.output.runs.length));
+        this.#hearOpen(this.#storedOf(state));
         break;
       case 'lost':
         // What is still on its way of this opening was said before the loss.
         if (this.#verifying === undefined) break;
-        this.#replace(setBits(state.stored, this.output.runs.length));
+        this.#replace(this.#storedOf(state));
         this.#openAnew();
         break;
       case 'verifying':
@@ -349,6 +359,10 @@ export class RemoteAssembler implements OutputAssembler {
         this.#endWith(true);
         break;
     }
+  }
+
+  #storedOf({ stored }: AssemblyState): number[] {
+    return setBits(stored, this.output.runs.length).filter((run) => !this.#forgotten.has(run));
   }
 
   #hearOpen(stored: readonly number[]): void {
@@ -392,7 +406,8 @@ export class RemoteAssembler implements OutputAssembler {
       this.#written.add(run);
       this.#pending.get(run)?.settle(true);
     }
-    this.#store(stored);
+    for (const run of stored) if (this.#written.has(run)) this.#forgotten.delete(run);
+    this.#store(stored.filter((run) => !this.#forgotten.has(run)));
     const serials = new Set(failed);
     for (const { take, isOwn, settle } of [...this.#pending.values()]) {
       if (!serials.has(take.serial)) continue;

@@ -37,6 +37,8 @@ export interface ResultsParts {
   readonly cluster?: ResultsCluster;
   /** The runs of a task that somebody still has to make, by index in the task. */
   readonly wanted: (task: number) => readonly number[];
+  /** What the peer made of the task goes into outputs now; throws where that must not be. */
+  readonly onUsed?: (peer: PeerId, task: number) => void;
   /** The peer's lease of the task is over; these of its runs are written. */
   readonly onWritten: (peer: PeerId, task: number, runs: readonly number[]) => void;
   /** The peer cannot make the task, for this reason where it gave one. */
@@ -82,6 +84,7 @@ export class Results {
     if (this.#taking.has(index)) return [];
     const wanted = new Set(this.#parts.wanted(index));
     const news = made.filter(({ run }) => wanted.has(run));
+    if (news.length > 0) this.#parts.onUsed?.(LOCAL_PEER, index);
     this.#taking.add(index);
     try {
       await Promise.all(
@@ -141,6 +144,7 @@ export class Results {
   /** Whether something was written. */
   async #pullAll(from: PeerId, index: number, runs: readonly WantedRun[]): Promise<boolean> {
     const { onWritten, onDeclined } = this.#parts;
+    this.#parts.onUsed?.(from, index);
     this.#taking.add(index);
     try {
       // First those that need nothing of this machine's memory.

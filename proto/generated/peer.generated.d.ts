@@ -33,7 +33,8 @@ export namespace quantd {
         assemblyTaken?: (quantd.AssemblyTaken.$Properties|null);
         assemblySeal?: (quantd.AssemblySeal.$Properties|null);
         assemblyEnd?: (quantd.AssemblyEnd.$Properties|null);
-        message?: ("hello"|"runOpen"|"lease"|"working"|"answer"|"kept"|"runClose"|"members"|"keyChange"|"stageLease"|"stageWorking"|"stageAnswer"|"stageKept"|"stateRelease"|"sumsHeld"|"sumsKept"|"meet"|"assemble"|"assemblyState"|"assemblyTake"|"assemblyTaken"|"assemblySeal"|"assemblyEnd");
+        piecesVoid?: (quantd.PiecesVoid.$Properties|null);
+        message?: ("hello"|"runOpen"|"lease"|"working"|"answer"|"kept"|"runClose"|"members"|"keyChange"|"stageLease"|"stageWorking"|"stageAnswer"|"stageKept"|"stateRelease"|"sumsHeld"|"sumsKept"|"meet"|"assemble"|"assemblyState"|"assemblyTake"|"assemblyTaken"|"assemblySeal"|"assemblyEnd"|"piecesVoid");
         static encode(message: quantd.Envelope.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
         static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.Envelope & quantd.Envelope.$Shape;
     }
@@ -63,7 +64,8 @@ export namespace quantd {
             assemblyTaken?: (quantd.AssemblyTaken.$Properties|null);
             assemblySeal?: (quantd.AssemblySeal.$Properties|null);
             assemblyEnd?: (quantd.AssemblyEnd.$Properties|null);
-            message?: ("hello"|"runOpen"|"lease"|"working"|"answer"|"kept"|"runClose"|"members"|"keyChange"|"stageLease"|"stageWorking"|"stageAnswer"|"stageKept"|"stateRelease"|"sumsHeld"|"sumsKept"|"meet"|"assemble"|"assemblyState"|"assemblyTake"|"assemblyTaken"|"assemblySeal"|"assemblyEnd");
+            piecesVoid?: (quantd.PiecesVoid.$Properties|null);
+            message?: ("hello"|"runOpen"|"lease"|"working"|"answer"|"kept"|"runClose"|"members"|"keyChange"|"stageLease"|"stageWorking"|"stageAnswer"|"stageKept"|"stateRelease"|"sumsHeld"|"sumsKept"|"meet"|"assemble"|"assemblyState"|"assemblyTake"|"assemblyTaken"|"assemblySeal"|"assemblyEnd"|"piecesVoid");
             $unknowns?: Uint8Array[];
         }
         type $Shape = {
@@ -90,9 +92,10 @@ export namespace quantd {
           assemblyTaken?: quantd.AssemblyTaken.$Shape|null;
           assemblySeal?: quantd.AssemblySeal.$Shape|null;
           assemblyEnd?: quantd.AssemblyEnd.$Shape|null;
+          piecesVoid?: quantd.PiecesVoid.$Shape|null;
           $unknowns?: Uint8Array[];
         } & (
-          ({ message?: undefined; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null }|{ message?: "hello"; hello: quantd.Hello.$Shape; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null }|{ message?: "runOpen"; hello?: null; runOpen: quantd.RunOpen.$Shape; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null }|{ message?: "lease"; hello?: null; runOpen?: null; lease: quantd.Lease.$Shape; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null }|{ message?: "working"; hello?: null; runOpen?: null; lease?: null; working: quantd.Working.$Shape; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null }|{ message?: "answer"; hello?: null; runOpen?: null; lease?: null; working?: null; answer: quantd.LeaseAnswer.$Shape; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null }|{ message?: "kept"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept: quantd.Kept.$Shape; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null }|{ message?: "runClose"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose: quantd.RunClose.$Shape; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null }|{ message?: "members"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members: quantd.MemberRecords.$Shape; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null }|{ message?: "keyChange"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange: quantd.KeyChange.$Shape; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null }|{ message?: "stageLease"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease: quantd.StageLease.$Shape; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null }|{ message?: "stageWorking"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking: quantd.StageWorking.$Shape; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null }|{ message?: "stageAnswer"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer: quantd.StageAnswer.$Shape; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null }|{ message?: "stageKept"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept: quantd.StageKept.$Shape; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null }|{ message?: "stateRelease"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease: quantd.StateRelease.$Shape; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null }|{ message?: "sumsHeld"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld: quantd.SumsHeld.$Shape; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null }|{ message?: "sumsKept"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept: quantd.SumsKept.$Shape; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null }|{ message?: "meet"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet: quantd.Meet.$Shape; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null }|{ message?: "assemble"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble: quantd.Assemble.$Shape; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null }|{ message?: "assemblyState"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState: quantd.AssemblyState.$Shape; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null }|{ message?: "assemblyTake"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake: quantd.AssemblyTake.$Shape; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null }|{ message?: "assemblyTaken"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken: quantd.AssemblyTaken.$Shape; assemblySeal?: null; assemblyEnd?: null }|{ message?: "assemblySeal"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal: quantd.AssemblySeal.$Shape; assemblyEnd?: null }|{ message?: "assemblyEnd"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd: quantd.AssemblyEnd.$Shape })
+          ({ message?: undefined; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null; piecesVoid?: null }|{ message?: "hello"; hello: quantd.Hello.$Shape; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null; piecesVoid?: null }|{ message?: "runOpen"; hello?: null; runOpen: quantd.RunOpen.$Shape; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null; piecesVoid?: null }|{ message?: "lease"; hello?: null; runOpen?: null; lease: quantd.Lease.$Shape; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null; piecesVoid?: null }|{ message?: "working"; hello?: null; runOpen?: null; lease?: null; working: quantd.Working.$Shape; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null; piecesVoid?: null }|{ message?: "answer"; hello?: null; runOpen?: null; lease?: null; working?: null; answer: quantd.LeaseAnswer.$Shape; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null; piecesVoid?: null }|{ message?: "kept"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept: quantd.Kept.$Shape; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null; piecesVoid?: null }|{ message?: "runClose"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose: quantd.RunClose.$Shape; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null; piecesVoid?: null }|{ message?: "members"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members: quantd.MemberRecords.$Shape; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null; piecesVoid?: null }|{ message?: "keyChange"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange: quantd.KeyChange.$Shape; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null; piecesVoid?: null }|{ message?: "stageLease"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease: quantd.StageLease.$Shape; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null; piecesVoid?: null }|{ message?: "stageWorking"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking: quantd.StageWorking.$Shape; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null; piecesVoid?: null }|{ message?: "stageAnswer"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer: quantd.StageAnswer.$Shape; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null; piecesVoid?: null }|{ message?: "stageKept"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept: quantd.StageKept.$Shape; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null; piecesVoid?: null }|{ message?: "stateRelease"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease: quantd.StateRelease.$Shape; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null; piecesVoid?: null }|{ message?: "sumsHeld"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld: quantd.SumsHeld.$Shape; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null; piecesVoid?: null }|{ message?: "sumsKept"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept: quantd.SumsKept.$Shape; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null; piecesVoid?: null }|{ message?: "meet"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet: quantd.Meet.$Shape; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null; piecesVoid?: null }|{ message?: "assemble"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble: quantd.Assemble.$Shape; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null; piecesVoid?: null }|{ message?: "assemblyState"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState: quantd.AssemblyState.$Shape; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null; piecesVoid?: null }|{ message?: "assemblyTake"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake: quantd.AssemblyTake.$Shape; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null; piecesVoid?: null }|{ message?: "assemblyTaken"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken: quantd.AssemblyTaken.$Shape; assemblySeal?: null; assemblyEnd?: null; piecesVoid?: null }|{ message?: "assemblySeal"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal: quantd.AssemblySeal.$Shape; assemblyEnd?: null; piecesVoid?: null }|{ message?: "assemblyEnd"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd: quantd.AssemblyEnd.$Shape; piecesVoid?: null }|{ message?: "piecesVoid"; hello?: null; runOpen?: null; lease?: null; working?: null; answer?: null; kept?: null; runClose?: null; members?: null; keyChange?: null; stageLease?: null; stageWorking?: null; stageAnswer?: null; stageKept?: null; stateRelease?: null; sumsHeld?: null; sumsKept?: null; meet?: null; assemble?: null; assemblyState?: null; assemblyTake?: null; assemblyTaken?: null; assemblySeal?: null; assemblyEnd?: null; piecesVoid: quantd.PiecesVoid.$Shape })
         );
     }
 
@@ -198,6 +201,29 @@ export namespace quantd {
         type $Shape = quantd.LeasedRun.$Properties;
     }
 
+    interface ISourceOrigin extends quantd.SourceOrigin.$Properties {
+    }
+
+    class SourceOrigin {
+        constructor(properties?: quantd.SourceOrigin.$Properties);
+        $unknowns?: Uint8Array[];
+        hubUrl: string;
+        repository: string;
+        commit: Uint8Array;
+        static encode(message: quantd.SourceOrigin.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+        static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.SourceOrigin & quantd.SourceOrigin.$Shape;
+    }
+
+    namespace SourceOrigin {
+        interface $Properties {
+            hubUrl?: (string|null);
+            repository?: (string|null);
+            commit?: (Uint8Array|null);
+            $unknowns?: Uint8Array[];
+        }
+        type $Shape = quantd.SourceOrigin.$Properties;
+    }
+
     interface ILease extends quantd.Lease.$Properties {
     }
 
@@ -215,6 +241,7 @@ export namespace quantd {
         sources: string[];
         runs: quantd.LeasedRun.$Properties[];
         importance: Uint8Array;
+        origin?: (quantd.SourceOrigin.$Properties|null);
         static encode(message: quantd.Lease.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
         static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.Lease & quantd.Lease.$Shape;
     }
@@ -232,6 +259,7 @@ export namespace quantd {
             sources?: (string[]|null);
             runs?: (quantd.LeasedRun.$Properties[]|null);
             importance?: (Uint8Array|null);
+            origin?: (quantd.SourceOrigin.$Properties|null);
             $unknowns?: Uint8Array[];
         }
         type $Shape = quantd.Lease.$Properties;
@@ -330,6 +358,8 @@ export namespace quantd {
         fault?: (quantd.Fault.$Properties|null);
         declined?: (string|null);
         signature: Uint8Array;
+        leaves: Uint8Array;
+        detour?: (string|null);
         static encode(message: quantd.LeaseAnswer.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
         static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.LeaseAnswer & quantd.LeaseAnswer.$Shape;
     }
@@ -342,6 +372,8 @@ export namespace quantd {
             fault?: (quantd.Fault.$Properties|null);
             declined?: (string|null);
             signature?: (Uint8Array|null);
+            leaves?: (Uint8Array|null);
+            detour?: (string|null);
             $unknowns?: Uint8Array[];
         }
         type $Shape = quantd.LeaseAnswer.$Properties;
@@ -366,6 +398,31 @@ export namespace quantd {
             $unknowns?: Uint8Array[];
         }
         type $Shape = quantd.Kept.$Properties;
+    }
+
+    interface IPiecesVoid extends quantd.PiecesVoid.$Properties {
+    }
+
+    class PiecesVoid {
+        constructor(properties?: quantd.PiecesVoid.$Properties);
+        $unknowns?: Uint8Array[];
+        run: Uint8Array;
+        fileDigest: Uint8Array;
+        offsets: Uint8Array;
+        sizes: Uint8Array;
+        static encode(message: quantd.PiecesVoid.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+        static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.PiecesVoid & quantd.PiecesVoid.$Shape;
+    }
+
+    namespace PiecesVoid {
+        interface $Properties {
+            run?: (Uint8Array|null);
+            fileDigest?: (Uint8Array|null);
+            offsets?: (Uint8Array|null);
+            sizes?: (Uint8Array|null);
+            $unknowns?: Uint8Array[];
+        }
+        type $Shape = quantd.PiecesVoid.$Properties;
     }
 
     interface IRunClose extends quantd.RunClose.$Properties {
@@ -880,11 +937,12 @@ export namespace quantd {
         sums?: (quantd.SumsBlob.$Properties|null);
         assemblyMap?: (quantd.AssemblyMapBlob.$Properties|null);
         output?: (quantd.OutputBlob.$Properties|null);
+        chain?: (quantd.ChainBlob.$Properties|null);
         blobBytes: number;
         offset: number;
         bytes: number;
         digestKnown: boolean;
-        blob?: ("source"|"blockRun"|"importance"|"description"|"layerLeaves"|"state"|"layerInputs"|"sums"|"assemblyMap"|"output");
+        blob?: ("source"|"blockRun"|"importance"|"description"|"layerLeaves"|"state"|"layerInputs"|"sums"|"assemblyMap"|"output"|"chain");
         static encode(message: quantd.BlockRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
         static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.BlockRequest & quantd.BlockRequest.$Shape;
     }
@@ -902,11 +960,12 @@ export namespace quantd {
             sums?: (quantd.SumsBlob.$Properties|null);
             assemblyMap?: (quantd.AssemblyMapBlob.$Properties|null);
             output?: (quantd.OutputBlob.$Properties|null);
+            chain?: (quantd.ChainBlob.$Properties|null);
             blobBytes?: (number|null);
             offset?: (number|null);
             bytes?: (number|null);
             digestKnown?: (boolean|null);
-            blob?: ("source"|"blockRun"|"importance"|"description"|"layerLeaves"|"state"|"layerInputs"|"sums"|"assemblyMap"|"output");
+            blob?: ("source"|"blockRun"|"importance"|"description"|"layerLeaves"|"state"|"layerInputs"|"sums"|"assemblyMap"|"output"|"chain");
             $unknowns?: Uint8Array[];
         }
         type $Shape = {
@@ -921,13 +980,14 @@ export namespace quantd {
           sums?: quantd.SumsBlob.$Shape|null;
           assemblyMap?: quantd.AssemblyMapBlob.$Shape|null;
           output?: quantd.OutputBlob.$Shape|null;
+          chain?: quantd.ChainBlob.$Shape|null;
           blobBytes?: number|null;
           offset?: number|null;
           bytes?: number|null;
           digestKnown?: boolean|null;
           $unknowns?: Uint8Array[];
         } & (
-          ({ blob?: undefined; source?: null; blockRun?: null; importance?: null; description?: null; layerLeaves?: null; state?: null; layerInputs?: null; sums?: null; assemblyMap?: null; output?: null }|{ blob?: "source"; source: quantd.SourceBlob.$Shape; blockRun?: null; importance?: null; description?: null; layerLeaves?: null; state?: null; layerInputs?: null; sums?: null; assemblyMap?: null; output?: null }|{ blob?: "blockRun"; source?: null; blockRun: quantd.BlockRunBlob.$Shape; importance?: null; description?: null; layerLeaves?: null; state?: null; layerInputs?: null; sums?: null; assemblyMap?: null; output?: null }|{ blob?: "importance"; source?: null; blockRun?: null; importance: quantd.ImportanceBlob.$Shape; description?: null; layerLeaves?: null; state?: null; layerInputs?: null; sums?: null; assemblyMap?: null; output?: null }|{ blob?: "description"; source?: null; blockRun?: null; importance?: null; description: quantd.DescriptionBlob.$Shape; layerLeaves?: null; state?: null; layerInputs?: null; sums?: null; assemblyMap?: null; output?: null }|{ blob?: "layerLeaves"; source?: null; blockRun?: null; importance?: null; description?: null; layerLeaves: quantd.LayerLeavesBlob.$Shape; state?: null; layerInputs?: null; sums?: null; assemblyMap?: null; output?: null }|{ blob?: "state"; source?: null; blockRun?: null; importance?: null; description?: null; layerLeaves?: null; state: quantd.StateBlob.$Shape; layerInputs?: null; sums?: null; assemblyMap?: null; output?: null }|{ blob?: "layerInputs"; source?: null; blockRun?: null; importance?: null; description?: null; layerLeaves?: null; state?: null; layerInputs: quantd.LayerInputsBlob.$Shape; sums?: null; assemblyMap?: null; output?: null }|{ blob?: "sums"; source?: null; blockRun?: null; importance?: null; description?: null; layerLeaves?: null; state?: null; layerInputs?: null; sums: quantd.SumsBlob.$Shape; assemblyMap?: null; output?: null }|{ blob?: "assemblyMap"; source?: null; blockRun?: null; importance?: null; description?: null; layerLeaves?: null; state?: null; layerInputs?: null; sums?: null; assemblyMap: quantd.AssemblyMapBlob.$Shape; output?: null }|{ blob?: "output"; source?: null; blockRun?: null; importance?: null; description?: null; layerLeaves?: null; state?: null; layerInputs?: null; sums?: null; assemblyMap?: null; output: quantd.OutputBlob.$Shape })
+          ({ blob?: undefined; source?: null; blockRun?: null; importance?: null; description?: null; layerLeaves?: null; state?: null; layerInputs?: null; sums?: null; assemblyMap?: null; output?: null; chain?: null }|{ blob?: "source"; source: quantd.SourceBlob.$Shape; blockRun?: null; importance?: null; description?: null; layerLeaves?: null; state?: null; layerInputs?: null; sums?: null; assemblyMap?: null; output?: null; chain?: null }|{ blob?: "blockRun"; source?: null; blockRun: quantd.BlockRunBlob.$Shape; importance?: null; description?: null; layerLeaves?: null; state?: null; layerInputs?: null; sums?: null; assemblyMap?: null; output?: null; chain?: null }|{ blob?: "importance"; source?: null; blockRun?: null; importance: quantd.ImportanceBlob.$Shape; description?: null; layerLeaves?: null; state?: null; layerInputs?: null; sums?: null; assemblyMap?: null; output?: null; chain?: null }|{ blob?: "description"; source?: null; blockRun?: null; importance?: null; description: quantd.DescriptionBlob.$Shape; layerLeaves?: null; state?: null; layerInputs?: null; sums?: null; assemblyMap?: null; output?: null; chain?: null }|{ blob?: "layerLeaves"; source?: null; blockRun?: null; importance?: null; description?: null; layerLeaves: quantd.LayerLeavesBlob.$Shape; state?: null; layerInputs?: null; sums?: null; assemblyMap?: null; output?: null; chain?: null }|{ blob?: "state"; source?: null; blockRun?: null; importance?: null; description?: null; layerLeaves?: null; state: quantd.StateBlob.$Shape; layerInputs?: null; sums?: null; assemblyMap?: null; output?: null; chain?: null }|{ blob?: "layerInputs"; source?: null; blockRun?: null; importance?: null; description?: null; layerLeaves?: null; state?: null; layerInputs: quantd.LayerInputsBlob.$Shape; sums?: null; assemblyMap?: null; output?: null; chain?: null }|{ blob?: "sums"; source?: null; blockRun?: null; importance?: null; description?: null; layerLeaves?: null; state?: null; layerInputs?: null; sums: quantd.SumsBlob.$Shape; assemblyMap?: null; output?: null; chain?: null }|{ blob?: "assemblyMap"; source?: null; blockRun?: null; importance?: null; description?: null; layerLeaves?: null; state?: null; layerInputs?: null; sums?: null; assemblyMap: quantd.AssemblyMapBlob.$Shape; output?: null; chain?: null }|{ blob?: "output"; source?: null; blockRun?: null; importance?: null; description?: null; layerLeaves?: null; state?: null; layerInputs?: null; sums?: null; assemblyMap?: null; output: quantd.OutputBlob.$Shape; chain?: null }|{ blob?: "chain"; source?: null; blockRun?: null; importance?: null; description?: null; layerLeaves?: null; state?: null; layerInputs?: null; sums?: null; assemblyMap?: null; output?: null; chain: quantd.ChainBlob.$Shape })
         );
     }
 
@@ -1127,6 +1187,31 @@ export namespace quantd {
             $unknowns?: Uint8Array[];
         }
         type $Shape = quantd.OutputBlob.$Properties;
+    }
+
+    interface IChainBlob extends quantd.ChainBlob.$Properties {
+    }
+
+    class ChainBlob {
+        constructor(properties?: quantd.ChainBlob.$Properties);
+        $unknowns?: Uint8Array[];
+        fileDigest: Uint8Array;
+        offset: number;
+        pieceBytes: number;
+        state: Uint8Array;
+        static encode(message: quantd.ChainBlob.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+        static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.ChainBlob & quantd.ChainBlob.$Shape;
+    }
+
+    namespace ChainBlob {
+        interface $Properties {
+            fileDigest?: (Uint8Array|null);
+            offset?: (number|null);
+            pieceBytes?: (number|null);
+            state?: (Uint8Array|null);
+            $unknowns?: Uint8Array[];
+        }
+        type $Shape = quantd.ChainBlob.$Properties;
     }
 
     interface IBlockReply extends quantd.BlockReply.$Properties {

@@ -43,11 +43,12 @@ export const quantd = $root.quantd = (() => {
         Envelope.prototype.assemblyTaken = null;
         Envelope.prototype.assemblySeal = null;
         Envelope.prototype.assemblyEnd = null;
+        Envelope.prototype.piecesVoid = null;
 
         let $oneOfFields;
 
         $Object.defineProperty(Envelope.prototype, "message", {
-            get: $util.oneOfGetter($oneOfFields = ["hello", "runOpen", "lease", "working", "answer", "kept", "runClose", "members", "keyChange", "stageLease", "stageWorking", "stageAnswer", "stageKept", "stateRelease", "sumsHeld", "sumsKept", "meet", "assemble", "assemblyState", "assemblyTake", "assemblyTaken", "assemblySeal", "assemblyEnd"]),
+            get: $util.oneOfGetter($oneOfFields = ["hello", "runOpen", "lease", "working", "answer", "kept", "runClose", "members", "keyChange", "stageLease", "stageWorking", "stageAnswer", "stageKept", "stateRelease", "sumsHeld", "sumsKept", "meet", "assemble", "assemblyState", "assemblyTake", "assemblyTaken", "assemblySeal", "assemblyEnd", "piecesVoid"]),
             set: $util.oneOfSetter($oneOfFields)
         });
 
@@ -104,6 +105,8 @@ export const quantd = $root.quantd = (() => {
                 $root.quantd.AssemblySeal.encode(message.assemblySeal, writer.uint32(178).fork(), _depth + 1).ldelim();
             if (message.assemblyEnd != null && $Object.hasOwnProperty.call(message, "assemblyEnd"))
                 $root.quantd.AssemblyEnd.encode(message.assemblyEnd, writer.uint32(186).fork(), _depth + 1).ldelim();
+            if (message.piecesVoid != null && $Object.hasOwnProperty.call(message, "piecesVoid"))
+                $root.quantd.PiecesVoid.encode(message.piecesVoid, writer.uint32(194).fork(), _depth + 1).ldelim();
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -296,6 +299,13 @@ export const quantd = $root.quantd = (() => {
                             break;
                         message.assemblyEnd = $root.quantd.AssemblyEnd.decode(reader, reader.size(), $undefined, _depth + 1, message.assemblyEnd);
                         message.message = "assemblyEnd";
+                        continue;
+                    }
+                case 24: {
+                        if (wireType !== 2)
+                            break;
+                        message.piecesVoid = $root.quantd.PiecesVoid.decode(reader, reader.size(), $undefined, _depth + 1, message.piecesVoid);
+                        message.message = "piecesVoid";
                         continue;
                     }
                 }
@@ -802,6 +812,112 @@ export const quantd = $root.quantd = (() => {
         return LeasedRun;
     })();
 
+    quantd.SourceOrigin = (function() {
+
+        const SourceOrigin = function (properties) {
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        SourceOrigin.prototype.hubUrl = "";
+        SourceOrigin.prototype.repository = "";
+        SourceOrigin.prototype.commit = $util.newBuffer([]);
+
+        SourceOrigin.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.hubUrl != null && $Object.hasOwnProperty.call(message, "hubUrl") && message.hubUrl !== "")
+                writer.uint32(10).string(message.hubUrl);
+            if (message.repository != null && $Object.hasOwnProperty.call(message, "repository") && message.repository !== "")
+                writer.uint32(18).string(message.repository);
+            if (message.commit != null && $Object.hasOwnProperty.call(message, "commit") && message.commit.length)
+                writer.uint32(26).bytes(message.commit);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        SourceOrigin.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.quantd.SourceOrigin();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.hubUrl = value;
+                        else
+                            delete message.hubUrl;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.repository = value;
+                        else
+                            delete message.repository;
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.bytes()).length)
+                            message.commit = value;
+                        else
+                            delete message.commit;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return SourceOrigin;
+    })();
+
     quantd.Lease = (function() {
 
         const Lease = function (properties) {
@@ -825,6 +941,7 @@ export const quantd = $root.quantd = (() => {
         Lease.prototype.sources = $util.emptyArray;
         Lease.prototype.runs = $util.emptyArray;
         Lease.prototype.importance = $util.newBuffer([]);
+        Lease.prototype.origin = null;
 
         Lease.encode = function (message, writer, _depth) {
             if (!writer)
@@ -858,6 +975,8 @@ export const quantd = $root.quantd = (() => {
                     $root.quantd.LeasedRun.encode(message.runs[i], writer.uint32(82).fork(), _depth + 1).ldelim();
             if (message.importance != null && $Object.hasOwnProperty.call(message, "importance") && message.importance.length)
                 writer.uint32(90).bytes(message.importance);
+            if (message.origin != null && $Object.hasOwnProperty.call(message, "origin"))
+                $root.quantd.SourceOrigin.encode(message.origin, writer.uint32(98).fork(), _depth + 1).ldelim();
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -985,6 +1104,12 @@ export const quantd = $root.quantd = (() => {
                             message.importance = value;
                         else
                             delete message.importance;
+                        continue;
+                    }
+                case 12: {
+                        if (wireType !== 2)
+                            break;
+                        message.origin = $root.quantd.SourceOrigin.decode(reader, reader.size(), $undefined, _depth + 1, message.origin);
                         continue;
                     }
                 }
@@ -1449,12 +1574,20 @@ export const quantd = $root.quantd = (() => {
         LeaseAnswer.prototype.fault = null;
         LeaseAnswer.prototype.declined = null;
         LeaseAnswer.prototype.signature = $util.newBuffer([]);
+        LeaseAnswer.prototype.leaves = $util.newBuffer([]);
+        LeaseAnswer.prototype.detour = null;
 
         let $oneOfFields;
 
         // Virtual OneOf for proto3 optional field
         $Object.defineProperty(LeaseAnswer.prototype, "_declined", {
             get: $util.oneOfGetter($oneOfFields = ["declined"]),
+            set: $util.oneOfSetter($oneOfFields)
+        });
+
+        // Virtual OneOf for proto3 optional field
+        $Object.defineProperty(LeaseAnswer.prototype, "_detour", {
+            get: $util.oneOfGetter($oneOfFields = ["detour"]),
             set: $util.oneOfSetter($oneOfFields)
         });
 
@@ -1478,6 +1611,10 @@ export const quantd = $root.quantd = (() => {
                 writer.uint32(42).string(message.declined);
             if (message.signature != null && $Object.hasOwnProperty.call(message, "signature") && message.signature.length)
                 writer.uint32(50).bytes(message.signature);
+            if (message.leaves != null && $Object.hasOwnProperty.call(message, "leaves") && message.leaves.length)
+                writer.uint32(58).bytes(message.leaves);
+            if (message.detour != null && $Object.hasOwnProperty.call(message, "detour"))
+                writer.uint32(66).string(message.detour);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -1557,6 +1694,22 @@ export const quantd = $root.quantd = (() => {
                             message.signature = value;
                         else
                             delete message.signature;
+                        continue;
+                    }
+                case 7: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.bytes()).length)
+                            message.leaves = value;
+                        else
+                            delete message.leaves;
+                        continue;
+                    }
+                case 8: {
+                        if (wireType !== 2)
+                            break;
+                        message.detour = reader.stringVerify();
+                        message._detour = "detour";
                         continue;
                     }
                 }
@@ -1677,6 +1830,124 @@ export const quantd = $root.quantd = (() => {
         };
 
         return Kept;
+    })();
+
+    quantd.PiecesVoid = (function() {
+
+        const PiecesVoid = function (properties) {
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        PiecesVoid.prototype.run = $util.newBuffer([]);
+        PiecesVoid.prototype.fileDigest = $util.newBuffer([]);
+        PiecesVoid.prototype.offsets = $util.newBuffer([]);
+        PiecesVoid.prototype.sizes = $util.newBuffer([]);
+
+        PiecesVoid.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.run != null && $Object.hasOwnProperty.call(message, "run") && message.run.length)
+                writer.uint32(10).bytes(message.run);
+            if (message.fileDigest != null && $Object.hasOwnProperty.call(message, "fileDigest") && message.fileDigest.length)
+                writer.uint32(18).bytes(message.fileDigest);
+            if (message.offsets != null && $Object.hasOwnProperty.call(message, "offsets") && message.offsets.length)
+                writer.uint32(26).bytes(message.offsets);
+            if (message.sizes != null && $Object.hasOwnProperty.call(message, "sizes") && message.sizes.length)
+                writer.uint32(34).bytes(message.sizes);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        PiecesVoid.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.quantd.PiecesVoid();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.bytes()).length)
+                            message.run = value;
+                        else
+                            delete message.run;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.bytes()).length)
+                            message.fileDigest = value;
+                        else
+                            delete message.fileDigest;
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.bytes()).length)
+                            message.offsets = value;
+                        else
+                            delete message.offsets;
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.bytes()).length)
+                            message.sizes = value;
+                        else
+                            delete message.sizes;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return PiecesVoid;
     })();
 
     quantd.RunClose = (function() {
@@ -4093,6 +4364,7 @@ export const quantd = $root.quantd = (() => {
         BlockRequest.prototype.sums = null;
         BlockRequest.prototype.assemblyMap = null;
         BlockRequest.prototype.output = null;
+        BlockRequest.prototype.chain = null;
         BlockRequest.prototype.blobBytes = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
         BlockRequest.prototype.offset = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
         BlockRequest.prototype.bytes = 0;
@@ -4101,7 +4373,7 @@ export const quantd = $root.quantd = (() => {
         let $oneOfFields;
 
         $Object.defineProperty(BlockRequest.prototype, "blob", {
-            get: $util.oneOfGetter($oneOfFields = ["source", "blockRun", "importance", "description", "layerLeaves", "state", "layerInputs", "sums", "assemblyMap", "output"]),
+            get: $util.oneOfGetter($oneOfFields = ["source", "blockRun", "importance", "description", "layerLeaves", "state", "layerInputs", "sums", "assemblyMap", "output", "chain"]),
             set: $util.oneOfSetter($oneOfFields)
         });
 
@@ -4142,6 +4414,8 @@ export const quantd = $root.quantd = (() => {
                 $root.quantd.AssemblyMapBlob.encode(message.assemblyMap, writer.uint32(114).fork(), _depth + 1).ldelim();
             if (message.output != null && $Object.hasOwnProperty.call(message, "output"))
                 $root.quantd.OutputBlob.encode(message.output, writer.uint32(122).fork(), _depth + 1).ldelim();
+            if (message.chain != null && $Object.hasOwnProperty.call(message, "chain"))
+                $root.quantd.ChainBlob.encode(message.chain, writer.uint32(130).fork(), _depth + 1).ldelim();
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -4252,6 +4526,13 @@ export const quantd = $root.quantd = (() => {
                             break;
                         message.output = $root.quantd.OutputBlob.decode(reader, reader.size(), $undefined, _depth + 1, message.output);
                         message.blob = "output";
+                        continue;
+                    }
+                case 16: {
+                        if (wireType !== 2)
+                            break;
+                        message.chain = $root.quantd.ChainBlob.decode(reader, reader.size(), $undefined, _depth + 1, message.chain);
+                        message.blob = "chain";
                         continue;
                     }
                 case 5: {
@@ -5176,6 +5457,124 @@ export const quantd = $root.quantd = (() => {
         };
 
         return OutputBlob;
+    })();
+
+    quantd.ChainBlob = (function() {
+
+        const ChainBlob = function (properties) {
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        ChainBlob.prototype.fileDigest = $util.newBuffer([]);
+        ChainBlob.prototype.offset = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+        ChainBlob.prototype.pieceBytes = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+        ChainBlob.prototype.state = $util.newBuffer([]);
+
+        ChainBlob.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.fileDigest != null && $Object.hasOwnProperty.call(message, "fileDigest") && message.fileDigest.length)
+                writer.uint32(10).bytes(message.fileDigest);
+            if (message.offset != null && $Object.hasOwnProperty.call(message, "offset") && (typeof message.offset === "object" ? message.offset.low || message.offset.high : message.offset !== 0))
+                writer.uint32(16).uint64(message.offset);
+            if (message.pieceBytes != null && $Object.hasOwnProperty.call(message, "pieceBytes") && (typeof message.pieceBytes === "object" ? message.pieceBytes.low || message.pieceBytes.high : message.pieceBytes !== 0))
+                writer.uint32(24).uint64(message.pieceBytes);
+            if (message.state != null && $Object.hasOwnProperty.call(message, "state") && message.state.length)
+                writer.uint32(34).bytes(message.state);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        ChainBlob.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.quantd.ChainBlob();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.bytes()).length)
+                            message.fileDigest = value;
+                        else
+                            delete message.fileDigest;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 0)
+                            break;
+                        if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                            message.offset = value;
+                        else
+                            delete message.offset;
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 0)
+                            break;
+                        if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                            message.pieceBytes = value;
+                        else
+                            delete message.pieceBytes;
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.bytes()).length)
+                            message.state = value;
+                        else
+                            delete message.state;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return ChainBlob;
     })();
 
     quantd.BlockReply = (function() {

@@ -7,7 +7,13 @@
  * that no bytes can be made under the id of others, and checks every length that it will allocate.
  */
 
-import type { Lease, LeasedRun, PeerId, RunId } from '../../../proto/peer-messages.ts';
+import type {
+  Lease,
+  LeasedRun,
+  PeerId,
+  RunId,
+  SourceOrigin,
+} from '../../../proto/peer-messages.ts';
 import { type BlockTypeName, blockTypes, rowBytes } from '../gguf/block-types.ts';
 import type { ModelTensor } from '../models/family.ts';
 import {
@@ -27,6 +33,8 @@ export interface LeaseTerms {
   readonly sources: readonly PeerId[];
   /** For each range of the task's row group the digests of its leaves. */
   readonly leaves: readonly (readonly Uint8Array[])[];
+  /** Where the ranges are to be fetched: then nobody knows their leaves. */
+  readonly origin?: SourceOrigin | undefined;
 }
 
 /** The lease that asks for the runs `wanted` (by index in the task) of a task of `plan`. */
@@ -34,7 +42,7 @@ export function leaseOf(
   plan: Plan,
   index: number,
   wanted: readonly number[],
-  { run, sources, leaves }: LeaseTerms,
+  { run, sources, leaves, origin }: LeaseTerms,
 ): Lease {
   const task = plan.tasks[index];
   if (task === undefined) throw new Error(`the plan has no task ${index}`);
@@ -64,6 +72,7 @@ export function leaseOf(
     })),
     sources,
     runs: leased,
+    ...(origin === undefined ? {} : { origin }),
     ...(importance === undefined || !isWeighted ? {} : { importance: importance.digest }),
   };
 }
