@@ -10,6 +10,7 @@ import { renderApproved, renderInvite, renderInvites, renderPeers } from './clus
 import { connect, dataDirectory, findDaemon } from './daemon.ts';
 import type { ForegroundOptions, Printer } from './foreground.ts';
 import { type JoinOptions, runJoin } from './join-command.ts';
+import { withHubOptions } from './source-options.ts';
 import { runUp } from './up-command.ts';
 
 export interface Shared {
@@ -70,7 +71,7 @@ export function addClusterCommands(basis: CommandBasis): void {
 }
 
 function withMachineOptions(command: Command, { dataOption, jsonOption }: CommandBasis): Command {
-  return command
+  return withHubOptions(command)
     .addOption(dataOption())
     .option('--name <name>', 'name of this machine')
     .option('--lan', 'be open to the private networks of this machine')

@@ -12,8 +12,9 @@ import { Client } from './client.ts';
 import { ClusterClient } from './cluster-client.ts';
 import { renderChange } from './cluster-view.ts';
 import { bundledDaemon, dataDirectory, readiness, startDaemon } from './daemon.ts';
+import { type HubOptions, hubOf } from './source-options.ts';
 
-export interface ForegroundOptions {
+export interface ForegroundOptions extends HubOptions {
   readonly data?: string;
   readonly name?: string;
   readonly ram?: string;
@@ -60,6 +61,9 @@ export async function startForeground(
     ...(options.lan === true ? ['--lan'] : []),
     ...(options.listen ?? []).map((address) => `--listen=${address}`),
   ];
+  // Not among its arguments, which anyone can read.
+  const { url = '', token = '' } = hubOf(options);
+  Object.assign(process.env, { HF_ENDPOINT: url, HF_TOKEN: token });
   // In the same process group, so that Ctrl-C reaches the daemon itself.
   const child = startDaemon(bundledDaemon(), words, false);
   const ended = new Promise<number>((resolve) => {

@@ -18,6 +18,7 @@ import type { Hello } from '../proto/peer-messages.ts';
 import { loadIdentity } from './adapters/cluster-store.ts';
 import { loadForward } from './adapters/forward.ts';
 import { openHeldOutputs } from './adapters/held-outputs.ts';
+import { openHubOrigin } from './adapters/hub-origin.ts';
 import { type Addon, loadKernels } from './adapters/kernels.ts';
 import { DiskLeafStore } from './adapters/leaf-store.ts';
 import { serveLocalApi } from './adapters/local-api.ts';
@@ -32,6 +33,7 @@ import type { Clock } from './ports.ts';
 import { AssemblyHolder } from './roles/assembly-holder.ts';
 import { LeaseHolder } from './roles/lease-holder.ts';
 import type { MeasureTools } from './roles/measure.ts';
+import type { OpenOrigin } from './roles/origin-pieces.ts';
 import { StageHolder } from './roles/stage-holder.ts';
 import { Service } from './service.ts';
 import { parseSettings, type Settings, socketPath } from './settings.ts';
@@ -156,9 +158,10 @@ async function holdLeases(
   if (store === undefined) return [];
   const { sign } = await loadIdentity(settings.dataDirectory);
   const parts = { ...ports, network: cluster.network, store, sign, memoryBytes: settings.ramBytes };
+  const openOrigin: OpenOrigin = (origin, signal) => openHubOrigin(origin, settings.hub, signal);
   const outputs = openHeldOutputs(join(settings.dataDirectory, 'outputs'), ports.kernels);
   const holders = [
-    new LeaseHolder(parts),
+    new LeaseHolder({ ...parts, openOrigin, hasher: ports.kernels }),
     new StageHolder({ ...parts, cacheBytes, openForward }),
     new AssemblyHolder({ ...parts, outputs, disk: store }),
   ];

@@ -8,6 +8,7 @@ import { availableParallelism, hostname, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { exitCodes, FaultError, type FaultKind } from '../proto/fault.ts';
+import type { HubAccess } from '../proto/requests.ts';
 import { LISTEN_MAX, parseListen } from './cluster/listen-addresses.ts';
 
 export const settingsFaults = {
@@ -32,6 +33,8 @@ export interface Settings {
   readonly peering: Peering | undefined;
   /** Forced instruction set, else the best of this CPU. */
   readonly isa: string | undefined;
+  /** The one hub that it fetches from for runs of others, with this user's token. */
+  readonly hub: HubAccess;
   /** Started by a command for its own length: ends when standard input does. */
   readonly isChild: boolean;
   readonly addonPath: string;
@@ -90,7 +93,16 @@ export function parseSettings(
     threads: parseThreads(values.threads, values.peering === undefined ? 1 : 0),
     peering: parsePeering(values),
     isa: environment['QUANTD_ISA'],
+    hub: parseHub(environment),
     isChild: values.child ?? false,
+  };
+}
+
+function parseHub({ HF_ENDPOINT = '', HF_TOKEN = '' }: NodeJS.ProcessEnv): HubAccess {
+  const token = HF_TOKEN.trim();
+  return {
+    ...(HF_ENDPOINT === '' ? {} : { url: HF_ENDPOINT }),
+    ...(token === '' ? {} : { token }),
   };
 }
 

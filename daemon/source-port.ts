@@ -40,6 +40,8 @@ export interface RemoteFiles {
     onBytes: (bytes: number) => void,
     signal: AbortSignal,
   ): Promise<void>;
+  /** Fills `into` with bytes of a file; what is not here already is fetched and not kept. */
+  read(file: string, offset: number, into: Uint8Array, signal?: AbortSignal): Promise<void>;
   /**
    * Removes what was fetched, unless it is to be kept; nothing can be read afterwards.
    * @param isDry nothing was made of it: what an earlier run has fetched stays

@@ -271,6 +271,22 @@ export class HubRepository {
   }
 }
 
+/** Fills `into` with bytes of a file. */
+export async function readInto(
+  repository: HubRepository,
+  file: HubFile,
+  offset: number,
+  into: Uint8Array,
+  signal?: AbortSignal,
+): Promise<void> {
+  let at = 0;
+  const take = (part: Uint8Array): void => {
+    into.set(part, at);
+    at += part.length;
+  };
+  await repository.read(file, { offset, bytes: into.length }, take, signal);
+}
+
 function checkRange(file: HubFile, range: HubRange, response: Response): void {
   const encoding = response.headers.get('content-encoding') ?? 'identity';
   const isWhole = range.offset === 0 && range.bytes === file.bytes;

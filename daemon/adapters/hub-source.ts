@@ -16,7 +16,7 @@ import { LEAF_BYTES } from '../../proto/peer-messages.ts';
 import type { RemoteFiles, Source, SourceEntry } from '../ports.ts';
 import { hubFaults } from './hub-faults.ts';
 import { type FetchOptions, fetchFiles, fetchRange } from './hub-fetch.ts';
-import type { HubFile, HubRepository } from './hub-repository.ts';
+import { type HubFile, type HubRepository, readInto } from './hub-repository.ts';
 import type { HubStore } from './hub-store.ts';
 import { isPartOf, openSourceDirectory, type SourceDirectoryOptions } from './source-directory.ts';
 
@@ -88,6 +88,7 @@ class HubSource implements Source {
         const files = wanted.map((name) => this.#file(name));
         return this.#bring(files, { onBytes, signal });
       },
+      read: (file, offset, into, signal) => this.#readRange(file, offset, into, signal),
       forget: (isDry) => this.#forget(isDry),
     };
   }
@@ -109,6 +110,32 @@ class HubSource implements Source {
     }
     await this.#bring([entry], { onBytes: () => undefined, signal });
     await (await this.#whole()).read(file, offset, into, signal);
+  }
+
+  /** Without keeping what is not kept already. */
+  async #readRange(
+    file: string,
+    offset: number,
+    into: Uint8Array,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const entry = this.#file(file);
+    if (await this.#store.isWhole(entry)) {
+      await (await this.#whole()).read(file, offset, into, signal);
+      return;
+    }
+    const first = Math.floor(offset / LEAF_BYTES);
+    const last = Math.ceil((offset + into.length) / LEAF_BYTES) - 1;
+    const isKept = await this.#inTurn(async () => {
+      let isHere = true;
+      for (let leaf = first; isHere && leaf <= last; leaf++) {
+        isHere = await this.#store.hasLeaf(entry, leaf);
+      }
+      if (isHere) await this.#store.readPart(entry, offset, into);
+      await this.#store.release(entry);
+      return isHere;
+    });
+    if (!isKept) await readInto(this.#repository, entry, offset, into, signal);
   }
 
   path(file: string): string {

@@ -32,7 +32,6 @@ import { type PeerShare, Pool } from './pool.ts';
 import type { Progress } from './progress.ts';
 import { Results, type ResultsCluster } from './results.ts';
 import type { SourceProof } from './source-proof.ts';
-import { storedRuns } from './stored-runs.ts';
 import type { Worker } from './worker.ts';
 
 /** Block runs that the coordinator's own machine made. */
@@ -123,7 +122,7 @@ export class Coordinator {
    * and kept, and the fault `interrupted` thrown.
    */
   async run(offer: Offer, drain: AbortSignal): Promise<void> {
-    const { plan, assemblers, progress } = this.#parts;
+    const { plan, assemblers, progress, proof } = this.#parts;
     const onDrain = (): void => {
       this.#feed({ kind: 'drain' });
       for (const assembler of assemblers) assembler.drain?.();
@@ -132,29 +131,34 @@ export class Coordinator {
     let stopTicking: () => void = () => undefined;
     try {
       for (const [output, assembler] of assemblers.entries()) {
-        const runs = storedRuns(assembler, output, this.#parts);
-        this.#feed({ kind: 'runs-stored', output, runs });
+        const feedStored = (stored: readonly number[]): void => {
+          const runs = proof?.vouched(assembler, output, stored) ?? stored;
+          this.#feed({ kind: 'runs-stored', output, runs });
+        };
+        feedStored(assembler.storedRuns());
         assembler.follow?.({
-          stored: (runs) => this.#feed({ kind: 'runs-stored', output, runs }),
+          stored: feedStored,
           lost: (runs) => this.#feed({ kind: 'runs-lost', output, runs }),
           failed: (error) => this.#fail(error),
         });
       }
       progress.begin('quantize', this.#bytesToMake());
-      this.#parts.proof?.start((error) => this.#fail(error));
+      proof?.start((error) => this.#fail(error));
       this.#join(offer);
       if (drain.aborted) onDrain();
       stopTicking = this.#keepTicking();
       await this.#ended;
       this.#isOver = true;
-      this.#parts.proof?.stop(new FaultError(runFaults.interrupted));
+      proof?.stop(new FaultError(runFaults.interrupted));
       while (this.#busy.size > 0) await Promise.race(this.#busy);
       // A peer that left may have held the last lease; what others made then waits for a commit.
       await this.#commitWhereDue().catch((error: unknown) => this.#fail(error));
     } finally {
       stopTicking();
       drain.removeEventListener('abort', onDrain);
-      this.#pool?.stop(assemblers.every(({ isSealed }) => isSealed));
+      const isSealed = assemblers.every((assembler) => assembler.isSealed);
+      this.#pool?.stop(isSealed);
+      await proof?.end(isSealed);
     }
     if (this.#failure !== undefined) throw this.#failure;
     if (assemblers.some((assembler) => !assembler.isSealed)) {

@@ -108,15 +108,20 @@ export class HeldAssembly {
     const failed: number[] = [];
     for (const each of takes) {
       if (each.run >= this.#claim.runCount) continue;
-      const digest = this.#assembler?.storedDigest(each.run);
-      // Made again of other bytes: what is here is not wanted any more.
-      if (digest && hex(digest) !== hex(each.digest)) this.#assembler?.forget([each.run]);
-      else if (digest) stored.push(each.run);
+      if (this.#isStored(each)) stored.push(each.run);
       if (this.#assembler?.holds(each.run) === true) written.push(each.run);
       else if (this.#failed.get(each.run) === each.serial) failed.push(each.serial);
       else this.#begin(each);
     }
     if (written.length + failed.length > 0) this.#sayTaken({ written, stored, failed });
+  }
+
+  /** Where it was made again of other bytes, what is here is forgotten. */
+  #isStored({ run, digest }: TakenRun): boolean {
+    const stored = this.#assembler?.storedDigest(run);
+    const isOther = stored !== undefined && hex(stored) !== hex(digest);
+    if (isOther) this.#assembler?.forget([run]);
+    return stored !== undefined && !isOther;
   }
 
   seal(opening: number): void {

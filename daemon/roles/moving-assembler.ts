@@ -63,6 +63,10 @@ export class MovingAssembler implements OutputAssembler {
     return this.#moving === undefined ? this.#current.storedRuns() : [];
   }
 
+  forget(runs: readonly number[]): void {
+    if (this.#moving === undefined) this.#current.forget(runs);
+  }
+
   follow(events: AssemblyEvents): void {
     this.#events = events;
     this.#followCurrent();

@@ -59,6 +59,11 @@ export class PieceRecords {
     return records;
   }
 
+  /** From here on something may be made of which only these records know from what. */
+  async begin(): Promise<void> {
+    if (this.#names.size === 0) await this.#writeFile([]);
+  }
+
   get(place: Place): PieceRecord | undefined {
     return this.#records.get(pieceKey(place));
   }
@@ -115,14 +120,14 @@ export class PieceRecords {
     const gone = [...this.#records.values()].filter((record) => record.fileDigest === fileDigest);
     for (const record of gone) this.#records.delete(pieceKey(record));
     const before = [...this.#names];
-    // Removed before what stays is written: a crash in between forgets too much, never too little.
-    for (const name of before) await this.#files.remove(name);
     const lines = [...this.#records.values()].flatMap(({ leaves, holders, ...place }) => {
       const { offset, bytes } = place;
       const text = leaves.map(hex).join('');
       return holders.map((holder): Line => [place.fileDigest, offset, bytes, text, holder]);
     });
-    await this.#writeLines(lines);
+    // Until the old ones are gone they count: then the chain does not close a second time.
+    await this.#writeFile(lines);
+    for (const name of before) await this.#files.remove(name);
     return gone;
   }
 
@@ -143,7 +148,10 @@ export class PieceRecords {
   }
 
   async #writeLines(lines: readonly Line[]): Promise<void> {
-    if (lines.length === 0) return;
+    if (lines.length > 0) await this.#writeFile(lines);
+  }
+
+  async #writeFile(lines: readonly Line[]): Promise<void> {
     let name: string;
     do {
       name = hex(this.#sha256(new TextEncoder().encode(`records ${this.#number++}`)));

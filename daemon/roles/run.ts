@@ -42,7 +42,9 @@ import { LOCAL_PEER, type Offer } from './offers.ts';
 import { type OpenedAssemblers, openAssemblers } from './open-assemblers.ts';
 import { type CalibrationPorts, openCalibration, tellCalibration } from './open-calibration.ts';
 import { type ImportancePorts, openImatrix, useMatrix } from './open-imatrix.ts';
+import { provideSource } from './open-proof.ts';
 import { openRecipe, type RecipePorts } from './open-recipe.ts';
+import type { PieceHasher } from './origin-pieces.ts';
 import type { OutputAssembler } from './output-assembler.ts';
 import { optionsOf } from './output-options.ts';
 import { PlacementRecord } from './placement-record.ts';
@@ -65,7 +67,7 @@ export interface RunPorts
   /** Any one file, such as an importance matrix. */
   readonly openFile: ImportancePorts['openFile'];
   readonly openOutputs: (directory: string) => Promise<OutputDirectory>;
-  readonly kernels: Kernels;
+  readonly kernels: Kernels & PieceHasher;
   readonly clock: Clock;
   /** Seconds that processors have given to the threads of the kernels, and to the whole process. */
   readonly spentSeconds: () => { readonly kernels: number; readonly process: number };
@@ -243,7 +245,8 @@ async function make(
     const { assemblers, outputBytes } = opened;
     report(planEvent(planned, assemblers, ports));
     const isMade = assemblers.every(isMadeAlready);
-    if (!isMade) await fetchSource(source, planned.described, progress, drain);
+    const pool = { ...planned, source, network, run, release, assemblers, isMade };
+    const proof = await provideSource(pool, ports, telling);
     if (opened.remotes().length > 0) report(assemblyEvent(opened));
     const tell = (index: number, sha256: string, machine?: string, path?: string): void => {
       const output = outputs[index];
@@ -259,6 +262,7 @@ async function make(
       assemblers,
       outputBytes,
       progress,
+      proof,
       clock: ports.clock,
       ...(network === undefined ? {} : { cluster: { network, run, isSigned: ports.isSigned } }),
       ...(measured === undefined ? {} : { holds: measured.holds, leaves: measured.leaves }),

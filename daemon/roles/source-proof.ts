@@ -37,7 +37,9 @@ import {
   type OriginReader,
   type PieceHasher,
 } from './origin-pieces.ts';
+import type { OutputAssembler } from './output-assembler.ts';
 import type { PieceRecord, PieceRecords } from './piece-records.ts';
+import { keepRight, tasksOfRuns } from './stored-runs.ts';
 
 export interface SourceProofParts {
   readonly run: RunId;
@@ -61,6 +63,7 @@ const FETCH_ATTEMPTS_MAX = 2;
 
 export class SourceProof implements Pick<Source, 'read'> {
   readonly #parts: SourceProofParts;
+  readonly #tasks: readonly (readonly number[])[];
   readonly #pieceOf = new Map<string, FilePiece>();
   /** What peers say to have used, until it is used here: by peer and piece. */
   readonly #claims = new Map<string, readonly Uint8Array[]>();
@@ -73,6 +76,7 @@ export class SourceProof implements Pick<Source, 'read'> {
 
   constructor(parts: SourceProofParts) {
     this.#parts = parts;
+    this.#tasks = tasksOfRuns(parts.plan);
     for (const pieces of sourcePieces(parts.plan).values()) {
       for (const piece of pieces) this.#pieceOf.set(placeOf(piece.file, piece), piece);
     }
@@ -162,8 +166,15 @@ export class SourceProof implements Pick<Source, 'read'> {
     }
   }
 
-  /** Whether it is known from which bytes the task was made. */
-  isVouched(task: number): boolean {
+  /** Those of an output's runs of which it is known from which bytes they were made. */
+  vouched(assembler: OutputAssembler, output: number, runs: readonly number[]): readonly number[] {
+    return keepRight(assembler, runs, (run) => {
+      const task = this.#tasks[output]?.[run];
+      return task !== undefined && this.#isVouched(task);
+    });
+  }
+
+  #isVouched(task: number): boolean {
     const { plan, records } = this.#parts;
     return taskPieces(plan, task).every((piece) => records.get(piece) !== undefined);
   }

@@ -1,32 +1,36 @@
 /**
- * Stored runs: what an earlier run has left of an output, as far as somebody vouches for it.
+ * Stored runs: what is there of an output, as far as it is known from which bytes it was made.
  *
- *   Assembler, SourceProof ──▶ storedRuns ──▶ what need not be made again
+ *   assembler's runs, tasks that are right ──▶ keepRight ──▶ what need not be made again
  */
 
 import type { Plan } from '../core/plan/plan.ts';
 import type { OutputAssembler } from './output-assembler.ts';
-import type { SourceProof } from './source-proof.ts';
+
+/** By output and run, the task that makes it. */
+export function tasksOfRuns({ tasks, outputs }: Plan): number[][] {
+  const found = outputs.map((): number[] => []);
+  for (const [task, { runs }] of tasks.entries()) {
+    for (const { output, run } of runs.flatMap(({ placements }) => placements)) {
+      const ofOutput = found[output];
+      if (ofOutput !== undefined) ofOutput[run] = task;
+    }
+  }
+  return found;
+}
 
 /**
- * The runs of an output that are on disk. Where machines fetch the source by themselves, those of
- * tasks whose bytes nobody vouches for are forgotten, unless the output is sealed: then the source
- * was proven before.
+ * Those of an output's runs that are right; an unsealed output forgets the others. A sealed one
+ * was made from what had been proven.
  */
-export function storedRuns(
+export function keepRight(
   assembler: OutputAssembler,
-  output: number,
-  { plan, proof }: { readonly plan: Plan; readonly proof?: SourceProof | undefined },
-): number[] {
-  const stored = assembler.storedRuns();
-  if (proof === undefined || assembler.isSealed || stored.length === 0) return stored;
-  const doubtful = new Set(
-    plan.tasks.flatMap(({ runs }, task) => {
-      if (proof.isVouched(task)) return [];
-      const places = runs.flatMap(({ placements }) => placements);
-      return places.filter((place) => place.output === output).map(({ run }) => run);
-    }),
-  );
-  assembler.forget(stored.filter((run) => doubtful.has(run)));
-  return stored.filter((run) => !doubtful.has(run));
+  runs: readonly number[],
+  isRight: (run: number) => boolean,
+): readonly number[] {
+  if (assembler.isSealed) return runs;
+  const doubtful = runs.filter((run) => !isRight(run));
+  if (doubtful.length === 0) return runs;
+  assembler.forget(doubtful);
+  return runs.filter(isRight);
 }

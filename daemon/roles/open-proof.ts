@@ -1,0 +1,144 @@
+/**
+ * Opens the proof of a run whose machines fetch their parts of a repository by themselves.
+ *
+ *   plan, source, who is there ──▶ openProof ──▶ SourceProof, or undefined: fetch it as a whole
+ *
+ * A run that began so and goes on otherwise (alone, or from a directory) has what was made compared
+ * with the source that it has now: settleSource. Read next: source-proof.ts.
+ */
+
+import type { RunId } from '../../proto/peer-messages.ts';
+import {
+  type FilePiece,
+  type FileSegment,
+  fileSegments,
+  sourcePieces,
+  taskPieces,
+} from '../core/plan/file-segments.ts';
+import type { Plan } from '../core/plan/plan.ts';
+import { ROW_GROUP_BYTES_MAX } from '../core/plan/row-groups.ts';
+import { hex, type Sha256 } from '../core/plan/unit-id.ts';
+import type { Clock, LeafStore, MeasurementFiles, Network, Source } from '../ports.ts';
+import type { DescribedSource } from './describe-source.ts';
+import { fetchSource } from './fetch-source.ts';
+import { LeafDigests } from './leaf-digests.ts';
+import { isWorking } from './offers.ts';
+import { OriginPieces, type OriginReader, type PieceHasher } from './origin-pieces.ts';
+import type { OutputAssembler } from './output-assembler.ts';
+import { PieceRecords } from './piece-records.ts';
+import type { Progress } from './progress.ts';
+import { SourceProof } from './source-proof.ts';
+import { keepRight, tasksOfRuns } from './stored-runs.ts';
+
+export interface ProofPorts {
+  readonly kernels: PieceHasher;
+  readonly sha256: Sha256;
+  readonly clock: Clock;
+  readonly store: LeafStore | undefined;
+  /** Small files in the data directory. */
+  readonly openMeasurement: (id: string) => Promise<MeasurementFiles>;
+}
+
+export interface ProvenRun {
+  readonly request: { readonly keepSource?: boolean | undefined };
+  readonly plan: Plan;
+  readonly described: Pick<DescribedSource, 'model' | 'files'>;
+  readonly source: Source;
+  readonly network: Network | undefined;
+  readonly run: RunId;
+  /** The name of its outputs, whatever was measured for them. */
+  readonly release: RunId;
+  readonly assemblers: readonly OutputAssembler[];
+}
+
+/**
+ * Brings the source here as a whole, or prepares to have each machine fetch its own part.
+ * @returns undefined where all of it is here
+ */
+export async function provideSource(
+  proven: ProvenRun,
+  ports: ProofPorts,
+  { progress, drain }: { readonly progress: Progress; readonly drain: AbortSignal },
+): Promise<SourceProof | undefined> {
+  const proof = await openProof(proven, ports);
+  if (proof !== undefined) return proof;
+  await fetchSource(proven.source, proven.described, progress, drain);
+  await settleSource(proven, ports);
+  return undefined;
+}
+
+/**
+ * The proof of a run of which the parts are fetched where they are used; undefined where there is
+ * nobody to share with, where all of the source is here already, and where it is to stay here.
+ */
+async function openProof(proven: ProvenRun, ports: ProofPorts): Promise<SourceProof | undefined> {
+  const { request, plan, source, network, run, release } = proven;
+  const { remote } = source;
+  const { store, sha256, clock, kernels } = ports;
+  if (remote === undefined || network === undefined || store === undefined) return undefined;
+  if (request.keepSource === true || !network.peers().some(isWorking)) return undefined;
+  const files = sourcePieces(plan);
+  if ((await remote.missingBytes([...files.keys()])) === 0) return undefined;
+  const segments = segmentsOf(files, proven);
+  if (segments === undefined) return undefined;
+  const reader: OriginReader = {
+    read: ({ file }, offset, into, signal) => remote.read(file, offset, into, signal),
+  };
+  const records = await PieceRecords.open(await openFiles(release, ports), sha256, clock);
+  await records.begin();
+  const openOrigin = async (): Promise<OriginReader> => reader;
+  return new SourceProof({
+    ...{ run, plan, segments, reader, records, store, network, sha256 },
+    origin: { hubUrl: remote.hubUrl, repository: remote.repository, commit: remote.commit },
+    hasher: kernels,
+    pieces: new OriginPieces({ store, hasher: kernels, sha256, clock, openOrigin }),
+  });
+}
+
+/** The whole source is here, verified: what an earlier run made of other bytes is made again. */
+async function settleSource(proven: ProvenRun, ports: ProofPorts): Promise<void> {
+  const { plan, source, release, assemblers } = proven;
+  const files = await openFiles(release, ports);
+  if ((await files.list()).length > 0) {
+    const records = await PieceRecords.open(files, ports.sha256, ports.clock);
+    const leaves = new LeafDigests(source, ports.kernels);
+    const isRight = async (piece: FilePiece): Promise<boolean> => {
+      const used = records.get(piece)?.leaves.map(hex).join();
+      return used !== undefined && used === (await leaves.of(piece)).map(hex).join();
+    };
+    const right = new Set<number>();
+    for (const task of plan.tasks.keys()) {
+      const pieces = taskPieces(plan, task);
+      let isTaskRight = true;
+      for (const piece of pieces) isTaskRight = isTaskRight && (await isRight(piece));
+      if (isTaskRight) right.add(task);
+    }
+    const tasks = tasksOfRuns(plan);
+    for (const [output, assembler] of assemblers.entries()) {
+      keepRight(assembler, assembler.storedRuns(), (run) => right.has(tasks[output]?.[run] ?? -1));
+    }
+  }
+  await files.drop();
+}
+
+function segmentsOf(
+  files: ReadonlyMap<string, readonly FilePiece[]>,
+  { described }: ProvenRun,
+): Map<string, readonly FileSegment[]> | undefined {
+  const segments = new Map<string, readonly FileSegment[]>();
+  for (const [file, pieces] of files) {
+    const bytes = described.files.find((each) => each.file === file)?.bytes;
+    const found =
+      bytes === undefined ? undefined : fileSegments(pieces, bytes, ROW_GROUP_BYTES_MAX);
+    if (found === undefined) return undefined;
+    segments.set(file, found);
+  }
+  return segments;
+}
+
+function openFiles(
+  release: RunId,
+  { sha256, openMeasurement }: ProofPorts,
+): Promise<MeasurementFiles> {
+  return openMeasurement(hex(sha256(new TextEncoder().encode(`pieces of ${release}`))));
+}
