@@ -27,10 +27,14 @@ export interface RunningCommand {
 }
 
 /** Starts `quantd words`, which must ask for JSON, on the daemon in the data directory. */
-export function startRun(words: readonly string[], data: string): RunningCommand {
+export function startRun(
+  words: readonly string[],
+  data: string,
+  environment: Readonly<Record<string, string>> = {},
+): RunningCommand {
   const child = spawn(process.execPath, [launcher, ...words], {
     cwd: root,
-    env: { ...process.env, QUANTD_DATA: data },
+    env: { ...process.env, QUANTD_DATA: data, ...environment },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const events: Event[] = [];

@@ -7,6 +7,7 @@
  * ranges, with redirects to a second origin for files kept by LFS. A rule makes an answer wrong.
  */
 
+import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { refuse, send, sendJson } from './answers.ts';
@@ -51,7 +52,9 @@ export interface LoopbackHub {
 
 /** The token that is let in everywhere; `hf_other` is known, but has accepted no licence. */
 export const TOKEN = 'hf_testtoken';
-const KNOWN_TOKENS = [TOKEN, 'hf_other'];
+/** Tokens of machines, each let in everywhere but to what is gated. */
+export const MACHINE_TOKENS = ['hf_a', 'hf_b', 'hf_c', 'hf_d'];
+const KNOWN_TOKENS = [TOKEN, 'hf_other', ...MACHINE_TOKENS];
 
 interface ActiveRule extends Rule {
   left: number;
@@ -191,13 +194,7 @@ class Hub implements LoopbackHub, UploadHub {
     if (what === 'tree') return this.#tree(repository, pathname, response);
     const isIn = repository.access !== 'gated' || asked.authorization === `Bearer ${TOKEN}`;
     if (!isIn) return refuse(response, isKnown ? 403 : 401, 'GatedRepo');
-    await this.#resolve(
-      repository,
-      rest.slice(revision.length + 1),
-      asked.range,
-      response,
-      trouble,
-    );
+    await this.#resolve(repository, rest.slice(revision.length + 1), asked, response, trouble);
   }
 
   /** As the hub does, in pages: of two entries, so that there are some. */
@@ -217,7 +214,7 @@ class Hub implements LoopbackHub, UploadHub {
   async #resolve(
     repository: Repository,
     path: string,
-    range: string | undefined,
+    { range, authorization = '' }: Pick<Asked, 'authorization' | 'range'>,
     response: ServerResponse,
     trouble: Trouble | undefined,
   ): Promise<void> {
@@ -233,7 +230,9 @@ class Hub implements LoopbackHub, UploadHub {
     response.setHeader('x-linked-size', file.bytes);
     response.setHeader('x-linked-etag', `"${etag}"`);
     const place = `${repository.name}/${repository.commit}/${file.path}`;
-    send(response, 302, '', { location: `${this.storageUrl}/${place}?signature=secret` });
+    send(response, 302, '', {
+      location: `${this.storageUrl}/${place}?signature=secret&who=${nameOf(authorization)}`,
+    });
   }
 
   async #storageFile(
@@ -263,6 +262,24 @@ class Hub implements LoopbackHub, UploadHub {
       this.served.set(file.path, (this.served.get(file.path) ?? 0) + bytes);
     });
   }
+}
+
+/** What stands in the addresses that are given out, so that it can be told who uses them. */
+function nameOf(authorization: string): string {
+  return createHash('sha256').update(authorization).digest('hex').slice(0, 8);
+}
+
+/** Bytes that the storage was asked for, by the machine with each of these tokens and by file. */
+export function askedBy(hub: LoopbackHub, token: string): Map<string, number> {
+  const bytes = new Map<string, number>();
+  for (const { at, url, range } of hub.asked) {
+    const { pathname, searchParams } = new URL(url, hub.url);
+    if (at !== 'storage' || searchParams.get('who') !== nameOf(`Bearer ${token}`)) continue;
+    const file = pathname.split('/').slice(4).join('/');
+    const [, first, last] = /^bytes=(\d+)-(\d+)$/.exec(range ?? '') ?? [];
+    bytes.set(file, (bytes.get(file) ?? 0) + Number(last) - Number(first) + 1);
+  }
+  return bytes;
 }
 
 function modelOf({ name, commit, access }: Repository): object {
