@@ -82,7 +82,7 @@ export class RemoteAssembler implements OutputAssembler {
   /** The durable ones and those that will be. */
   #written = new Set<number>();
   readonly #pending = new Map<number, Pending>();
-  /** What is there of these does not count until it has been made again and is durable. */
+  /** Of no account until made again and durable. */
   readonly #forgotten = new Set<number>();
   readonly #unreachable = new Map<PeerId, number>();
   #serial = 0;
@@ -254,8 +254,7 @@ export class RemoteAssembler implements OutputAssembler {
   /** Tells that nothing more is wanted; resolves with whether that was heard. */
   end(erase: boolean): Promise<boolean> {
     if (this.#isEnded) return Promise.resolve(true);
-    if (this.#failure !== undefined || this.#awaySinceMs !== undefined)
-      return Promise.resolve(false);
+    if ((this.#failure ?? this.#awaySinceMs) !== undefined) return Promise.resolve(false);
     return new Promise<boolean>((done) => {
       this.#ending = { erase, done };
       this.#endingSinceMs = this.#parts.clock.now();
