@@ -49,6 +49,8 @@ export interface ProvenRun {
   /** The name of its outputs, whatever was measured for them. */
   readonly release: RunId;
   readonly assemblers: readonly OutputAssembler[];
+  /** Every block run is there. */
+  readonly isMade: boolean;
 }
 
 /**
@@ -60,6 +62,10 @@ export async function provideSource(
   ports: ProofPorts,
   { progress, drain }: { readonly progress: Progress; readonly drain: AbortSignal },
 ): Promise<SourceProof | undefined> {
+  const { assemblers, isMade, release } = proven;
+  if (assemblers.every(({ isSealed }) => isSealed)) return undefined;
+  // What is made and not sealed needs its source only where that had still to be proven.
+  if (isMade && (await (await openFiles(release, ports)).list()).length === 0) return undefined;
   const proof = await openProof(proven, ports);
   if (proof !== undefined) return proof;
   await fetchSource(proven.source, proven.described, progress, drain);
