@@ -9,7 +9,7 @@ import { createInterface } from 'node:readline';
 import type { RunEvent, Status } from '../proto/api.ts';
 import type { FaultMessage } from '../proto/fault.ts';
 import type { InspectReport } from '../proto/inspect.ts';
-import type { RunRequest } from '../proto/requests.ts';
+import type { HubAccess, RunRequest } from '../proto/requests.ts';
 
 /** A fault that the daemon reported. */
 export class ReportedFault extends Error {
@@ -32,8 +32,8 @@ export class Client {
     return (await this.ask('GET', '/v1/status')) as Status;
   }
 
-  async inspect(file: string): Promise<InspectReport> {
-    return (await this.ask('POST', '/v1/inspect', { file })) as InspectReport;
+  async inspect(file: string, hub?: HubAccess): Promise<InspectReport> {
+    return (await this.ask('POST', '/v1/inspect', { file, hub })) as InspectReport;
   }
 
   async drain(run: number): Promise<void> {

@@ -36,7 +36,13 @@ import {
   reproduceRequest,
 } from './reproduce-command.ts';
 import { showRun } from './run-command.ts';
-import { type SourceOptions, sourceFields, withSourceOptions } from './source-options.ts';
+import {
+  type HubOptions,
+  type SourceOptions,
+  sourceFields,
+  withHubOptions,
+  withSourceOptions,
+} from './source-options.ts';
 import { renderStatus } from './status-view.ts';
 import { addVerifyCommand, type VerifyOptions, verifyRequest } from './verify-command.ts';
 
@@ -131,16 +137,19 @@ withDaemonOptions(publish).action((folder: string, options: Shared & PublishOpti
 );
 addGgufCommands(program, { withDaemonOptions, run: runRequest });
 
-program
-  .command('inspect')
-  .description('show metadata, tensors and sizes of a GGUF or safetensors file')
-  .argument('<file>')
+withHubOptions(
+  program
+    .command('inspect')
+    .description('show metadata, tensors and sizes of a GGUF or safetensors file')
+    .argument('<file>', 'path, or org/name/file of a hub'),
+)
   .addOption(dataOption())
   .addOption(jsonOption())
-  .action(async (file: string, options: Shared) => {
+  .action(async (file: string, options: Shared & HubOptions) => {
+    const { source, hub } = sourceFields(file, options);
     const connection = await connect(options);
     try {
-      const report = await connection.client.inspect(resolve(file));
+      const report = await connection.client.inspect(source, hub);
       if (options.json === true) printJson({ type: 'inspect', ...report, path: file });
       else print(renderInspect(report, process.stdout.columns ?? 120));
     } finally {

@@ -132,6 +132,11 @@ test('a release names its repository, the token nowhere, and is published as it 
     { data, environment },
   );
   expect(published.stdout).toMatch(/^publish {2}my-org\/tiny-GGUF on http.* \(made\) · /);
+  const inspected = await mustRunQuantd(
+    ['inspect', 'my-org/tiny-GGUF/tiny-Q8_0.gguf', '--json', '--hub-url', hub.url],
+    { data, environment },
+  );
+  expect(parseEvents(inspected)).toMatchObject([{ kind: 'gguf', file: 'tiny-Q8_0.gguf' }]);
   const sent = hub.uploads.repositories.get('my-org/tiny-GGUF')?.files ?? new Map();
   const there = readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && !entry.parentPath.includes('.quantd'))

@@ -13,7 +13,7 @@ import type {
   PeerMessage,
   SumsHeld,
 } from '../proto/peer-messages.ts';
-import type { RunRequest } from '../proto/requests.ts';
+import type { HubAccess, RunRequest } from '../proto/requests.ts';
 import type { Layer, Weight } from './core/models/forward.ts';
 import type { RegisterPlan } from './core/models/registers.ts';
 
@@ -431,7 +431,8 @@ export interface ClusterStore {
 /** What the local API offers to the commands; main.ts puts it together. */
 export interface LocalService {
   status(): Status;
-  inspect(path: string): Promise<InspectReport>;
+  /** @param file path, or a file of a repository behind `hf:` */
+  inspect(file: string, hub?: HubAccess): Promise<InspectReport>;
   /** Begins a run. `ended` resolves when every output is sealed and rejects with what stopped it. */
   run(
     request: RunRequest,

@@ -8,7 +8,7 @@ import { join, parse } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { RunEvent, Status } from '../proto/api.ts';
 import type { InspectReport } from '../proto/inspect.ts';
-import type { RunRequest } from '../proto/requests.ts';
+import type { HubAccess, RunRequest } from '../proto/requests.ts';
 import { openChatTemplate } from './adapters/chat-template.ts';
 import { loadIdentity } from './adapters/cluster-store.ts';
 import { cryptography } from './adapters/cryptography.ts';
@@ -28,7 +28,7 @@ import { publicKeyOf } from './core/membership/peer-id.ts';
 import type { Sha256 } from './core/plan/unit-id.ts';
 import type { Clock, LocalService, Network } from './ports.ts';
 import { Costs } from './roles/costs.ts';
-import { inspectFile } from './roles/inspect.ts';
+import { inspectFile, inspectRemote } from './roles/inspect.ts';
 import type { MeasureTools } from './roles/measure.ts';
 import { checkRecipe, listRecipes, showRecipe } from './roles/recipes.ts';
 import type { SourceOptions } from './roles/run.ts';
@@ -170,7 +170,8 @@ export class Service implements LocalService {
     this.#running.get(run)?.drain.abort();
   }
 
-  async inspect(path: string): Promise<InspectReport> {
+  async inspect(path: string, hub?: HubAccess): Promise<InspectReport> {
+    if (isHubSource(path)) return inspectRemote(await this.#ports.openSource(path, { hub }));
     const file = await openSourceFile(path);
     try {
       return await inspectFile(file, path);

@@ -35,8 +35,8 @@ export async function serveLocalApi(
   app.onError((error, context) => context.json(messageOf(error), 400));
   app.get('/v1/status', (context) => context.json(service.status()));
   app.post('/v1/inspect', async (context) => {
-    const { file } = await parseBody(inspectRequest, context);
-    return context.json(await service.inspect(file));
+    const { file, hub } = await parseBody(inspectRequest, context);
+    return context.json(await service.inspect(file, hub));
   });
   app.post('/v1/runs', async (context) => {
     const request = await parseBody(runRequest, context);

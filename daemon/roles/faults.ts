@@ -24,6 +24,12 @@ export const runFaults = {
     what: 'the model name cannot be part of a file name',
     hint: 'use letters, digits, dots, dashes and underscores: --name My-Model',
   },
+  noFileNamed: {
+    code: 'QD-2522',
+    exit: exitCodes.usage,
+    what: 'a repository is named, and no file of it',
+    hint: 'name one: quantd inspect org/name/model.gguf',
+  },
   interrupted: {
     code: 'QD-1301',
     exit: exitCodes.interrupted,

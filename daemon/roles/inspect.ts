@@ -4,6 +4,8 @@
  *   file ──▶ inspectFile ──▶ InspectReport (proto/inspect.ts) ──▶ cli/inspect-view.ts
  */
 
+import { assert } from '../../proto/assert.ts';
+import { FaultError } from '../../proto/fault.ts';
 import type {
   InspectEntry,
   InspectReport,
@@ -20,6 +22,8 @@ import {
 } from '../core/checkpoint/safetensors.ts';
 import type { KeyValue, MetadataValue } from '../core/gguf/metadata.ts';
 import { type GgufFile, parseGguf } from '../core/gguf/reader.ts';
+import type { Source } from '../ports.ts';
+import { runFaults } from './faults.ts';
 
 // As many as one line of a terminal shows.
 const ARRAY_SHOWN_MAX = 8;
@@ -47,6 +51,25 @@ export async function inspectFile(reader: FileReader, file: string): Promise<Ins
   return !isGguf && file.endsWith('.safetensors')
     ? inspectSafetensors(reader, file)
     : reportGguf(file, await readGguf(reader, file));
+}
+
+/**
+ * The same of the file of a repository that the source names; nothing of it is kept, and the source
+ * is closed.
+ * @throws FaultError also where the source names no file
+ */
+export async function inspectRemote(source: Source): Promise<InspectReport> {
+  const { named } = source;
+  try {
+    if (named === undefined) throw new FaultError(runFaults.noFileNamed);
+    const entry = (await source.list()).find(({ file }) => file === named);
+    assert(entry !== undefined, 'a source lists the file that it names');
+    const read: FileReader['read'] = (offset, into) => source.read(named, offset, into);
+    return await inspectFile({ bytes: entry.bytes, read }, named);
+  } finally {
+    await source.remote?.forget(true);
+    await source.close();
+  }
 }
 
 /**
