@@ -160,10 +160,13 @@ async function holdLeases(
   const parts = { ...ports, network: cluster.network, store, sign, memoryBytes: settings.ramBytes };
   const openOrigin: OpenOrigin = (origin, signal) => openHubOrigin(origin, settings.hub, signal);
   const outputs = openHeldOutputs(join(settings.dataDirectory, 'outputs'), ports.kernels);
+  const leases = new LeaseHolder({ ...parts, openOrigin, hasher: ports.kernels });
+  const own = (...wanted: Parameters<LeaseHolder['made']>): Uint8Array | undefined =>
+    leases.made(...wanted);
   const holders = [
-    new LeaseHolder({ ...parts, openOrigin, hasher: ports.kernels }),
+    leases,
     new StageHolder({ ...parts, cacheBytes, openForward }),
-    new AssemblyHolder({ ...parts, outputs, disk: store }),
+    new AssemblyHolder({ ...parts, outputs, disk: store, own }),
   ];
   for (const holder of holders) await holder.start();
   return holders;

@@ -121,10 +121,11 @@ export class Cluster {
       if (isCoordinator) await this.#coordinate(process, peer, speed);
       else {
         const life = { process, leaves, network, speed, offer: peer.hello };
-        this.#holders.set(process, holdLeases(life, this.#plant));
+        const leases = holdLeases(life, this.#plant);
+        this.#holders.set(process, leases);
         if (this.#scenario.outputs === undefined) return;
         const { plan } = this.#model;
-        this.#assemblers.set(process, await holdOutputs({ ...life, disk, plan }));
+        this.#assemblers.set(process, await holdOutputs({ ...life, disk, plan }, leases));
       }
     };
     return new Machine({ world: this.#world, name, network: this.#network, disk, leaves, live });

@@ -187,6 +187,7 @@ function runIdOf(plan: Plan): string {
 /** One daemon's part in assembling; it ends with its process. */
 export async function holdOutputs(
   life: HolderLife & { readonly disk: FalseDisk; readonly plan: Plan },
+  leases: LeaseHolder,
 ): Promise<AssemblyHolder> {
   const { process, leaves, network, speed, disk, plan } = life;
   const holder = new AssemblyHolder({
@@ -195,6 +196,7 @@ export async function holdOutputs(
     clock: process.clock,
     outputs: falseHeldOutputs(disk, process, runIdOf(plan)),
     disk: leaves.offeredTo(process),
+    own: (...wanted) => leases.made(...wanted),
   });
   await holder.start();
   return holder;

@@ -91,6 +91,7 @@ async function speakTo(role: MemberRole, map: Uint8Array): Promise<Network> {
     sha256,
     outputs: falseHeldOutputs(disk, member.process, RUN),
     disk: new LeafDisk(world.dice, offer.diskBytes).offeredTo(member.process),
+    own: () => undefined,
   });
   void holder.start();
   const speaker = join(COORDINATOR, role).network;

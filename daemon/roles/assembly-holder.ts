@@ -36,6 +36,8 @@ export interface AssemblyHolderParts {
   readonly sha256: Sha256;
   readonly outputs: HeldOutputs;
   readonly disk: OfferedDisk;
+  /** A block run that was made on this machine itself, for as long as it waits here. */
+  readonly own: AssemblyPorts['own'];
 }
 
 // Block runs between their makers and the disk, over all outputs.

@@ -15,6 +15,7 @@ import type {
   AssemblyTake,
   AssemblyTaken,
   PeerId,
+  RunId,
   TakenRun,
 } from '../../proto/peer-messages.ts';
 import { assemblyMapBytes, type MappedOutput, readAssemblyMap } from '../core/plan/assembly-map.ts';
@@ -31,6 +32,8 @@ export interface AssemblyPorts {
   readonly clock: Clock;
   readonly sha256: Sha256;
   readonly folders: ReleaseFolders;
+  /** A block run that was made on this machine itself, for as long as it waits here. */
+  readonly own: (run: RunId, unit: string, bytes: number) => Uint8Array | undefined;
   /** For block runs between their maker and the disk. */
   readonly memory: Credit;
 }
@@ -250,9 +253,16 @@ export class HeldAssembly {
 
   /** False where the maker cannot be reached, or its bytes are not those of the digest. */
   async #pull({ from, digest }: TakenRun, unit: string, into: Uint8Array): Promise<boolean> {
-    const { network, kernels } = this.#ports;
+    const { network, kernels, own } = this.#ports;
     const { signal } = this.#stop;
-    const blob = { kind: 'block-run', run: this.#claim.run, unit, bytes: into.length } as const;
+    const { run } = this.#claim;
+    if (from === network.self) {
+      const made = own(run, unit, into.length);
+      if (made === undefined) return false;
+      into.set(made);
+      return hex(await kernels.sha256(into)) === hex(digest);
+    }
+    const blob = { kind: 'block-run', run, unit, bytes: into.length } as const;
     for (let attempt = 1; attempt <= PULL_ATTEMPTS_MAX; attempt++) {
       if (attempt > 1) await this.#pause();
       if (signal.aborted) return false;

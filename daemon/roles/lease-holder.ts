@@ -233,7 +233,7 @@ export class LeaseHolder {
     return {
       read: async (to, blob, offset, bytes) => {
         const found =
-          blob.kind === 'chain' ? await this.#chain(to.peer, blob) : this.#made(to.peer, blob);
+          blob.kind === 'chain' ? await this.#chain(to.peer, blob) : this.#madeFor(to.peer, blob);
         return found?.subarray(offset, offset + bytes);
       },
     };
@@ -255,14 +255,19 @@ export class LeaseHolder {
   }
 
   /** A block run, for the coordinator that asked for it or a member that assembles for it. */
-  #made(to: PeerId, blob: BlobName): Uint8Array | undefined {
+  #madeFor(to: PeerId, blob: BlobName): Uint8Array | undefined {
     if (blob.kind !== 'block-run') return undefined;
     this.#hear(`${to}/${blob.run}`);
-    for (const { run, leases } of this.#runs.values()) {
-      if (run !== blob.run) continue;
-      for (const lease of leases.values()) {
-        const bytes = lease.made.get(blob.unit);
-        if (bytes?.length === blob.bytes) return bytes;
+    return this.made(blob.run, blob.unit, blob.bytes);
+  }
+
+  /** A block run that waits here to be taken; its bytes stay until the coordinator has said so. */
+  made(run: RunId, unit: string, bytes: number): Uint8Array | undefined {
+    for (const held of this.#runs.values()) {
+      if (held.run !== run) continue;
+      for (const lease of held.leases.values()) {
+        const found = lease.made.get(unit);
+        if (found?.length === bytes) return found;
       }
     }
     return undefined;
