@@ -6,6 +6,7 @@
  * Memory: one leaf a connection, whatever the size of the files.
  */
 
+import { setMaxListeners } from 'node:events';
 import { LEAF_BYTES } from '../../proto/peer-messages.ts';
 import type { HubFile, HubRange, HubRepository } from './hub-repository.ts';
 import type { HubStore } from './hub-store.ts';
@@ -33,6 +34,8 @@ export async function fetchFiles(
   { onBytes, signal }: FetchOptions,
 ): Promise<void> {
   const stop = new AbortController();
+  // Each connection and each file that is hashed listens to it.
+  setMaxListeners(0, stop.signal);
   const failures: unknown[] = [];
   const fail = (error: unknown): void => {
     failures.push(error);

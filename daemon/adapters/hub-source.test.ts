@@ -8,6 +8,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type LoopbackHub, type Rule, startHub } from '../../cluster-tests/hub/loopback-hub.ts';
 import { memoryRepository } from '../../cluster-tests/hub/repository.ts';
@@ -289,6 +290,29 @@ describe('trouble that passes', () => {
     expect(await fetchAll(again, [BIG])).toBe(MIB + 777);
     expect((await whole(again, BIG)).equals(Buffer.from(contents[BIG]))).toBe(true);
   });
+});
+
+test('any run of troubles that pass ends in the bytes, and no leaf is asked for twice', async () => {
+  const passing = fc.oneof(
+    fc.record({ kind: fc.constant('close' as const), afterBytes: fc.nat(2 * MIB) }),
+    fc.record({ kind: fc.constant('status' as const), status: fc.constantFrom(403, 429, 503) }),
+  );
+  const troubles = fc.array(passing, { minLength: 1, maxLength: 6 });
+  await fc.assert(
+    fc.asyncProperty(troubles, fc.nat(BIG_BYTES - 1), async (list, at) => {
+      hub.calm();
+      for (const trouble of list) hub.rule({ ...storage, trouble });
+      const source = await open({ keep: false });
+      const byte = new Uint8Array(1);
+      await source.read(BIG, at, byte);
+      expect(byte[0]).toBe(contents[BIG][at]);
+      const header = Math.min(MIB, BIG_BYTES - Math.floor(at / MIB) * MIB);
+      expect(await fetchAll(source, [BIG])).toBe(BIG_BYTES - header);
+      expect((await whole(source, BIG)).equals(Buffer.from(contents[BIG]))).toBe(true);
+      await source.remote?.forget(false);
+    }),
+    { numRuns: 8, ...(process.env['SEED'] && { seed: Number(process.env['SEED']) }) },
+  );
 });
 
 describe('trouble that ends in its code', () => {

@@ -64,6 +64,8 @@ class HubSource implements Source {
   readonly #options: HubSourceOptions;
   /** Of the files that are here as a whole; opened anew when there are more of them. */
   #local: Promise<Source> | undefined;
+  /** Those before it, which someone may still be reading from. */
+  readonly #before: Promise<Source>[] = [];
   #isClosed = false;
   readonly #verified = new Set<HubFile>();
   #last: Promise<void> = Promise.resolve();
@@ -83,7 +85,7 @@ class HubSource implements Source {
       repository: repository.repository,
       commit: repository.commit,
       hubUrl: repository.hubUrl,
-      missingBytes: (wanted) => this.#missingBytes(wanted),
+      missingBytes: (wanted) => this.#inTurn(() => this.#missingBytes(wanted)),
       fetch: (wanted, onBytes, signal) => {
         const files = wanted.map((name) => this.#file(name));
         return this.#bring(files, { onBytes, signal });
@@ -104,11 +106,12 @@ class HubSource implements Source {
       const why = `it has ${entry.bytes} bytes, bytes up to ${offset + into.length} were wanted`;
       throw new FaultError(hubFaults.wrongLength, { file, why });
     }
-    if (TENSOR_FILE.test(file) && !(await this.#store.isWhole(entry))) {
+    const isSure = this.#verified.has(entry);
+    if (!isSure && TENSOR_FILE.test(file) && !(await this.#store.isWhole(entry))) {
       await this.#inTurn(() => this.#readLeaves(entry, offset, into, signal));
       return;
     }
-    await this.#bring([entry], { onBytes: () => undefined, signal });
+    if (!isSure) await this.#bring([entry], { onBytes: () => undefined, signal });
     await (await this.#whole()).read(file, offset, into, signal);
   }
 
@@ -172,9 +175,15 @@ class HubSource implements Source {
   }
 
   async #closeLocal(): Promise<void> {
-    const local = await this.#local?.catch(() => undefined);
+    this.#retireLocal();
+    for (const opened of await Promise.allSettled(this.#before.splice(0))) {
+      if (opened.status === 'fulfilled') await opened.value.close();
+    }
+  }
+
+  #retireLocal(): void {
+    if (this.#local !== undefined) this.#before.push(this.#local);
     this.#local = undefined;
-    await local?.close();
   }
 
   /** Of a tensor file that is not here as a whole: fetches the leaves that are wanted and keeps them. */
@@ -219,7 +228,7 @@ class HubSource implements Source {
       await this.#store.checkRoom(await this.#missingBytes(unsure.map(({ file }) => file)));
       await fetchFiles(this.#repository, this.#store, unsure, options);
       for (const file of unsure) this.#verified.add(file);
-      await this.#closeLocal();
+      this.#retireLocal();
     });
   }
 
