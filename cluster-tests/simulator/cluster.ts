@@ -163,8 +163,9 @@ export class Cluster {
   }
 
   /** Room for all outputs beside what is offered for the source. */
-  #outputBytes(): number {
-    if (this.#scenario.outputs === undefined) return 0;
+  #outputBytes(name: PeerId): number {
+    const { outputs, tightDisk } = this.#scenario;
+    if (outputs === undefined || (tightDisk && name === peerIdOf('worker1'))) return 0;
     return this.#model.plan.outputs.reduce((sum, { layout }) => sum + layout.fileBytes, 0);
   }
 
@@ -182,7 +183,7 @@ export class Cluster {
       ramBytes: largest * dice.between(1, 6),
       diskBytes:
         Math.ceil(sourceBytes * dice.pick(isNeeded ? [1, 2] : [0, 0.2, 0.5, 1, 2])) +
-        this.#outputBytes(),
+        this.#outputBytes(name),
       bytesPerSecond: isCoordinator && isNeeded ? 0 : Math.ceil(speed.bytesPerMs * 1000),
     });
   }

@@ -47,6 +47,8 @@ export interface Scenario {
   readonly deathAtDisk: DeathAtDisk | undefined;
   /** Whether outputs grow on workers' disks, and whether they stay there; undefined: on none. */
   readonly outputs: 'left' | 'collected' | undefined;
+  /** One of the machines that are to have outputs has no room for any. */
+  readonly tightDisk: boolean;
   /** The coordinator's disk is full for this write, counted over all its lives. */
   readonly fullAtWrite: number | undefined;
   /** When each worker starts. */
@@ -75,6 +77,7 @@ export function inventScenario(dice: Dice): Scenario {
     deathAtDisk: isTroubled && dice.chance(0.4) ? inventDeath(dice) : undefined,
     fullAtWrite: undefined,
     outputs: undefined,
+    tightDisk: false,
     startsMs: Array.from({ length: workers }, () =>
       isTroubled && dice.chance(0.3) ? dice.between(0, calmFromMs) : dice.between(0, 50),
     ),

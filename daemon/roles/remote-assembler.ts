@@ -10,7 +10,6 @@
  */
 
 import { FaultError, type FaultKind } from '../../proto/fault.ts';
-import { TAKES_MAX } from '../../proto/peer-limits.ts';
 import type {
   AssemblyMessage,
   AssemblyState,
@@ -23,6 +22,7 @@ import type { MappedOutput } from '../core/plan/assembly-map.ts';
 import { hex } from '../core/plan/unit-id.ts';
 import type { Clock, Network } from '../ports.ts';
 import { assemblyFaults } from './assembly-faults.ts';
+import { AssemblyWords } from './assembly-words.ts';
 import { runFaults } from './faults.ts';
 import type { AssemblyEvents, MadeBlocks, OutputAssembler } from './output-assembler.ts';
 import { setBits } from './run-bits.ts';
@@ -78,6 +78,7 @@ export class RemoteAssembler implements OutputAssembler {
   readonly bytesPending = 0;
   readonly output: MappedOutput;
   readonly #parts: RemoteParts;
+  readonly #words: AssemblyWords;
   #stored = new Set<number>();
   /** The durable ones and those that will be. */
   #written = new Set<number>();
@@ -86,12 +87,10 @@ export class RemoteAssembler implements OutputAssembler {
   readonly #forgotten = new Set<number>();
   readonly #unreachable = new Map<PeerId, number>();
   #serial = 0;
-  #opening: number;
   /** What it has is known, in this opening. */
   #isOpen = false;
   #awaySinceMs: number | undefined;
   #heardMs = 0;
-  #saidMs = 0;
   #verifying: Verifying | undefined;
   #sealed: { readonly sha256: string; readonly path: string } | undefined;
   #ending: { readonly erase: boolean; readonly done: (isHeard: boolean) => void } | undefined;
@@ -105,7 +104,7 @@ export class RemoteAssembler implements OutputAssembler {
   constructor(parts: RemoteParts) {
     this.#parts = parts;
     this.output = parts.output;
-    this.#opening = parts.firstOpening;
+    this.#words = new AssemblyWords(parts);
     this.#awaySinceMs = parts.clock.now();
   }
 
@@ -201,7 +200,7 @@ export class RemoteAssembler implements OutputAssembler {
           settle(isHeld);
         },
       });
-      if (this.#isOpen) this.#sayTakes([take]);
+      if (this.#isOpen) this.#words.take([take]);
     }).finally(() => stopOffering?.());
   }
 
@@ -239,7 +238,7 @@ export class RemoteAssembler implements OutputAssembler {
           reject(error);
         },
       };
-      if (this.#isOpen) this.#saySeal();
+      if (this.#isOpen) this.#words.seal();
     });
   }
 
@@ -262,6 +261,10 @@ export class RemoteAssembler implements OutputAssembler {
     });
   }
 
+  #sayEnd(): void {
+    if (this.#ending !== undefined) this.#words.end(this.#ending.erase);
+  }
+
   // ── what the network tells ──
 
   connected(): void {
@@ -276,7 +279,7 @@ export class RemoteAssembler implements OutputAssembler {
 
   hear(message: AssemblyMessage): void {
     const isOver = this.#failure !== undefined || this.#isEnded;
-    if (message.opening !== this.#opening || isOver) return;
+    if (message.opening !== this.#words.opening || isOver) return;
     this.#heardMs = this.#parts.clock.now();
     if (message.kind === 'assembly-state') this.#hearState(message);
     // What is told before it is known what there is will be told again.
@@ -299,9 +302,9 @@ export class RemoteAssembler implements OutputAssembler {
       if (isOver && isNeeded) this.#fail(this.#awayFault());
       return;
     }
-    const sinceMs = now - Math.max(this.#heardMs, this.#saidMs);
+    const sinceMs = now - Math.max(this.#heardMs, this.#words.saidMs);
     if (sinceMs < (this.#isWaiting() ? SAY_AGAIN_MS : OPEN_AGAIN_MS)) return;
-    this.#sayAssemble();
+    this.#words.assemble();
     if (this.#isOpen) this.#saySecondTime();
   }
 
@@ -322,16 +325,15 @@ export class RemoteAssembler implements OutputAssembler {
   }
 
   #saySecondTime(): void {
-    this.#sayTakes([...this.#pending.values()].map(({ take }) => take));
-    if (this.#verifying !== undefined) this.#saySeal();
+    this.#words.take([...this.#pending.values()].map(({ take }) => take));
+    if (this.#verifying !== undefined) this.#words.seal();
     if (this.#ending !== undefined) this.#sayEnd();
   }
 
   #openAnew(): void {
-    this.#opening = (this.#opening + 1) % OPENINGS;
     this.#isOpen = false;
     this.#unreachable.clear();
-    this.#sayAssemble();
+    this.#words.openAnew();
   }
 
   #hearState(state: AssemblyState): void {
@@ -452,48 +454,4 @@ export class RemoteAssembler implements OutputAssembler {
     this.#ending = undefined;
     ending.done(isHeard);
   }
-
-  // ── what it says ──
-
-  #say(message: AssemblyMessage): void {
-    this.#saidMs = this.#parts.clock.now();
-    this.#parts.network.send(this.#parts.peer, message);
-  }
-
-  #place(): { run: RunId; output: number; opening: number } {
-    const { run, index } = this.#parts;
-    return { run, output: index, opening: this.#opening };
-  }
-
-  #sayAssemble(): void {
-    const { release, map, output } = this.#parts;
-    const { file, id, layout, runs } = output;
-    this.#say({
-      kind: 'assemble',
-      ...this.#place(),
-      ...{ release, file, id, map },
-      fileBytes: layout.fileBytes,
-      headerBytes: layout.header.length,
-      runCount: runs.length,
-    });
-  }
-
-  #sayTakes(takes: readonly TakenRun[]): void {
-    for (let at = 0; at < takes.length; at += TAKES_MAX) {
-      const some = takes.slice(at, at + TAKES_MAX);
-      this.#say({ kind: 'assembly-take', ...this.#place(), takes: some });
-    }
-  }
-
-  #saySeal(): void {
-    this.#say({ kind: 'assembly-seal', ...this.#place() });
-  }
-
-  #sayEnd(): void {
-    if (this.#ending === undefined) return;
-    this.#say({ kind: 'assembly-end', ...this.#place(), erase: this.#ending.erase });
-  }
 }
-
-// Numbers on the wire are below 2^32.
-const OPENINGS: number = 2 ** 32;
