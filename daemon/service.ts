@@ -83,12 +83,13 @@ export class Service implements LocalService {
       ...tools,
       openSource: (
         source: string,
-        { hub: access = {}, keepSource: keep = false }: SourceOptions = {},
+        { hub: access = {}, keepSource: keep = false, signal }: SourceOptions = {},
       ) => {
         const { dataDirectory } = settings;
         const hashing = { hashFile, digestCache: join(dataDirectory, 'source-digests.json') };
         if (!isHubSource(source)) return openSource(source, hashing);
-        return openHub(source, { ...hashing, directory: join(dataDirectory, 'hub'), access, keep });
+        const directory = join(dataDirectory, 'hub');
+        return openHub(source, { ...hashing, directory, access, keep, signal });
       },
       openFile: openSourceFile,
       openPublishTarget,

@@ -148,6 +148,21 @@ describe('the token', () => {
   });
 });
 
+test('who is asked to wait may give up', async () => {
+  const headers = { 'retry-after': '100' };
+  const trouble = { kind: 'status', status: 429, headers } as const;
+  const before = hub.asked.length;
+  hub.rule({ at: 'hub', path: '/revision/', trouble });
+  const stop = new AbortController();
+  const opening = openHub('hf:an-org/open', {
+    ...{ directory, access: { url: hub.url }, keep: false, signal: stop.signal },
+    hashFile: async () => new Uint8Array(32),
+  });
+  await expect.poll(() => hub.asked.length).toBeGreaterThan(before);
+  stop.abort(new Error('enough'));
+  await expect(opening).rejects.toThrow('enough');
+});
+
 describe('a hub that makes no sense', () => {
   const entry = { type: 'file', path: 'a', size: 1, oid: 'a'.repeat(40) };
   const trees: [string, unknown, RegExp][] = [

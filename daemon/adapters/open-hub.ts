@@ -24,6 +24,8 @@ export interface OpenHubOptions extends SourceDirectoryOptions {
   readonly access: HubAccess;
   /** What is fetched stays for the next run. */
   readonly keep: boolean;
+  /** Ends the asking. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Whether SOURCE names a repository; a path never begins so, because paths in requests are absolute. */
@@ -35,7 +37,7 @@ export function isHubSource(source: string): boolean {
 export async function openHub(source: string, options: OpenHubOptions): Promise<Source> {
   const name = nameOf(source);
   const transport = transportOf(name.repository, options.access);
-  const repository = await openHubRepository(transport, name.revision);
+  const repository = await openHubRepository(transport, name.revision, options.signal);
   const folder = name.repository.replace('/', '--');
   const store = await HubStore.open(
     join(options.directory, folder, repository.commit),

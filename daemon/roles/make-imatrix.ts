@@ -51,7 +51,8 @@ export async function makeImatrix(
   }
   const telling = { report, drain, progress: new Progress(ports.clock, report), goesOn: false };
   const { calibration } = request;
-  const source = calibration && (await ports.openSource(request.source, request));
+  const place = { ...request, signal: drain };
+  const source = calibration && (await ports.openSource(request.source, place));
   try {
     const measured =
       source && (await measureAlone({ ...request, calibration }, source, ports, telling));

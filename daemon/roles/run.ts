@@ -56,6 +56,8 @@ import { writeImatrix } from './write-imatrix.ts';
 export interface SourceOptions {
   readonly hub?: HubAccess | undefined;
   readonly keepSource?: boolean | undefined;
+  /** Ends the asking of a hub that keeps one waiting. */
+  readonly signal?: AbortSignal;
 }
 
 export interface RunPorts
@@ -133,7 +135,7 @@ export async function run(
   const progress = new Progress(ports.clock, report);
   // Before anything is read: what is wrong with the options is wrong with any source.
   const options = request.kind === 'quantize' ? optionsOf(request) : undefined;
-  const source = await ports.openSource(request.source, request);
+  const source = await ports.openSource(request.source, { ...request, signal: drain });
   try {
     const described = await describeSource(source, request, drain);
     const { model, name, files, notices } = described;
