@@ -15,6 +15,7 @@ import {
   type Loose,
   type QuantizeOptions,
   quantizeRequest,
+  withDiskOptions,
   withRecipeOptions,
 } from './quantize-command.ts';
 import { type Screen, showEvents, showRun } from './run-command.ts';
@@ -28,7 +29,7 @@ export function addPlanCommand(program: Command): Command {
   const command = program
     .command('plan')
     .description('say what a run would need of each machine and how long it would take');
-  return withRecipeOptions(command)
+  return withDiskOptions(withRecipeOptions(command))
     .option('--out <dir>', 'where the outputs would go (default: here)')
     .addHelpText('after', '\nIt makes and writes nothing, and ends with 3 where it does not fit.');
 }

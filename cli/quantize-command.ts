@@ -50,14 +50,19 @@ export function addQuantizeCommand(program: Command): Command {
   const command = program
     .command('quantize')
     .description('make a GGUF of each type from a checkpoint or another GGUF');
-  return withRecipeOptions(command)
+  return withDiskOptions(withRecipeOptions(command))
     .requiredOption('--out <dir>', 'directory of the outputs; an unfinished one is continued')
     .option('--overwrite', 'replace outputs of another run')
-    .option('--pool-outputs', 'let outputs grow on the disks of all machines, then collect them')
-    .option('--leave', 'the same, and leave them where they are')
     .option('--yes', 'do not ask before a run of more than ten minutes')
     .option('--dry-run', 'say what would be made, as quantd plan does; make nothing')
     .option('--plan', 'the same');
+}
+
+/** On whose disks outputs grow. */
+export function withDiskOptions(command: Command): Command {
+  return command
+    .option('--pool-outputs', 'let outputs grow on the disks of all machines, then collect them')
+    .option('--leave', 'the same, and leave them where they are');
 }
 
 /** SOURCE, and every option that says what the outputs are. */

@@ -38,8 +38,8 @@ export interface EstimatedRun {
   readonly source: Source;
   /** The directory of the outputs. */
   readonly place: string;
-  /** Whether outputs may grow on the disks of other machines. */
-  readonly isPooled: boolean;
+  /** Outputs go to the disks of all machines, and stay there. */
+  readonly isSpread: boolean;
   /** What is to be measured before, if anything is. */
   readonly calibration:
     | { readonly request: CalibrationRequest; readonly chunks: number }
@@ -63,13 +63,11 @@ export async function estimate(run: EstimatedRun, ports: RunPorts): Promise<RunE
     },
     measuring: await measuringOf(run, ports),
     downloadBytes: (await source.remote?.missingBytes(neededFiles(plan))) ?? 0,
-    // Where outputs go to several machines, their disks are asked when it begins.
-    room: run.isPooled
-      ? undefined
-      : await ports.roomOf(
-          place,
-          outputs.map(({ file }) => file),
-        ),
+    isSpread: run.isSpread,
+    room: await ports.roomOf(
+      place,
+      outputs.map(({ file }) => file),
+    ),
   };
   return { type: 'estimate', ...estimateRun(request) };
 }

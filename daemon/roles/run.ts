@@ -222,9 +222,7 @@ async function tellPlan(
   report: Report,
 ): Promise<Made> {
   report(planEvent(planned, [], ports));
-  const { request } = planned;
-  const isPooled = request.kind === 'quantize' && request.assembly !== undefined;
-  report(await estimate({ ...planned, ...rest, isPooled }, ports));
+  report(await estimate({ ...planned, ...rest, isSpread: isLeft(planned) }, ports));
   return { unitsMade: 0, sourceBytesRead: 0, peers: [] };
 }
 

@@ -256,6 +256,27 @@ test('a full disk is told, and what is to be left out', () => {
   ]);
 });
 
+test('outputs that are left on all disks need room on some, and not on this one', () => {
+  const [nas = one.offers[0]] = one.offers;
+  if (nas === undefined) throw new Error('there is a machine');
+  const box = { ...nas, diskBytes: 100 * MIB };
+  const request = requestOf({ ...one, offers: [nas, box, box], freeBytes: 0 });
+  expect(estimateRun(request).faults).toMatchObject([{ code: 'QD-6401' }]);
+  const spread = estimateRun({ ...request, isSpread: true });
+  expect(spread.faults).toEqual([]);
+  const disks = spread.peers.map(({ isLocal, diskBytes, fetchBytes }) => {
+    expect(isLocal && diskBytes > 0).toBe(false);
+    return diskBytes - fetchBytes;
+  });
+  expect(disks.reduce((sum, bytes) => sum + bytes, 0)).toBe(spread.outputBytes);
+  // 12.75 MiB are the larger of the two, beside a share of the source.
+  const small = { ...nas, diskBytes: 20 * MIB };
+  const tight = requestOf({ ...one, offers: [nas, small], freeBytes: RESERVE_BYTES });
+  const [fault] = estimateRun({ ...tight, isSpread: true }).faults;
+  expect(fault).toMatchObject({ code: 'QD-6401', why: expect.stringContaining('on no machine') });
+  expect(fault?.remedies.map(({ kind }) => kind)).toContain('room');
+});
+
 test('what an earlier run has left on the disk counts as made', () => {
   const request = requestOf({ ...one, freeBytes: RESERVE_BYTES });
   const room = { freeBytes: RESERVE_BYTES, allocatedBytes: 20 * MIB };

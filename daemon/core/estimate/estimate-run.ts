@@ -7,10 +7,11 @@
  */
 
 import type { EstimatedPeer, EstimateFault, Remedy, RunEstimate } from '../../../proto/estimate.ts';
-import { type FitFault, type FitRemedy, faultsOf } from './fit.ts';
+import { type FitFault, type FitRemedy, faultsOf, RESERVE_BYTES } from './fit.ts';
 import { type PeerWork, placeWork, type WeakPeer } from './place-work.ts';
 import type { EstimateRequest } from './request.ts';
 import { sizeText } from './size-text.ts';
+import { spreadOutputs } from './spread-outputs.ts';
 import { peerSeconds, type StageTimes, stageTimes } from './times.ts';
 
 export function estimateRun(request: EstimateRequest): RunEstimate {
@@ -18,9 +19,14 @@ export function estimateRun(request: EstimateRequest): RunEstimate {
   const stages = stageTimes(request, placed);
   const { plan } = request;
   const outputBytes = plan.outputs.reduce((sum, { layout }) => sum + layout.fileBytes, 0);
-  const peers = placed.peers.map((work) =>
-    estimatedPeer(request, work, peerSeconds(request, placed, stages, work), outputBytes),
-  );
+  const spread =
+    request.isSpread === true ? spreadOutputs(request, placed, RESERVE_BYTES) : undefined;
+  const outputsOn = ({ peer, isLocal }: PeerWork['offer']): number =>
+    spread === undefined ? (isLocal ? outputBytes : 0) : (spread.bytes.get(peer) ?? 0);
+  const peers = placed.peers.map((work) => {
+    const seconds = peerSeconds(request, placed, stages, work);
+    return estimatedPeer(request, work, seconds, outputsOn(work.offer));
+  });
   return {
     sourceBytes: plan.sourceBytes,
     outputBytes,
@@ -39,6 +45,7 @@ function estimatedPeer(
   { plan, room }: EstimateRequest,
   { offer, tasks, stage, heldBytes, ramBytes }: PeerWork,
   seconds: number | null,
+  /** Of the outputs that grow there. */
   outputBytes: number,
 ): EstimatedPeer {
   const own = tasks.reduce((sum, task) => sum + (plan.tasks[task]?.group.sourceBytes ?? 0), 0);
@@ -48,7 +55,7 @@ function estimatedPeer(
     ...{ name, isLocal, share: all === 0 ? 0 : own / all },
     ...(stage === undefined ? {} : { layers: { from: stage.from, to: stage.to } }),
     fetchBytes: heldBytes,
-    diskBytes: isLocal ? outputBytes : heldBytes,
+    diskBytes: heldBytes + outputBytes,
     diskOffered: isLocal ? (room?.freeBytes ?? null) : offer.diskBytes,
     ramBytes,
     ramOffered: memoryBytes,

@@ -16,6 +16,7 @@ import {
   withoutOutputs,
 } from './request.ts';
 import { sizeText } from './size-text.ts';
+import { spreadOutputs } from './spread-outputs.ts';
 
 /** As Remedy of proto/estimate.ts, with the machine's id. */
 export type FitRemedy =
@@ -55,7 +56,7 @@ export function faultsOf(request: EstimateRequest, placed: PlacedWork): FitFault
 
 function findFaults(request: EstimateRequest, placed: PlacedWork): Found[] {
   return [
-    ...outputsFault(request),
+    ...(request.isSpread === true ? spreadFault(request, placed) : outputsFault(request)),
     ...sourceFault(request, placed),
     ...placed.peers.flatMap((peer) => memoryFault(request, peer)),
   ];
@@ -71,6 +72,17 @@ function outputsFault(request: EstimateRequest): Found[] {
   const why = `${sizeText(needed)} are to be written, ${sizeText(room.freeBytes)} are free`;
   const candidates = (): FitRemedy[][] => [
     [{ kind: 'room', bytes: roundUp(missing) }],
+    fewerTypes(request),
+  ];
+  return [{ kind: estimateFaults.outputs, why, candidates }];
+}
+
+function spreadFault(request: EstimateRequest, placed: PlacedWork): Found[] {
+  const { homelessBytes } = spreadOutputs(request, placed, RESERVE_BYTES);
+  if (request.room === undefined || homelessBytes === 0) return [];
+  const why = `${sizeText(homelessBytes)} of them have room on no machine`;
+  const candidates = (): FitRemedy[][] => [
+    [{ kind: 'room', bytes: roundUp(homelessBytes) }],
     fewerTypes(request),
   ];
   return [{ kind: estimateFaults.outputs, why, candidates }];
