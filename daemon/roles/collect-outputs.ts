@@ -32,6 +32,9 @@ export interface CollectParts {
   readonly drain: AbortSignal;
 }
 
+/** What another machine has sealed, and what it says of it. */
+export type SealedOutput = Pick<RemoteAssembler, 'output' | 'sha256' | 'peer' | 'name'>;
+
 // While one run is written the next ones come.
 const LANES = 4;
 const COMMIT_BYTES = 32 * 1024 * 1024;
@@ -44,18 +47,13 @@ const PULL_PAUSE_MS = 5000;
  * Brings an output here and gives it its name.
  * @throws FaultError `otherBytes` where it is not what its machine has sealed; `interrupted`
  */
-export async function collectOutput(remote: RemoteAssembler, parts: CollectParts): Promise<void> {
-  const { directory, overwrite, sha256, progress, drain } = parts;
+export async function collectOutput(remote: SealedOutput, parts: CollectParts): Promise<void> {
+  const { directory, overwrite, sha256, drain } = parts;
   const assembler = await Assembler.open(remote.output, overwrite, { directory, sha256 });
   try {
-    for (let attempt = 1; ; attempt++) {
-      await pullMissing(assembler, remote, parts);
-      if (drain.aborted) throw new FaultError(runFaults.interrupted, { why: 'collecting outputs' });
-      const lost = await assembler.verify((bytes) => progress.add(bytes), drain);
-      if (lost.length === 0) break;
-      if (attempt < VERIFY_ATTEMPTS_MAX) continue;
-      throw new FaultError(outputFaults.keepsFailing, { file: remote.output.file });
-    }
+    await pullAndVerify(assembler, remote, parts).catch((error: unknown) => {
+      throw drain.aborted ? new FaultError(runFaults.interrupted, { why: 'collecting' }) : error;
+    });
     if (assembler.digestRead === remote.sha256) {
       await assembler.seal();
       return;
@@ -69,9 +67,25 @@ export async function collectOutput(remote: RemoteAssembler, parts: CollectParts
   throw new FaultError(assemblyFaults.otherBytes, { file, why: remote.name });
 }
 
+async function pullAndVerify(
+  assembler: Assembler,
+  remote: SealedOutput,
+  parts: CollectParts,
+): Promise<void> {
+  const { progress, drain } = parts;
+  for (let attempt = 1; ; attempt++) {
+    await pullMissing(assembler, remote, parts);
+    drain.throwIfAborted();
+    const lost = await assembler.verify((bytes) => progress.add(bytes), drain);
+    if (lost.length === 0) return;
+    if (attempt < VERIFY_ATTEMPTS_MAX) continue;
+    throw new FaultError(outputFaults.keepsFailing, { file: remote.output.file });
+  }
+}
+
 async function pullMissing(
   assembler: Assembler,
-  remote: RemoteAssembler,
+  remote: SealedOutput,
   parts: CollectParts,
 ): Promise<void> {
   const { kernels, progress, drain } = parts;
@@ -98,7 +112,7 @@ async function pullMissing(
 }
 
 async function pullPart(
-  remote: RemoteAssembler,
+  remote: SealedOutput,
   offset: number,
   into: Uint8Array,
   { network, run, clock, drain }: CollectParts,
