@@ -241,5 +241,9 @@ test('a coordinator believes nothing that an opening, a number or a machine make
   await pass(2000);
   expect(remote.storedRuns()).toEqual([1]);
   expect([0, 1, 2, 3, 131_072].filter((run) => remote.holds(run))).toEqual([0, 1]);
+  // Of two that speak of one run, one would hear what the other is told.
+  const parts = { network: own, clock, sha256, run: RUN, release: RUN, firstOpening: 99 };
+  expect(() => new AssemblyPool(parts).add(0, good, MEMBER, 'member')).toThrow('QD-6705');
   pool.stop();
+  expect(new AssemblyPool(parts).add(0, good, MEMBER, 'member').isOpen).toBe(false);
 });

@@ -7,10 +7,12 @@
  * made here that it is to take. Read next: remote-assembler.ts (one output).
  */
 
+import { FaultError } from '../../proto/fault.ts';
 import type { BlobName, PeerId, RunId } from '../../proto/peer-messages.ts';
 import { assemblyMap, assemblyMapBytes, type MappedOutput } from '../core/plan/assembly-map.ts';
 import { hex, type Sha256 } from '../core/plan/unit-id.ts';
 import type { BlobProvider, Clock, ConnectedPeer, Network } from '../ports.ts';
+import { assemblyFaults } from './assembly-faults.ts';
 import { RemoteAssembler } from './remote-assembler.ts';
 
 export interface AssemblyPoolParts {
@@ -30,6 +32,8 @@ interface Offered {
 }
 
 const TICK_MS = 1000;
+/** Who speaks of each run on a network. */
+const speaking = new WeakMap<Network, Map<RunId, AssemblyPool>>();
 
 export class AssemblyPool {
   readonly #parts: AssemblyPoolParts;
@@ -75,14 +79,20 @@ export class AssemblyPool {
   }
 
   stop(): void {
+    const { network, run } = this.#parts;
+    if (speaking.get(network)?.get(run) === this) speaking.get(network)?.delete(run);
     this.#cancelTick();
     for (const stop of this.#stops) stop();
     this.#stops = [];
   }
 
-  /** Gives an output to a machine; it begins when that is here. */
+  /**
+   * Gives an output to a machine; it begins when that is here.
+   * @throws FaultError `underWay` where another pool of this machine speaks of the same run
+   */
   add(index: number, output: MappedOutput, peer: PeerId, name: string): RemoteAssembler {
     const { network, clock, run, release, firstOpening, sha256 } = this.#parts;
+    this.#claimRun();
     const map = sha256(assemblyMap(output));
     this.#outputs.set(hex(map), output);
     const assembler = new RemoteAssembler({
@@ -94,6 +104,15 @@ export class AssemblyPool {
     this.#assemblers.set(`${index}/${peer}`, assembler);
     if (network.peers().some((other) => other.peer === peer)) assembler.connected();
     return assembler;
+  }
+
+  /** Answers name the run and the output alone: two would hear each other's. */
+  #claimRun(): void {
+    const { network, run } = this.#parts;
+    const pools = speaking.get(network) ?? new Map<RunId, AssemblyPool>();
+    speaking.set(network, pools);
+    if ((pools.get(run) ?? this) !== this) throw new FaultError(assemblyFaults.underWay);
+    pools.set(run, this);
   }
 
   #of(peer: PeerId): RemoteAssembler[] {
