@@ -102,7 +102,7 @@ async function openProof(proven: ProvenRun, ports: ProofPorts): Promise<SourcePr
 }
 
 /** The whole source is here, verified: what an earlier run made of other bytes is made again. */
-async function settleSource(proven: ProvenRun, ports: ProofPorts): Promise<void> {
+export async function settleSource(proven: ProvenRun, ports: ProofPorts): Promise<void> {
   const { plan, source, release, assemblers } = proven;
   const files = await openFiles(release, ports);
   if ((await files.list()).length > 0) {
