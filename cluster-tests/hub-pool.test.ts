@@ -67,10 +67,10 @@ async function untilConnected(count: number): Promise<void> {
   await untilCluster(coordinator, (view) => connectedNames(view).length === count, 'whole');
 }
 
-function quantize(out: string): RunningCommand {
+function quantize(out: string, ...more: string[]): RunningCommand {
   const words = [
     ...['quantize', 'test-org/tiny', '--type', TYPES, '--out', at(out)],
-    ...['--hub-url', hub.url, '--json'],
+    ...['--hub-url', hub.url, '--json', ...more],
   ];
   return startRun(words, coordinator.data, { HF_TOKEN: OWN_TOKEN });
 }
@@ -101,14 +101,17 @@ test('a flipped bit is found; what is then fetched anew is right, whoever dies o
   await untilConnected(3);
   // Behind the header, which the coordinator reads.
   hub.rule({ at: 'storage', path: SECOND, after: 1, trouble: { kind: 'flip' } });
-  const wrong = quantize('again');
+  // An output grows on another machine, which hears what is made anew.
+  const wrong = quantize('again', '--pool-outputs');
   await expect(wrong.done).rejects.toThrow(/QD-6801/);
   expect(wrong.events.at(-1)).toMatchObject({ type: 'fault', exit: 6, file: SECOND });
   expect(digestsOf(at('again')).size).toBe(0);
 
-  const right = quantize('again');
+  const right = quantize('again', '--pool-outputs');
   await right.until(past(0.5));
-  await workers[1]?.kill();
+  const keepers = JSON.stringify(right.events.find(({ type }) => type === 'assembly'));
+  expect(keepers).toMatch(/"w[012]"/);
+  await workers[keepers.includes('"w0"') ? 1 : 0]?.kill();
   await right.done;
   expect(digestsOf(at('again'))).toEqual(reference);
   const notices = [...wrong.events, ...right.events].flatMap((event) =>
