@@ -10,6 +10,7 @@ import { hex } from '../core/plan/unit-id.ts';
 import { releaseFaults } from '../core/release/faults.ts';
 import type { RebuildPaths } from '../core/release/rebuild.ts';
 import type { Kernels, Source } from '../ports.ts';
+import { digestFiles } from './fingerprint.ts';
 import type { Progress } from './progress.ts';
 import type { OpenFile } from './read-imatrix.ts';
 import type { RunPorts } from './run.ts';
@@ -70,19 +71,9 @@ async function compareSource(
     if (have === undefined) throw other(file, 'SOURCE does not have it');
     if (have !== bytes) throw other(file, `${have} bytes, ${bytes} in the lockfile`);
   }
-  progress.begin(
-    'fingerprint',
-    files.reduce((sum, { bytes }) => sum + bytes, 0),
-  );
-  const digests = await Promise.all(
-    files.map(async ({ file, bytes }) => {
-      const digest = await source.digest(file, drain);
-      progress.add(bytes);
-      return digest;
-    }),
-  );
-  for (const [index, { file, sha256 }] of files.entries()) {
-    const digest = digests[index] ?? '';
+  const digests = await digestFiles(source, files, progress, drain);
+  for (const { file, sha256 } of files) {
+    const digest = digests.get(file) ?? '';
     if (digest !== sha256) throw other(file, bothText(digest, sha256));
   }
 }

@@ -13,7 +13,16 @@ export async function fingerprint(
   progress: Progress,
   drain: AbortSignal,
 ): Promise<Map<string, string>> {
-  const files = wantedFiles(model, all);
+  return digestFiles(source, wantedFiles(model, all), progress, drain);
+}
+
+/** The digest of each file, all of them side by side. */
+export async function digestFiles(
+  source: Pick<Source, 'digest'>,
+  files: readonly SourceFile[],
+  progress: Progress,
+  drain: AbortSignal,
+): Promise<Map<string, string>> {
   progress.begin(
     'fingerprint',
     files.reduce((sum, { bytes }) => sum + bytes, 0),

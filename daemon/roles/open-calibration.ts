@@ -17,10 +17,11 @@ import { type Vocabulary, vocabularyOf } from '../core/calibration/vocabulary.ts
 import type { Model } from '../core/models/family.ts';
 import { hex, type Sha256 } from '../core/plan/unit-id.ts';
 import type { ChatTemplate, Kernels, TextTokenizer, TextVocabulary } from '../ports.ts';
-import type { FileReader } from './inspect.ts';
+import { readGivenFile } from './read-given-file.ts';
+import type { OpenFile } from './read-imatrix.ts';
 
 export interface CalibrationPorts {
-  readonly openFile: (path: string) => Promise<FileReader & { close(): Promise<void> }>;
+  readonly openFile: OpenFile;
   readonly splitPath: (path: string) => { file: string };
   readonly kernels: Pick<Kernels, 'sha256'>;
   readonly sha256: Sha256;
@@ -140,7 +141,10 @@ class Reading {
   }
 
   async read({ path, given, name }: TextFile): Promise<ReadFile> {
-    const bytes = await readText(path, given, this.#ports);
+    const bytes = await readGivenFile(
+      { path, given, bytesMax: CALIBRATION_BYTES_MAX, faults },
+      this.#ports.openFile,
+    );
     const text = calibrationText(given, bytes);
     const sha256 = hex(await this.#ports.kernels.sha256(bytes));
     const ids = await this.#ids(text, given);
@@ -186,39 +190,6 @@ async function inFile<Result>(
     if (!(cause instanceof FaultError)) throw cause;
     const why = [place, cause.detail.why].filter((part) => part !== undefined).join(': ');
     throw new FaultError(cause.kind, { ...cause.detail, file, why }, { cause });
-  }
-}
-
-async function readText(
-  path: string,
-  file: string,
-  { openFile }: CalibrationPorts,
-): Promise<Uint8Array> {
-  const reader = await open(path, file, openFile);
-  try {
-    if (reader.bytes > CALIBRATION_BYTES_MAX) {
-      const why = `${reader.bytes} bytes, where ${CALIBRATION_BYTES_MAX} are allowed`;
-      throw new FaultError(faults.fileTooLarge, { file, why });
-    }
-    const bytes = new Uint8Array(reader.bytes);
-    if (bytes.length > 0) await reader.read(0, bytes);
-    return bytes;
-  } finally {
-    await reader.close();
-  }
-}
-
-async function open(
-  path: string,
-  file: string,
-  openFile: CalibrationPorts['openFile'],
-): ReturnType<CalibrationPorts['openFile']> {
-  try {
-    return await openFile(path);
-  } catch (cause) {
-    if (!(cause instanceof FaultError)) throw cause;
-    const { why = 'there is no regular file' } = cause.detail;
-    throw new FaultError(faults.fileMissing, { file, why }, { cause });
   }
 }
 

@@ -12,6 +12,7 @@ import { type RecipeReading, readRecipe } from '../core/recipe/read-recipe.ts';
 import type { Recipe } from '../core/recipe/recipe.ts';
 import { recipeFileFaults as faults } from '../core/recipe/recipe-file-faults.ts';
 import { placeIn } from '../core/recipe/recipe-schema.ts';
+import { readGivenFile } from './read-given-file.ts';
 import type { OpenFile } from './read-imatrix.ts';
 
 export interface RecipePorts {
@@ -70,31 +71,6 @@ function firstFault(recipe: NamedRecipe, reading: RecipeReading): Recipe {
 }
 
 /** The bytes of a recipe's file. @throws FaultError fileMissing, fileTooLarge */
-export async function readBytes(
-  path: string,
-  file: string,
-  openFile: OpenFile,
-): Promise<Uint8Array> {
-  const reader = await open(path, file, openFile);
-  try {
-    if (reader.bytes > RECIPE_BYTES_MAX) {
-      const why = `${reader.bytes} bytes, where ${RECIPE_BYTES_MAX} are allowed`;
-      throw new FaultError(faults.fileTooLarge, { file, why });
-    }
-    const bytes = new Uint8Array(reader.bytes);
-    if (bytes.length > 0) await reader.read(0, bytes);
-    return bytes;
-  } finally {
-    await reader.close();
-  }
-}
-
-async function open(path: string, file: string, openFile: OpenFile): ReturnType<OpenFile> {
-  try {
-    return await openFile(path);
-  } catch (cause) {
-    if (!(cause instanceof FaultError)) throw cause;
-    const { why = 'there is no regular file' } = cause.detail;
-    throw new FaultError(faults.fileMissing, { file, why }, { cause });
-  }
+export function readBytes(path: string, given: string, openFile: OpenFile): Promise<Uint8Array> {
+  return readGivenFile({ path, given, bytesMax: RECIPE_BYTES_MAX, faults }, openFile);
 }

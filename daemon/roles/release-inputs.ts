@@ -20,6 +20,7 @@ import {
 import type { Source } from '../ports.ts';
 import type { DigestedFolder } from './digested-folder.ts';
 import { DEFAULT_DATASET } from './open-calibration.ts';
+import { readGivenFile } from './read-given-file.ts';
 import type { FinishedRun, RunPorts } from './run.ts';
 
 export interface InputPorts
@@ -176,19 +177,9 @@ export class ReleaseInputs {
     return { file, name: file, bytes: bytes.length, sha256 };
   }
 
-  async #givenFile(path: string, bytesMax: number): Promise<Uint8Array> {
-    const reader = await this.#ports.openFile(path);
-    try {
-      if (reader.bytes > bytesMax) {
-        const why = `${reader.bytes} bytes, where ${bytesMax} are allowed`;
-        throw new FaultError(makeFaults.fileName, { file: path, why });
-      }
-      const bytes = new Uint8Array(reader.bytes);
-      if (bytes.length > 0) await reader.read(0, bytes);
-      return bytes;
-    } finally {
-      await reader.close();
-    }
+  #givenFile(path: string, bytesMax: number): Promise<Uint8Array> {
+    const faults = { fileMissing: makeFaults.changed, fileTooLarge: makeFaults.fileTooLarge };
+    return readGivenFile({ path, given: path, bytesMax, faults }, this.#ports.openFile);
   }
 
   /** Every file that a byte of the release follows from. */

@@ -15,6 +15,12 @@ export const makeFaults = {
     what: 'a file was changed while the release was made',
     hint: 'leave it alone and run the same command again',
   },
+  fileTooLarge: {
+    code: 'QD-6605',
+    exit: exitCodes.usage,
+    what: 'a given file is too large for a release',
+    hint: 'a release holds texts of up to 64 MiB and a matrix of up to 2 GiB',
+  },
   badCard: {
     code: 'QD-6604',
     exit: exitCodes.input,
