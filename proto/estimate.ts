@@ -40,7 +40,7 @@ export interface EstimatedPeer {
   readonly share: number;
   /** The layers [from, to) that it measures. */
   readonly layers?: { readonly from: number; readonly to: number };
-  /** Source bytes that are sent to it. */
+  /** Source bytes that are sent to it, or that it fetches from a hub by itself. */
   readonly fetchBytes: number;
   /** What it keeps on its disk: source bytes; of the local machine the outputs. */
   readonly diskBytes: number;

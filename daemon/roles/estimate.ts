@@ -38,6 +38,8 @@ export interface EstimatedRun {
   readonly source: Source;
   /** The directory of the outputs. */
   readonly place: string;
+  /** What is fetched of a repository stays. */
+  readonly keepsSource: boolean;
   /** Outputs go to the disks of all machines, and stay there. */
   readonly isSpread: boolean;
   /** What is to be measured before, if anything is. */
@@ -51,18 +53,24 @@ export async function estimate(run: EstimatedRun, ports: RunPorts): Promise<RunE
   const { kernels } = ports;
   const clock = busyClock(ports, 'kernels');
   const costs = await measureCosts(plan, kernels, clock);
+  const peers = offersOf(ports, costs);
+  const measuring = await measuringOf(run, ports);
+  const downloadBytes = (await source.remote?.missingBytes(neededFiles(plan))) ?? 0;
   const request = {
     plan,
     names: outputs.map(({ name }) => name),
-    peers: offersOf(ports, costs),
+    peers,
     costs,
     hashing: {
       bytesPerSecond: await measureHashing(kernels, clock),
       threads: kernels.info.threads,
       files: hashedFiles(described.files, plan),
     },
-    measuring: await measuringOf(run, ports),
-    downloadBytes: (await source.remote?.missingBytes(neededFiles(plan))) ?? 0,
+    measuring,
+    downloadBytes,
+    // As open-proof.ts decides.
+    isFetchedApart:
+      downloadBytes > 0 && !run.keepsSource && measuring === undefined && peers.length > 1,
     isSpread: run.isSpread,
     room: await ports.roomOf(
       place,

@@ -249,6 +249,6 @@ function digestsKey(sha256: Sha256, piece: Parameters<typeof leafKey>[1]): strin
 
 function sentenceOf(error: unknown): string {
   if (!(error instanceof FaultError)) return error instanceof Error ? error.message : String(error);
-  const { what, why } = error.toMessage();
-  return why === undefined ? what : `${what}: ${why}`;
+  const { code, what, why } = error.toMessage();
+  return `${code} ${what}${why === undefined ? '' : `: ${why}`}`;
 }

@@ -222,7 +222,17 @@ async function tellPlan(
   report: Report,
 ): Promise<Made> {
   report(planEvent(planned, [], ports));
-  report(await estimate({ ...planned, ...rest, isSpread: isLeft(planned) }, ports));
+  report(
+    await estimate(
+      {
+        ...planned,
+        ...rest,
+        isSpread: isLeft(planned),
+        keepsSource: planned.request.keepSource === true,
+      },
+      ports,
+    ),
+  );
   return { unitsMade: 0, sourceBytesRead: 0, peers: [] };
 }
 

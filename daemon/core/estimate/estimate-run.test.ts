@@ -292,6 +292,24 @@ test('what a hub has to send takes its time', () => {
   expect(seconds).toBeCloseTo(2 + (estimateRun(request).seconds ?? 0), 9);
 });
 
+test('where each machine has its own part from a hub, the largest part is waited for', () => {
+  const [nas = one.offers[0]] = one.offers;
+  if (nas === undefined) throw new Error('there is a machine');
+  const alike = { ...nas, memoryBytes: 4096 * MIB, diskBytes: 4096 * MIB, speed: 1e8 };
+  const layerRows = [2000, 2000, 2000, 2000];
+  const two = requestOf({ ...one, chunks: 0, layerRows, offers: [alike, alike] });
+  const request = { ...two, downloadBytes: 22e6 };
+  const together = estimateRun(request);
+  const apart = estimateRun({ ...request, isFetchedApart: true });
+  const largest = Math.max(...apart.peers.map(({ share }) => share));
+  expect(largest).toBeLessThan(0.9);
+  expect(apart.stages[0]).toEqual({ stage: 'download', seconds: expect.closeTo(2 * largest, 4) });
+  expect(together.stages[0]).toEqual({ stage: 'download', seconds: 2 });
+  expect([together.fetchBytes > 0, apart.fetchBytes]).toEqual([true, 0]);
+  const held = apart.peers.reduce((sum, { fetchBytes }) => sum + fetchBytes, 0);
+  expect(held).toBe(apart.sourceBytes);
+});
+
 test('too little memory is told with the size that is enough, and a weak machine with its reason', () => {
   const [nas = one.offers[0]] = one.offers;
   if (nas === undefined) throw new Error('there is a machine');

@@ -12,7 +12,7 @@ import { type PeerWork, placeWork, type WeakPeer } from './place-work.ts';
 import type { EstimateRequest } from './request.ts';
 import { sizeText } from './size-text.ts';
 import { spreadOutputs } from './spread-outputs.ts';
-import { peerSeconds, type StageTimes, stageTimes } from './times.ts';
+import { peerSeconds, readBytes, type StageTimes, stageTimes } from './times.ts';
 
 export function estimateRun(request: EstimateRequest): RunEstimate {
   const placed = placeWork(request);
@@ -31,7 +31,7 @@ export function estimateRun(request: EstimateRequest): RunEstimate {
     sourceBytes: plan.sourceBytes,
     outputBytes,
     downloadBytes: request.downloadBytes,
-    fetchBytes: peers.reduce((sum, { fetchBytes }) => sum + fetchBytes, 0),
+    fetchBytes: request.isFetchedApart === true ? 0 : sumOf(peers.map((each) => each.fetchBytes)),
     peers,
     weak: placed.weak.map((weak) => ({ name: weak.offer.name, why: whyWeak(weak) })),
     stages,
@@ -42,7 +42,7 @@ export function estimateRun(request: EstimateRequest): RunEstimate {
 }
 
 function estimatedPeer(
-  { plan, room }: EstimateRequest,
+  { plan, room, isFetchedApart }: EstimateRequest,
   { offer, tasks, stage, heldBytes, ramBytes }: PeerWork,
   seconds: number | null,
   /** Of the outputs that grow there. */
@@ -51,16 +51,21 @@ function estimatedPeer(
   const own = tasks.reduce((sum, task) => sum + (plan.tasks[task]?.group.sourceBytes ?? 0), 0);
   const all = plan.tasks.reduce((sum, { group }) => sum + group.sourceBytes, 0);
   const { name, isLocal, memoryBytes } = offer;
+  const keptBytes = isLocal && isFetchedApart === true ? readBytes(plan, tasks) : heldBytes;
   return {
     ...{ name, isLocal, share: all === 0 ? 0 : own / all },
     ...(stage === undefined ? {} : { layers: { from: stage.from, to: stage.to } }),
-    fetchBytes: heldBytes,
-    diskBytes: heldBytes + outputBytes,
+    fetchBytes: keptBytes,
+    diskBytes: keptBytes + outputBytes,
     diskOffered: isLocal ? (room?.freeBytes ?? null) : offer.diskBytes,
     ramBytes,
     ramOffered: memoryBytes,
     seconds,
   };
+}
+
+function sumOf(numbers: readonly number[]): number {
+  return numbers.reduce((sum, number) => sum + number, 0);
 }
 
 function wholeSeconds(stages: StageTimes): number | null {
@@ -86,14 +91,14 @@ function named({ peers }: EstimateRequest, remedy: FitRemedy): Remedy {
   return { ...rest, name: peers.find((offer) => offer.peer === peer)?.name ?? peer };
 }
 
-function basisOf({ peers, measuring, downloadBytes }: EstimateRequest): string[] {
+function basisOf({ peers, measuring, downloadBytes, isFetchedApart }: EstimateRequest): string[] {
   const others = peers.filter(({ isLocal }) => !isLocal);
   const all = [
     others.length === 0
       ? 'at the speed that this machine has just measured of itself'
       : 'at the speeds that the machines measured when they started; who is done early takes over from others',
     others.length === 0 ? '' : 'over a network of 1 Gbit/s',
-    downloadBytes === 0 ? '' : 'from the hub at 100 Mbit/s',
+    downloadBytes === 0 ? '' : `from the hub at 100 Mbit/s${isFetchedApart ? ' each' : ''}`,
     'with disks that keep up',
     measuring !== undefined && measuring.multiplicationsPerSecond === undefined
       ? 'how long measuring takes is not known before the weights are here'

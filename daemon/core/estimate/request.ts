@@ -54,6 +54,8 @@ export interface EstimateRequest {
   readonly measuring: MeasuringWork | undefined;
   /** Of the source, from a hub. */
   readonly downloadBytes: number;
+  /** Each machine has its own part from the hub, and keeps it: nothing of it is sent on. */
+  readonly isFetchedApart?: boolean;
   /** Outputs go to the disks of all machines, and stay there. */
   readonly isSpread?: boolean;
   /** Where the outputs go; undefined where that is not known. */

@@ -41,7 +41,8 @@ export function stageTimes(request: EstimateRequest, placed: PlacedWork): StageT
   const outputs = plan.outputs.map(({ layout }) => layout.fileBytes);
   const reading = hashing.bytesPerSecond * FINGERPRINT_SHARE;
   const verifying = hashing.bytesPerSecond * VERIFY_SHARE;
-  const download = { stage: 'download', seconds: downloadBytes / HUB_BYTES_PER_SECOND } as const;
+  const longest = downloadBytes * downloadShare(request, placed);
+  const download = { stage: 'download', seconds: longest / HUB_BYTES_PER_SECOND } as const;
   return [
     ...(downloadBytes === 0 ? [] : [download]),
     { stage: 'fingerprint', seconds: hashSeconds(hashing, hashing.files, reading) },
@@ -49,6 +50,23 @@ export function stageTimes(request: EstimateRequest, placed: PlacedWork): StageT
     { stage: 'quantize', seconds: quantizeSeconds(request, placed.peers) },
     { stage: 'verify', seconds: hashSeconds(hashing, outputs, verifying) },
   ];
+}
+
+/** How much of the download the machine that has the most of it waits for. */
+function downloadShare({ plan, isFetchedApart }: EstimateRequest, { peers }: PlacedWork): number {
+  const { sourceBytes } = travelling(plan);
+  if (isFetchedApart !== true || sourceBytes === 0) return 1;
+  return Math.max(...peers.map(({ tasks }) => readBytes(plan, tasks))) / sourceBytes;
+}
+
+/** Source bytes of some tasks; of numbers that are generated there are none. */
+export function readBytes({ tasks }: Plan, some: readonly number[]): number {
+  return sum(
+    some.map((index) => {
+      const task = tasks[index];
+      return task !== undefined && hasSource(task) ? task.group.sourceBytes : 0;
+    }),
+  );
 }
 
 /** Files are hashed side by side, each on one thread. */
@@ -120,12 +138,13 @@ function stageSum(
  * full, and the others together not faster than the network; null where they never have.
  */
 function quantizeSeconds(request: EstimateRequest, peers: readonly PeerWork[]): number | null {
-  const { plan, costs, measuring } = request;
+  const { plan, costs, measuring, isFetchedApart } = request;
   const work = sum(plan.tasks.map((task) => taskSeconds(task, costs)));
   if (work === 0) return 0;
   const { sourceBytes, madeBytes } = travelling(plan);
   // What was sent to be measured with is there already.
-  const linkBytes = Math.max(measuring === undefined ? sourceBytes : 0, madeBytes);
+  const isSent = measuring === undefined && isFetchedApart !== true;
+  const linkBytes = Math.max(isSent ? sourceBytes : 0, madeBytes);
   const remote = peers.flatMap(({ offer }) =>
     offer.isLocal
       ? []
