@@ -144,10 +144,12 @@ export class Pool {
 
   /** Says leases again that nothing has been heard of. */
   tick(): void {
-    const { clock, onFailure } = this.#parts;
+    const { clock, onFailure, origin } = this.#parts;
     for (const [peer, member] of this.#members) {
-      const { leases } = member;
-      if (leases.size > 0 && clock.now() - member.openedMs >= OPEN_AGAIN_MS) this.#sayOpen(member);
+      const { leases, isHere } = member;
+      // Who has fetched a part is asked about it when all of its leases are over, too.
+      const isWanted = leases.size > 0 || (isHere && origin !== undefined);
+      if (isWanted && clock.now() - member.openedMs >= OPEN_AGAIN_MS) this.#sayOpen(member);
       for (const [task, lease] of leases) {
         if (clock.now() - lease.heardMs < SAY_AGAIN_MS) continue;
         lease.heardMs = clock.now();
