@@ -65,7 +65,11 @@ export async function provideSource(
   const { assemblers, isMade, release } = proven;
   if (assemblers.every(({ isSealed }) => isSealed)) return undefined;
   // What is made and not sealed needs its source only where that had still to be proven.
-  if (isMade && (await (await openFiles(release, ports)).list()).length === 0) return undefined;
+  const files = await openFiles(release, ports);
+  if (isMade && (await files.list()).length === 0) {
+    await files.drop();
+    return undefined;
+  }
   const proof = await openProof(proven, ports);
   if (proof !== undefined) return proof;
   await fetchSource(proven.source, proven.described, progress, drain);

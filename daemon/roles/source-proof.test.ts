@@ -142,6 +142,7 @@ const anyCase: fc.Arbitrary<Case> = fc
 async function play(
   { files, cuts, users, order }: Case,
   reader: OriginReader,
+  tamper: (kept: Map<string, Uint8Array>) => void = () => undefined,
 ): Promise<{ ended: Promise<void>; sent: PeerMessage[]; proof: SourceProof; mine: Machine }> {
   const plan = planOf(files, cuts);
   const machines = new Map(USERS.map((name) => [name, new Machine(reader)]));
@@ -174,7 +175,8 @@ async function play(
   const byName = new Map(plan.tasks.map(({ tensor }, task) => [tensor.name, task]));
   for (const index of order) {
     const task = byName.get(`t${index}`) ?? 0;
-    await use(proof, machines, plan, task, users[index] ?? LOCAL_PEER);
+    const user = users[index] ?? LOCAL_PEER;
+    await use(proof, machines, plan, task, user, tamper);
   }
   return { ended: proof.closed(), sent, proof, mine };
 }
@@ -185,6 +187,7 @@ async function use(
   plan: Plan,
   task: number,
   user: string,
+  tamper: (kept: Map<string, Uint8Array>) => void,
 ): Promise<void> {
   const { signal } = new AbortController();
   const leaves: Uint8Array[] = [];
@@ -198,6 +201,7 @@ async function use(
     }
   }
   if (user !== LOCAL_PEER) expect(proof.claim(user, task, leaves)).toBe(true);
+  tamper(machines.get(user)?.kept ?? new Map());
   proof.used(user, task);
 }
 
@@ -263,6 +267,28 @@ test('one wrong bit, whoever has used it: the file is named and dropped everywhe
     { numRuns: 60 },
   );
 });
+
+test.each(['a', LOCAL_PEER])(
+  '%s used other bytes than it keeps: the chain stays open',
+  async (user) => {
+    const bytes = Uint8Array.from({ length: 100 }, (_, index) => index);
+    const files = new Map([['one', bytes]]);
+    const cuts = [{ file: 'one', offset: 8, bytes: 80 }];
+    const right = readerOf(files);
+    let reads = 0;
+    const reader: OriginReader = {
+      read: async (file, offset, into) => {
+        await right.read(file, offset, into);
+        if (offset === 8 && reads++ === 0) into[5] = 255;
+      },
+    };
+    const heal = (kept: Map<string, Uint8Array>): void => {
+      for (const piece of kept.values()) if (piece.length === 80) piece.set(bytes.subarray(8, 88));
+    };
+    const { ended } = await play({ files, cuts, users: [user], order: [0] }, reader, heal);
+    await expect(ended).rejects.toMatchObject({ detail: { file: 'one', byte: 8 } });
+  },
+);
 
 test('what is kept and has changed is fetched anew', async () => {
   const bytes = Uint8Array.from({ length: LEAF_BYTES + 5 }, (_, index) => index % 251);
