@@ -3,10 +3,12 @@
 //   node scripts/kernel-checks.mjs --soak    the same at length
 // Arm in an emulator; address and undefined-behaviour sanitizers; random floats; the bench at its
 // smallest. Compilers of Debian that are missing are installed on CI; elsewhere what needs them is left out, but not of a soak.
-import { spawnSync } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { provide } from './debian-packages.mjs';
 import { runOrExit, timed } from './setup.mjs';
 
@@ -29,34 +31,64 @@ const build = (args, env = {}) =>
     env: { ...process.env, ...env },
   });
 
+/**
+ * Runs programs that compute on one thread each, as many at a time as there are cores; the first is
+ * begun first. What one prints comes as a whole; the first that fails ends the process.
+ */
+async function runAll(programsAndArgs, atOnce = availableParallelism()) {
+  const waiting = [...programsAndArgs];
+  const work = async () => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      const [command, args] = next;
+      await new Promise((resolve) => {
+        const options = { cwd: root, maxBuffer: 1 << 28, encoding: 'utf8' };
+        execFile(command, args, options, (error, stdout, stderr) => {
+          process.stdout.write(stdout + stderr);
+          if (error === null) return resolve();
+          console.error(`${command} ${args.join(' ')} ended with ${error.signal ?? error.code}`);
+          process.exit(1);
+        });
+      });
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, work));
+}
+
 /** The bytes of the stored hashes on the other architecture, by plain loops and by lanes. */
-function checkArm() {
+async function checkArm() {
   const prefix = 'aarch64-linux-gnu-';
   if (process.arch === 'arm64') return;
   if (!provideCompilers([`${prefix}g++`, 'qemu-aarch64'], ['g++-aarch64-linux-gnu', 'qemu-user']))
     return;
   const tools = { CXX: `${prefix}g++`, OBJDUMP: `${prefix}objdump` };
   build(['--check', '--target=aarch64'], tools);
-  runOrExit('qemu-aarch64', [join(programs, 'check-aarch64'), soak ? '--quick' : '--self-test']);
-  runOrExit('qemu-aarch64', [join(programs, 'check-forward-ops-aarch64')]);
-  runOrExit('qemu-aarch64', [join(programs, 'check-forward-aarch64'), '--quick']);
-  runOrExit('qemu-aarch64', [join(programs, 'check-executor-aarch64')]);
+  const program = (name, ...args) => ['qemu-aarch64', [join(programs, `${name}-aarch64`), ...args]];
+  await runAll([
+    program('check', soak ? '--quick' : '--self-test'),
+    program('check-forward', '--quick'),
+    program('check-executor'),
+    program('check-forward-ops'),
+  ]);
 }
 
 /** Every set against the scalar one, under sanitizers, made by a second compiler. */
-function checkSanitized() {
+async function checkSanitized() {
   const clang = process.env.CXX ?? 'clang++-14';
   if (!provideCompilers([clang], ['clang-14', 'libclang-rt-14-dev'])) return;
   build(['--fuzz'], { CXX: clang });
-  runOrExit(join(programs, 'check-sanitize'), soak ? [] : ['--quick']);
-  runOrExit(join(programs, 'check-forward-ops-sanitize'), []);
-  runOrExit(join(programs, 'check-forward-sanitize'), soak ? [] : ['--quick']);
-  runOrExit(join(programs, 'check-executor-sanitize'), []);
-  fuzz();
+  const program = (name, ...args) => [join(programs, `${name}-sanitize`), args];
+  const quick = soak ? [] : ['--quick'];
+  const others = [
+    program('check-forward', ...quick),
+    program('check-executor'),
+    program('check-forward-ops'),
+  ];
+  // The first takes as long as all the others.
+  await Promise.all([runAll([program('check', ...quick)]), fuzz().then(() => runAll(others, 1))]);
 }
 
 /** Random floats for some time; the case of a failure stays in build/kernels/fuzz-artifacts. */
-function fuzz() {
+async function fuzz() {
   const artifacts = join(programs, 'fuzz-artifacts');
   mkdirSync(artifacts, { recursive: true });
   const args = [
@@ -65,14 +97,13 @@ function fuzz() {
     ...['-max_len=2048', '-len_control=0'],
     ...['-print_final_stats=1', '-print_funcs=0'],
   ];
-  const { status, stderr } = spawnSync(join(programs, 'fuzz'), args, {
-    encoding: 'utf8',
-    maxBuffer: 1 << 28,
-  });
-  if (status !== 0) {
-    console.error(stderr?.slice(-10_000));
-    process.exit(1);
-  }
+  const options = { encoding: 'utf8', maxBuffer: 1 << 28 };
+  const { stderr } = await promisify(execFile)(join(programs, 'fuzz'), args, options).catch(
+    (error) => {
+      console.error(error.stderr?.slice(-10_000) ?? error);
+      process.exit(1);
+    },
+  );
   const [, cases] = /number_of_executed_units: (\d+)/.exec(stderr) ?? [];
   console.log(`fuzz: ${cases} cases in ${fuzzSeconds} s`);
 }
@@ -87,12 +118,10 @@ function smokeBench() {
 }
 
 /** The check program itself, each set against the scalar one. */
-function checkNative() {
+async function checkNative() {
   build(['--check']);
-  runOrExit(join(programs, 'check'), []);
-  runOrExit(join(programs, 'check-forward-ops'), []);
-  runOrExit(join(programs, 'check-forward'), []);
-  runOrExit(join(programs, 'check-executor'), []);
+  const names = ['check', 'check-forward', 'check-executor', 'check-forward-ops'];
+  await runAll(names.map((name) => [join(programs, name), []]));
 }
 
 /** What the CPU lacks is named, not passed over: every set in turn, as if the CPU had not this. */
