@@ -12,6 +12,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { connectedNames, type Daemon, endDaemons, startDaemon, untilCluster } from './cluster.ts';
 import { digestsOf, past, type RunningCommand, startRun } from './cluster-run.ts';
+import { allocatedBytes, watchDisk } from './disk-use.ts';
 import { askedBy, type LoopbackHub, MACHINE_TOKENS, startHub } from './hub/loopback-hub.ts';
 import { directoryRepository } from './hub/repository.ts';
 import { makeScratch, mustRunQuantd } from './quantd.ts';
@@ -22,6 +23,8 @@ const SHARDS = ['model-00001-of-00002.safetensors', 'model-00002-of-00002.safete
 const [, SECOND = ''] = SHARDS;
 const TYPES = 'BF16,Q8_0';
 const MIB = 1 << 20;
+// Of the file system.
+const BLOCK = 4096;
 // The same kernels on all of them: each gets its share.
 const SLOW = { QUANTD_ISA: 'scalar' };
 const [OWN_TOKEN = '', ...WORKER_TOKENS] = MACHINE_TOKENS;
@@ -80,8 +83,20 @@ function total(bytes: ReadonlyMap<string, number>): number {
 }
 
 test('each machine fetches its own part, once', async () => {
-  const { peers } = await quantize('clean').done;
+  const directories = [coordinator, ...workers].map(({ data }) => data);
+  const before = directories.reduce((sum, directory) => sum + allocatedBytes(directory), 0);
+  const run = quantize('clean');
+  const most = await watchDisk([...directories, at('clean')], run.done, 50);
+  const { peers } = await run.done;
   expect(digestsOf(at('clean'))).toEqual(reference);
+  // The outputs, and the source once: besides 2 %, the leaf of each header and the last block of each
+  // piece, which are nothing beside a model of some size.
+  const source = SHARDS.reduce((sum, file) => sum + sizeOf(file), 0);
+  const least = allocatedBytes(at('clean')) + source;
+  const pieces =
+    run.events.flatMap((event) => (event.type === 'plan' ? [event.tasks] : []))[0] ?? 0;
+  console.log(`disk of all: ${most - before} bytes; outputs and the source once: ${least}`);
+  expect(most - before).toBeLessThanOrEqual(1.02 * least + SHARDS.length * MIB + pieces * BLOCK);
   // Of the headers a leaf each, whatever else stands in it.
   for (const file of SHARDS) expect(hub.served.get(file)).toBeLessThanOrEqual(sizeOf(file) + MIB);
   for (const token of [OWN_TOKEN, tokenOf('w0'), tokenOf('w1')]) {

@@ -6,7 +6,6 @@
  * soak, which sets QUANTD_SOAK; otherwise there are fewer.
  */
 
-import { readdirSync, type Stats, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -14,6 +13,7 @@ import { type MemoryGroup, makeMemoryGroup, whyNoMemoryGroups } from './cgroups.
 import { writeLayersCheckpoint } from './checkpoints/generate.ts';
 import { connectedNames, endDaemons, startDaemon, untilCluster } from './cluster.ts';
 import { type RunningCommand, startRun } from './cluster-run.ts';
+import { allocatedBytes } from './disk-use.ts';
 import { requireOrSkip } from './privileges.ts';
 import { makeScratch } from './quantd.ts';
 
@@ -47,16 +47,6 @@ function smallMachine(): MemoryGroup {
   const group = makeMemoryGroup(LIMIT_BYTES);
   groups.push(group);
   return group;
-}
-
-/** What the files below a directory take on disk, in bytes. */
-function allocatedBytes(directory: string): number {
-  return readdirSync(directory, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map(({ parentPath, name }): Stats | undefined => {
-      return statSync(join(parentPath, name), { throwIfNoEntry: false });
-    })
-    .reduce((sum, stats) => sum + (stats?.blocks ?? 0) * 512, 0);
 }
 
 interface Peaks {
