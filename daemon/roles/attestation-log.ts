@@ -23,8 +23,9 @@ export class AttestationLog {
   readonly #folder: Pick<FolderFiles, 'append' | 'read'>;
   readonly #key: Identity;
   readonly #self: PeerId;
-  /** Lines that are not written yet, and the writing under way. */
-  #lines = '';
+  /** Lines that are not written yet; in front of the first the end of one that a crash may have torn. */
+  #lines = '\n';
+  /** The writing under way. */
   #writing: Promise<void> = Promise.resolve();
 
   /** @param key of this machine, which signs what it makes itself */
