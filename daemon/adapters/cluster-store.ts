@@ -9,12 +9,13 @@
  */
 
 import { randomBytes, randomUUID } from 'node:crypto';
-import { open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { readFile, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { FaultError, type FaultKind } from '../../proto/fault.ts';
 import type { ClusterStore, Identity } from '../ports.ts';
 import { clusterStoreFaults } from './cluster-store-faults.ts';
 import { identityOf, SEED_BYTES } from './cryptography.ts';
+import { replaceFile, syncDirectory } from './whole-file.ts';
 
 // Records of thousands of members; what is longer was not written by us.
 const CLUSTER_BYTES_MAX = 32 * 1024 * 1024;
@@ -30,7 +31,7 @@ export async function loadIdentity(directory: string): Promise<Identity> {
   }
   if (seed !== undefined) return identityOf(seed);
   const made = randomBytes(SEED_BYTES);
-  await replaceFile(path, made);
+  await keep(path, made);
   return identityOf(made);
 }
 
@@ -47,7 +48,7 @@ export function openClusterStore(directory: string): ClusterStore {
         throw new FaultError(clusterStoreFaults.notReadable, { file: path, why });
       }
     },
-    write: (value) => replaceFile(path, Buffer.from(`${JSON.stringify(value, undefined, 1)}\n`)),
+    write: (value) => keep(path, Buffer.from(`${JSON.stringify(value, undefined, 1)}\n`)),
     remove: async () => {
       await rm(path, { force: true }).catch((error: unknown) => {
         throw fault(clusterStoreFaults.cannotKeep, path, error);
@@ -69,7 +70,7 @@ export async function readPeerPort(directory: string): Promise<number> {
 }
 
 export async function writePeerPort(directory: string, port: number): Promise<void> {
-  await replaceFile(join(directory, 'peer-port'), Buffer.from(`${port}\n`));
+  await keep(join(directory, 'peer-port'), Buffer.from(`${port}\n`));
 }
 
 async function readAtMost(
@@ -87,27 +88,13 @@ async function readAtMost(
   }
 }
 
-async function replaceFile(path: string, bytes: Uint8Array): Promise<void> {
-  const temporary = join(dirname(path), `.${basename(path)}.${randomUUID()}.tmp`);
+async function keep(path: string, bytes: Uint8Array): Promise<void> {
+  const partial = join(dirname(path), `.${basename(path)}.${randomUUID()}.tmp`);
   try {
-    const file = await open(temporary, 'wx', 0o600);
-    try {
-      await file.writeFile(bytes);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(temporary, path);
-    await syncDirectory(dirname(path));
+    await replaceFile(path, bytes, { mode: 0o600, partial });
   } catch (error) {
-    await rm(temporary, { force: true }).catch(() => undefined);
     throw fault(clusterStoreFaults.cannotKeep, path, error);
   }
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r');
-  await directory.sync().finally(() => directory.close());
 }
 
 function fault(kind: FaultKind, file: string, error: unknown): FaultError {

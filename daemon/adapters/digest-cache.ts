@@ -7,7 +7,8 @@
  */
 
 import { randomUUID } from 'node:crypto';
-import { open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
+import { replaceFile } from './whole-file.ts';
 
 /** What tells one content of a file from the next. */
 export interface FileIdentity {
@@ -62,7 +63,9 @@ export class DigestCache {
     entries.delete(key);
     entries.set(key, digest);
     const lines = [...entries].slice(-ENTRIES_MAX).map((entry) => JSON.stringify(entry));
-    await replaceFile(this.#file, `[${lines.join(',\n')}]\n`);
+    // Two runs may write at the same time.
+    const partial = `${this.#file}.${randomUUID()}.tmp`;
+    await replaceFile(this.#file, `[${lines.join(',\n')}]\n`, { mode: 0o600, partial });
   }
 }
 
@@ -74,22 +77,4 @@ function isEntry(entry: unknown): entry is [string, string] {
   if (!Array.isArray(entry) || entry.length !== 2) return false;
   const [key, digest]: unknown[] = entry;
   return typeof key === 'string' && typeof digest === 'string' && hex.test(digest);
-}
-
-/** A reader sees the old content or the new one, never a part. */
-async function replaceFile(file: string, text: string): Promise<void> {
-  const temporary = `${file}.${randomUUID()}.tmp`;
-  try {
-    const handle = await open(temporary, 'wx', 0o600);
-    try {
-      await handle.writeFile(text);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(temporary, file);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
 }

@@ -4,11 +4,12 @@
  *   DIR/<name>      written beside, synced, renamed, the folder synced
  */
 
-import { appendFile, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { appendFile, mkdir, readdir, readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { assert } from '../../proto/assert.ts';
 import type { FolderFiles } from '../ports.ts';
 import { diskFault } from './output-faults.ts';
+import { replaceFile } from './whole-file.ts';
 
 // One folder deep, and nothing that leads out of it.
 const NAME = /^\.?[A-Za-z0-9][A-Za-z0-9._-]*(\/[A-Za-z0-9][A-Za-z0-9._-]*)?$/;
@@ -22,7 +23,8 @@ export function openFolderFiles(directory: string): FolderFiles {
   return {
     write: async (name, bytes) => {
       try {
-        await writeWhole(path(name), bytes);
+        await mkdir(dirname(path(name)), { recursive: true });
+        await replaceFile(path(name), bytes);
       } catch (error) {
         throw diskFault(error, name);
       }
@@ -49,23 +51,4 @@ export function openFolderFiles(directory: string): FolderFiles {
       return (await Promise.all(sizes)).reduce((sum, bytes) => sum + bytes, 0);
     },
   };
-}
-
-async function writeWhole(final: string, bytes: Uint8Array): Promise<void> {
-  const directory = dirname(final);
-  await mkdir(directory, { recursive: true });
-  const partial = `${final}.part`;
-  const file = await open(partial, 'w');
-  try {
-    await file.writeFile(bytes);
-    await file.datasync();
-  } catch (error) {
-    await rm(partial, { force: true });
-    throw error;
-  } finally {
-    await file.close();
-  }
-  await rename(partial, final);
-  const folder = await open(directory, 'r');
-  await folder.sync().finally(() => folder.close());
 }

@@ -26,6 +26,7 @@ import { FaultError } from '../../proto/fault.ts';
 import { LEAF_BYTES } from '../../proto/peer-messages.ts';
 import { hubFaults } from './hub-faults.ts';
 import type { HubFile, HubRange } from './hub-repository.ts';
+import { syncDirectory } from './whole-file.ts';
 
 // Whichever comes first: so much is fetched again at most after a crash.
 const COMMIT_LEAVES = 64;
@@ -329,11 +330,6 @@ async function blobName(path: string, bytes: number, signal?: AbortSignal): Prom
   const hash = createHash('sha1').update(`blob ${bytes}\0`);
   for await (const part of createReadStream(path, { signal })) hash.update(part as Buffer);
   return hash.digest('hex');
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path);
-  await directory.sync().finally(() => directory.close());
 }
 
 async function sizeOf(path: string): Promise<number | undefined> {

@@ -4,10 +4,11 @@
  *   DIR/<measurement>/<name>      written beside, synced, renamed, the directory synced
  */
 
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { assert } from '../../proto/assert.ts';
 import type { MeasurementFiles } from '../ports.ts';
+import { replaceFile } from './whole-file.ts';
 
 // Ids and names are digests of ours; nothing else may become part of a path.
 const NAME = /^[0-9a-f]{32,64}$/;
@@ -40,28 +41,8 @@ export async function openMeasurementFiles(
         return undefined;
       }
     },
-    write: async (name, bytes) => {
-      const partial = `${path(name)}.part`;
-      const file = await open(partial, 'w', 0o600);
-      try {
-        await file.writeFile(bytes);
-        await file.datasync();
-      } finally {
-        await file.close();
-      }
-      await rename(partial, path(name));
-      await syncDirectory(own);
-    },
+    write: (name, bytes) => replaceFile(path(name), bytes, { mode: 0o600 }),
     remove: (name) => rm(path(name), { force: true }),
     drop: () => rm(own, { recursive: true, force: true }),
   };
-}
-
-async function syncDirectory(directory: string): Promise<void> {
-  const handle = await open(directory, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }

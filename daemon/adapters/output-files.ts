@@ -14,6 +14,7 @@ import type { Kernels, OutputDirectory, OutputFile, PieceDigests } from '../port
 import type { FileHasher } from './kernels.ts';
 import { type Lock, takeLock } from './lock-file.ts';
 import { diskFault, diskFaults } from './output-faults.ts';
+import { syncDirectory } from './whole-file.ts';
 
 type Hasher = Pick<Kernels, 'sha256File'> & FileHasher;
 
@@ -281,9 +282,4 @@ async function appendFully(file: FileHandle, bytes: Uint8Array): Promise<void> {
     const { bytesWritten } = await file.write(bytes, done, bytes.length - done);
     done += bytesWritten;
   }
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r');
-  await directory.sync().finally(() => directory.close());
 }
