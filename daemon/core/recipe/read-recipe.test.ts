@@ -244,6 +244,14 @@ output = [
   ]);
 });
 
+test('of two outputs with one name the later is told, however its type is spelled', () => {
+  const outputs = ['Q8_0', 'Q4_K_M', 'q4_k', '15'].map((ftype) => `[[output]]\nftype = "${ftype}"`);
+  expect(wrong(`recipe = 1\n${outputs.join('\n')}`)).toEqual([
+    'QD-5410 6 output[2]',
+    'QD-5410 8 output[3]',
+  ]);
+});
+
 test.each([
   ['', 'QD-5405 undefined recipe,QD-5405 undefined output'],
   ['recipe = 2\nwhatever = 3', 'QD-5406 1 recipe'],

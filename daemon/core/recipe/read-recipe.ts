@@ -61,6 +61,8 @@ class Reader {
   readonly #place: Place;
   readonly #mixes = new Map<string, readonly TensorType[]>();
   readonly #used = new Set<string>();
+  /** Of the outputs so far, in capitals. */
+  readonly #names = new Set<string>();
 
   constructor(file: RecipeFile, place: Place) {
     this.#file = file;
@@ -73,7 +75,6 @@ class Reader {
   read(): Recipe {
     const { name, calibration, output } = this.#file;
     const outputs = output.flatMap((one, index) => this.#output(one, ['output', index]));
-    this.#checkNames(outputs);
     return {
       outputs,
       ...(name === undefined ? {} : { name }),
@@ -144,7 +145,7 @@ class Reader {
     if (ftype === undefined) return [];
     const { note, pure = false, 'leave-output-tensor': leaveOutputTensor = false } = output;
     const name = output.name ?? ftype.name;
-    this.#checkName(name, [...path, 'name']);
+    this.#checkName(name, path);
     const options = {
       ...defaultOptions,
       ...{ tensorTypes, leaveOutputTensor, pure },
@@ -159,24 +160,17 @@ class Reader {
     return text === undefined ? undefined : this.#at([...path, key], () => parseBlockType(text));
   }
 
+  /** @param path of the output */
   #checkName(name: string, path: Path): void {
-    if (!reservedNames.includes(name.toLowerCase()) && !partEnding.test(name)) return;
-    this.faults.push(new FaultError(faults.reservedName, { ...this.#place.of(path), why: name }));
-  }
-
-  #checkNames(outputs: readonly RecipeOutput[]): void {
-    const names = new Set<string>();
-    for (const { name } of outputs) {
-      const folded = name.toUpperCase();
-      if (names.has(folded)) {
-        const index = this.#file.output.findLastIndex(
-          (output) => (output.name ?? output.ftype).toUpperCase() === folded,
-        );
-        const detail = { ...this.#place.of(['output', Math.max(index, 0)]), why: name };
-        this.faults.push(new FaultError(faults.nameTwice, detail));
-      }
-      names.add(folded);
+    if (reservedNames.includes(name.toLowerCase()) || partEnding.test(name)) {
+      const detail = { ...this.#place.of([...path, 'name']), why: name };
+      this.faults.push(new FaultError(faults.reservedName, detail));
     }
+    const folded = name.toUpperCase();
+    if (this.#names.has(folded)) {
+      this.faults.push(new FaultError(faults.nameTwice, { ...this.#place.of(path), why: name }));
+    }
+    this.#names.add(folded);
   }
 }
 
