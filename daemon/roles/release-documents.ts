@@ -43,7 +43,7 @@ export async function readDocuments(
     findings.push(faulty(releaseFaults.otherSums, { file: SUMS_FILE, why: 'it is missing' }));
   }
   if (lock !== undefined && sums !== undefined) {
-    findings.push(...compareSums(sums, pureFiles(lock)));
+    findings.push(...compareSums(sums, pureFiles(lock.lock)));
   }
   return {
     findings,

@@ -21,6 +21,7 @@ import { type CardFacts, cardOf } from '../core/release/card.ts';
 import { SUMS_FILE } from '../core/release/checksums.ts';
 import { encodeLock, pureLockOf, type SelfTests, wishesOf } from '../core/release/lock.ts';
 import { CARD_CONTEXT, kvCacheBytes } from '../core/release/memory.ts';
+import { pureFiles } from '../core/release/read-lock.ts';
 import { reproducePageOf } from '../core/release/reproduce-page.ts';
 import { RECIPE_FILE } from '../core/release/shell.ts';
 import { encodeSums } from '../core/release/write-sums.ts';
@@ -166,7 +167,7 @@ class ReleaseMaker {
     await folder.put('.gitattributes', GIT_ATTRIBUTES);
     const whole = { ...lock, files: folder.files };
     await this.#writeLock(whole, made, folder.raw);
-    const count = whole.outputs.length + whole.files.length + RUN_FILES + (imatrix ? 1 : 0);
+    const count = pureFiles(whole).length + RUN_FILES;
     this.#making.report({ type: 'release', path: place, files: count, peer: this.#self });
   }
 
@@ -187,9 +188,7 @@ class ReleaseMaker {
   /** Everything that is not the same in every cluster, and what covers all the rest. */
   async #writeLock(lock: PureLock, made: FinishedRun, folder: FolderFiles): Promise<void> {
     const { clock, kernels, offer } = this.#ports;
-    const matrix = lock.imatrix === undefined ? [] : [lock.imatrix];
-    const all = [...lock.outputs, ...matrix, ...lock.files];
-    await folder.write(SUMS_FILE, encoded(encodeSums(all)));
+    await folder.write(SUMS_FILE, encoded(encodeSums(pureFiles(lock))));
     const run = {
       seconds: (clock.now() - this.#startMs) / 1000,
       isa: kernels.info.isa,

@@ -151,12 +151,8 @@ function hubSource({ source: { repository, commit } }: PureLock): string | undef
 }
 
 async function checkRoom(lock: PureLock, place: RebuildFolder): Promise<void> {
-  const all = [
-    ...lock.outputs,
-    ...lock.files,
-    ...(lock.imatrix === undefined ? [] : [lock.imatrix]),
-  ];
-  const needed = all.reduce((sum, { bytes }) => sum + bytes, 0) - place.allocatedBytes;
+  const whole = pureFiles(lock).reduce((sum, { bytes }) => sum + bytes, 0);
+  const needed = whole - place.allocatedBytes;
   const free = await place.freeBytes();
   if (needed <= 0 || needed + RESERVE_BYTES <= free) return;
   const why = `${needed} bytes are still to be written, ${free} are free`;
@@ -214,7 +210,7 @@ async function compare(
   const tell = (found: readonly Finding[]): void => {
     findings.push(...found);
   };
-  const wanted = pureFiles({ ...again, lock });
+  const wanted = pureFiles(lock);
   const reading = { folder: made, sha256, kernels };
   const checked = await verifyFiles(wanted, reading, { progress, signal: drain, tell });
   return { findings, checked };

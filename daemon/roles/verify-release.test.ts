@@ -130,7 +130,7 @@ describe('one bit', () => {
   test('of the signature or of SHA256SUMS is found wherever it is', () => {
     const bytesOf = (file: string): Uint8Array => whole.get(file) ?? new Uint8Array(0);
     const lock = bytesOf(LOCK_FILE);
-    const listed = pureFiles(wholeLock);
+    const listed = pureFiles(wholeLock.lock);
     const checks: [string, (bytes: Uint8Array) => readonly unknown[]][] = [
       [SIGNATURE_FILE, (bytes) => checkSignature(lock, bytes, cryptography.verify).findings],
       ['SHA256SUMS', (bytes) => compareSums(readSums(bytes), listed)],

@@ -14,6 +14,7 @@ import {
   type LockedOutput,
   type LockFile,
   lockFile,
+  type PureLock,
   SIGNATURE_FILE,
 } from '../../../proto/lockfile.ts';
 import { decodeUtf8 } from '../checkpoint/config.ts';
@@ -89,22 +90,21 @@ export interface ReleaseFile {
 }
 
 /** The files that are the same in every cluster: outputs, matrix, the others; as SHA256SUMS lists them. */
-export function pureFiles({ lock }: LockFile): ReleaseFile[] {
-  const { outputs, imatrix, files, calibration } = lock;
+export function pureFiles({ outputs, imatrix, files, calibration }: PureLock): ReleaseFile[] {
   const all = [
     ...outputs.map((output) => ({ ...only(output), output })),
     ...(imatrix === undefined ? [] : [only(imatrix)]),
     ...files.map(only),
     ...(calibration?.texts ?? []).map(only),
   ];
-  // The matrix and the texts of the calibration stand among the other files too.
+  // The texts of the calibration stand among the other files too, and the matrix may.
   const seen = new Set<string>();
   return all.filter(({ file }) => !seen.has(file) && seen.add(file));
 }
 
 /** Those, and the files that tell of one run. */
 export function releaseFiles(lock: LockFile): ReleaseFile[] {
-  return [...pureFiles(lock), ...(lock.run.files ?? []).map(only)];
+  return [...pureFiles(lock.lock), ...(lock.run.files ?? []).map(only)];
 }
 
 function only({ file, bytes, sha256 }: ReleaseFile): ReleaseFile {
@@ -130,7 +130,7 @@ function checkNames(lock: LockFile): void {
   }
 }
 
-/** The matrix and the texts, which stand among the other files too. */
+/** The texts, which stand among the other files too, and the matrix, which may. */
 function checkRepeated({ lock }: LockFile, known: ReadonlyMap<string, ReleaseFile>): void {
   const { imatrix, calibration } = lock;
   for (const found of [

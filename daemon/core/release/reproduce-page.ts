@@ -8,6 +8,7 @@
 
 import type { LockedRun, PureLock } from '../../../proto/lockfile.ts';
 import { SUMS_FILE } from './checksums.ts';
+import { pureFiles } from './read-lock.ts';
 import { shellWord, wishWords } from './shell.ts';
 import { encodeSums } from './write-sums.ts';
 
@@ -23,9 +24,8 @@ export function reproducePageOf(lock: PureLock, run: LockedRun): string {
 }
 
 /** The words of the command that made it, with SOURCE as a variable of the shell. */
-function releaseWords({ wishes, calibration, imatrix, source }: PureLock): string[] {
-  const { repository, commit } = source;
-  const place = repository === undefined ? '"$SOURCE"' : `${repository}@${commit ?? 'main'}`;
+function releaseWords(lock: PureLock): string[] {
+  const { wishes, calibration, imatrix } = lock;
   const texts = calibration?.texts.map(({ file }) => file) ?? [];
   const given = calibration === undefined && imatrix !== undefined ? imatrix.file : undefined;
   const { options } = calibration ?? {};
@@ -42,7 +42,7 @@ function releaseWords({ wishes, calibration, imatrix, source }: PureLock): strin
     ['--ppl', options?.ppl],
   ];
   return [
-    ...['quantd', 'release', place],
+    ...['quantd', 'release', sourceWord(lock)],
     ...wishWords(wishes).map(shellWord),
     ...(texts.length > 0 ? ['--calibration', shellWord(texts.join(','))] : []),
     ...numbers.flatMap(([option, value]) => (value === undefined ? [] : [option, String(value)])),
@@ -108,6 +108,5 @@ function costSection(lock: PureLock, run: LockedRun): string {
 }
 
 function expectedSection(lock: PureLock): string {
-  const all = [...lock.outputs, ...lock.files];
-  return ['## Expected', '', '```', encodeSums(all).trimEnd(), '```'].join('\n');
+  return ['## Expected', '', '```', encodeSums(pureFiles(lock)).trimEnd(), '```'].join('\n');
 }
