@@ -15,8 +15,10 @@ export interface AssemblyWordsParts {
   readonly network: Pick<Network, 'send'>;
   readonly clock: Clock;
   readonly run: RunId;
+  /** Names the folder on the other machine. */
   readonly release: RunId;
   readonly peer: PeerId;
+  /** Number of the output in the run. */
   readonly index: number;
   readonly output: MappedOutput;
   /** SHA-256 of the output's map. */

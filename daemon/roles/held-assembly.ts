@@ -9,6 +9,7 @@
  */
 
 import { fromHex } from '../../proto/peer-fields.ts';
+import { TAKEN_MAX } from '../../proto/peer-limits.ts';
 import type {
   Assemble,
   AssemblyPhase,
@@ -353,11 +354,11 @@ export class HeldAssembly {
   #sayTaken(taken: Partial<Pick<AssemblyTaken, 'written' | 'stored' | 'failed'>>): void {
     const { run, output } = this.#claim;
     for (const [kind, numbers] of Object.entries(taken)) {
-      for (let at = 0; at < numbers.length; at += TAKEN_AT_A_TIME) {
+      for (let at = 0; at < numbers.length; at += TAKEN_MAX) {
         this.#ports.network.send(this.coordinator, {
           ...{ kind: 'assembly-taken', run, output, opening: this.#opening },
           ...{ written: [], stored: [], failed: [] },
-          [kind]: numbers.slice(at, at + TAKEN_AT_A_TIME),
+          [kind]: numbers.slice(at, at + TAKEN_MAX),
         });
       }
     }
@@ -378,6 +379,3 @@ export class HeldAssembly {
     });
   }
 }
-
-// Well within what a message may name.
-const TAKEN_AT_A_TIME = 4096;

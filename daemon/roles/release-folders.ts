@@ -8,6 +8,7 @@
  */
 
 import { FaultError } from '../../proto/fault.ts';
+import { RESERVE_BYTES } from '../core/estimate/fit.ts';
 import type { HeldOutputs, OfferedDisk, OutputDirectory } from '../ports.ts';
 import { outputFaults } from './faults.ts';
 
@@ -15,9 +16,6 @@ interface OpenFolder {
   readonly directory: Promise<OutputDirectory>;
   count: number;
 }
-
-// Room that stays free for the system, for journals and for the disk's own needs.
-const RESERVE_BYTES = 64 * 1024 * 1024;
 
 export class ReleaseFolders {
   readonly #outputs: HeldOutputs;
@@ -37,8 +35,12 @@ export class ReleaseFolders {
 
   /** What an earlier process has left takes its room before anything else does. */
   async begin(): Promise<void> {
+    await this.#counted();
+  }
+
+  #counted(): Promise<Map<string, number>> {
     this.#taken ??= this.#readTaken();
-    await this.#taken;
+    return this.#taken;
   }
 
   async #readTaken(): Promise<Map<string, number>> {
@@ -63,8 +65,7 @@ export class ReleaseFolders {
     readonly run: string;
   }): Promise<void> {
     const { release, file, bytes, run } = wanted;
-    this.#taken ??= this.#readTaken();
-    const taken = await this.#taken;
+    const taken = await this.#counted();
     const key = `${release}/${file}`;
     const more = bytes - (taken.get(key) ?? 0);
     if (more <= 0) return;

@@ -15,34 +15,21 @@ import type {
   AssemblyState,
   AssemblyTaken,
   PeerId,
-  RunId,
   TakenRun,
 } from '../../proto/peer-messages.ts';
 import type { MappedOutput } from '../core/plan/assembly-map.ts';
 import { hex } from '../core/plan/unit-id.ts';
-import type { Clock, Network } from '../ports.ts';
+import type { Network } from '../ports.ts';
 import { assemblyFaults } from './assembly-faults.ts';
-import { AssemblyWords } from './assembly-words.ts';
+import { AssemblyWords, type AssemblyWordsParts } from './assembly-words.ts';
 import { runFaults } from './faults.ts';
 import type { AssemblyEvents, MadeBlocks, OutputAssembler } from './output-assembler.ts';
 import { setBits } from './run-bits.ts';
 
-export interface RemoteParts {
+export interface RemoteParts extends AssemblyWordsParts {
   readonly network: Pick<Network, 'self' | 'send'>;
-  readonly clock: Clock;
-  readonly run: RunId;
-  /** Names the folder on the other machine. */
-  readonly release: RunId;
-  readonly peer: PeerId;
   /** For people. */
   readonly name: string;
-  /** Number of the output in the run. */
-  readonly index: number;
-  readonly output: MappedOutput;
-  /** SHA-256 of the output's map. */
-  readonly map: Uint8Array;
-  /** Drawn at random, so that no process hears answers to another's openings. */
-  readonly firstOpening: number;
   /** Lets the other machine pull what is made here, until the result is called. */
   readonly offer: (unit: string, content: Uint8Array) => () => void;
   /** Tells the other machine where the maker of a block run is. */

@@ -167,7 +167,7 @@ export async function run(
       onAttested: hooks.onAttested,
     };
     const made = isDryRun
-      ? await tellPlan(planned, { described, source, calibration }, ports, report)
+      ? await tellPlan(planned, { source, calibration }, ports, report)
       : await make(planned, source, ports, telling);
     if (!isDryRun)
       await hooks.finish?.({ source, described, plan, outputs, place, peers: made.peers });
@@ -217,7 +217,7 @@ type Made = Pick<Extract<RunEvent, { type: 'done' }>, 'unitsMade' | 'sourceBytes
 /** What a run would do, and nothing of it. */
 async function tellPlan(
   planned: Planned,
-  rest: Pick<EstimatedRun, 'described' | 'source' | 'calibration'>,
+  rest: Pick<EstimatedRun, 'source' | 'calibration'>,
   ports: RunPorts,
   report: Report,
 ): Promise<Made> {

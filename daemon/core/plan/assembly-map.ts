@@ -6,10 +6,12 @@
  *   map   header (as many bytes as the message says) · for each run, by its offset:
  *         offset (u64) · bytes (u64) · unit id (32)                       little endian
  *
- * What arrives is only a claim: places have to lie in the file, one behind the other, and the id of
- * the output is computed from them, so that no two machines can mean different files by one id.
+ * What arrives is only a claim: places have to lie in the file, one behind the other, and the id has
+ * to be that of the header, the length and the units, so that no two machines can mean different bytes
+ * by one id.
  */
 
+import { fromHex } from '../../../proto/peer-fields.ts';
 import type { Assemble } from '../../../proto/peer-messages.ts';
 import type { GgufLayout } from '../gguf/layout.ts';
 import type { OutputRun } from './plan.ts';
@@ -20,7 +22,7 @@ export interface MappedOutput {
   readonly file: string;
   readonly layout: Pick<GgufLayout, 'header' | 'fileBytes'>;
   readonly runs: readonly Pick<OutputRun, 'unit' | 'offset' | 'bytes'>[];
-  /** Digest of the header and of every unit id: equal ids mean equal bytes. */
+  /** As `outputId`. */
   readonly id: Uint8Array;
 }
 
@@ -41,9 +43,7 @@ export function assemblyMap({ layout, runs }: MappedOutput): Uint8Array {
   for (const run of runs) {
     view.setBigUint64(at, BigInt(run.offset), true);
     view.setBigUint64(at + 8, BigInt(run.bytes), true);
-    for (let index = 0; index < UNIT_BYTES; index++) {
-      bytes[at + 16 + index] = Number.parseInt(run.unit.slice(index * 2, index * 2 + 2), 16);
-    }
+    bytes.set(fromHex(run.unit), at + 16);
     at += RUN_BYTES;
   }
   return bytes;
