@@ -275,6 +275,10 @@ test('outputs that are left on all disks need room on some, and not on this one'
   const [fault] = estimateRun({ ...tight, isSpread: true }).faults;
   expect(fault).toMatchObject({ code: 'QD-6401', why: expect.stringContaining('on no machine') });
   expect(fault?.remedies.map(({ kind }) => kind)).toContain('room');
+  // Nor is there what has to stay free here.
+  const full = { ...tight, room: { freeBytes: 0, allocatedBytes: 0 } };
+  const more = estimateRun({ ...full, isSpread: true }).faults[0]?.remedies ?? [];
+  expect(more).toContainEqual({ kind: 'room', bytes: expect.any(Number) });
 });
 
 test('what an earlier run has left on the disk counts as made', () => {

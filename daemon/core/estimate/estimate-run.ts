@@ -9,7 +9,7 @@
 import type { EstimatedPeer, EstimateFault, Remedy, RunEstimate } from '../../../proto/estimate.ts';
 import { type FitFault, type FitRemedy, faultsOf, RESERVE_BYTES } from './fit.ts';
 import { type PeerWork, placeWork, type WeakPeer } from './place-work.ts';
-import type { EstimateRequest } from './request.ts';
+import { type EstimateRequest, outputBytes } from './request.ts';
 import { sizeText } from './size-text.ts';
 import { spreadOutputs } from './spread-outputs.ts';
 import { peerSeconds, readBytes, type StageTimes, stageTimes } from './times.ts';
@@ -18,18 +18,18 @@ export function estimateRun(request: EstimateRequest): RunEstimate {
   const placed = placeWork(request);
   const stages = stageTimes(request, placed);
   const { plan } = request;
-  const outputBytes = plan.outputs.reduce((sum, { layout }) => sum + layout.fileBytes, 0);
+  const allBytes = outputBytes(request);
   const spread =
     request.isSpread === true ? spreadOutputs(request, placed, RESERVE_BYTES) : undefined;
   const outputsOn = ({ peer, isLocal }: PeerWork['offer']): number =>
-    spread === undefined ? (isLocal ? outputBytes : 0) : (spread.bytes.get(peer) ?? 0);
+    spread === undefined ? (isLocal ? allBytes : 0) : (spread.bytes.get(peer) ?? 0);
   const peers = placed.peers.map((work) => {
     const seconds = peerSeconds(request, placed, stages, work);
     return estimatedPeer(request, work, seconds, outputsOn(work.offer));
   });
   return {
     sourceBytes: plan.sourceBytes,
-    outputBytes,
+    outputBytes: allBytes,
     downloadBytes: request.downloadBytes,
     fetchBytes: request.isFetchedApart === true ? 0 : sumOf(peers.map((each) => each.fetchBytes)),
     peers,
@@ -46,7 +46,7 @@ function estimatedPeer(
   { offer, tasks, stage, heldBytes, ramBytes }: PeerWork,
   seconds: number | null,
   /** Of the outputs that grow there. */
-  outputBytes: number,
+  grownBytes: number,
 ): EstimatedPeer {
   const own = tasks.reduce((sum, task) => sum + (plan.tasks[task]?.group.sourceBytes ?? 0), 0);
   const all = plan.tasks.reduce((sum, { group }) => sum + group.sourceBytes, 0);
@@ -56,7 +56,7 @@ function estimatedPeer(
     ...{ name, isLocal, share: all === 0 ? 0 : own / all },
     ...(stage === undefined ? {} : { layers: { from: stage.from, to: stage.to } }),
     fetchBytes: keptBytes,
-    diskBytes: keptBytes + outputBytes,
+    diskBytes: keptBytes + grownBytes,
     diskOffered: isLocal ? (room?.freeBytes ?? null) : offer.diskBytes,
     ramBytes,
     ramOffered: memoryBytes,

@@ -13,6 +13,7 @@ import {
   type EstimateOffer,
   type EstimateRequest,
   isComputing,
+  outputBytes,
   withoutOutputs,
 } from './request.ts';
 import { sizeText } from './size-text.ts';
@@ -35,7 +36,8 @@ export interface FitFault {
   readonly remedies: readonly FitRemedy[];
 }
 
-// Room that stays free beside the outputs: what roles/run.ts keeps for journals and the system.
+// Room that stays free beside the outputs, for journals and the system: a run that would take it is
+// refused.
 export const RESERVE_BYTES: number = 64 * 1024 * 1024;
 
 type Found = Omit<FitFault, 'remedies'> & { readonly candidates: () => readonly FitRemedy[][] };
@@ -63,10 +65,9 @@ function findFaults(request: EstimateRequest, placed: PlacedWork): Found[] {
 }
 
 function outputsFault(request: EstimateRequest): Found[] {
-  const { plan, room } = request;
+  const { room } = request;
   if (room === undefined) return [];
-  const bytes = plan.outputs.reduce((sum, { layout }) => sum + layout.fileBytes, 0);
-  const needed = Math.max(0, bytes - room.allocatedBytes);
+  const needed = Math.max(0, outputBytes(request) - room.allocatedBytes);
   const missing = needed + RESERVE_BYTES - room.freeBytes;
   if (needed === 0 || missing <= 0) return [];
   const why = `${sizeText(needed)} are to be written, ${sizeText(room.freeBytes)} are free`;
@@ -81,8 +82,14 @@ function spreadFault(request: EstimateRequest, placed: PlacedWork): Found[] {
   const { homelessBytes } = spreadOutputs(request, placed, RESERVE_BYTES);
   if (request.room === undefined || homelessBytes === 0) return [];
   const why = `${sizeText(homelessBytes)} of them have room on no machine`;
+  // As much as is missing; where less is free than has to stay so, that too; all of it.
+  const sizes = [
+    homelessBytes,
+    homelessBytes + RESERVE_BYTES,
+    outputBytes(request) + RESERVE_BYTES,
+  ];
   const candidates = (): FitRemedy[][] => [
-    [{ kind: 'room', bytes: roundUp(homelessBytes) }],
+    sizes.map((bytes) => ({ kind: 'room', bytes: roundUp(bytes) })),
     fewerTypes(request),
   ];
   return [{ kind: estimateFaults.outputs, why, candidates }];

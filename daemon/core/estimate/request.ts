@@ -68,6 +68,11 @@ export const isComputing = ({ speed }: PeerOffer): boolean => speed > 0;
 /** Whether a task has source bytes: others are made where SOURCE is, and cost nothing to speak of. */
 export const hasSource = ({ group }: Task): boolean => group.ranges.length > 0;
 
+/** Of all outputs, headers included. */
+export function outputBytes({ plan }: Pick<EstimateRequest, 'plan'>): number {
+  return plan.outputs.reduce((sum, { layout }) => sum + layout.fileBytes, 0);
+}
+
 /** Seconds that a task takes on the machine of the costs. */
 export function taskSeconds(task: Task, costs: QuantizeCosts): number {
   if (!hasSource(task)) return 0;
