@@ -36,7 +36,7 @@ const estimate: RunEstimate = {
     {
       ...{ code: 'QD-6404', what: 'a machine offers less memory than its part of the run needs' },
       why: 'tower-in-the-cellar offers 1.00 GiB, its part (layers 12 to 29) needs 2.00 GiB',
-      hint: '',
+      hint: 'start its daemon with more of it: quantd join --ram 2GiB',
       remedies: [
         { kind: 'ram', name: 'tower-in-the-cellar', bytes: 2 * GIB },
         { kind: 'fewer-types', names: ['F32'] },
@@ -72,6 +72,13 @@ test('machines, times and what does not fit, within 80 columns', () => {
     '  or with fewer types: leave out F32',
   ]);
   for (const line of lines) expect(line.length).toBeLessThanOrEqual(80);
+});
+
+test('where no remedy is known the hint says what can be done', () => {
+  const faults = estimate.faults.map((fault) => ({ ...fault, remedies: [] }));
+  expect(renderEstimate({ ...estimate, faults }).at(-1)).toBe(
+    '  start its daemon with more of it: quantd join --ram 2GiB',
+  );
 });
 
 test('what is not known is said so', () => {

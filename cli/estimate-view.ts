@@ -71,12 +71,12 @@ function renderStages({ stages }: RunEstimate): string[] {
   return tableText(rows, [1]);
 }
 
-function renderFault({ code, what, why, remedies }: EstimateFault): string[] {
+function renderFault({ code, what, why, hint, remedies }: EstimateFault): string[] {
   const [first, ...more] = remedies.map(remedyText);
   return [
     ...wrapped(`does not fit [${code}]: ${what}`, ''),
     ...wrapped(why, '  '),
-    ...(first === undefined ? [] : wrapped(`it would with ${first}`, '  ')),
+    ...wrapped(first === undefined ? hint : `it would with ${first}`, '  '),
     ...more.flatMap((text) => wrapped(`or with ${text}`, '  ')),
   ];
 }
