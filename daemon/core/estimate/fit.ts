@@ -6,9 +6,10 @@
  * A remedy is only told when the work, placed again with it, leaves no fault of the same kind.
  */
 
+import type { Remedy } from '../../../proto/estimate.ts';
 import type { FaultKind } from '../../../proto/fault.ts';
 import { estimateFaults } from './faults.ts';
-import { type PeerWork, type PlacedWork, placeWork } from './place-work.ts';
+import { LEASES_BEYOND_THREADS, type PeerWork, type PlacedWork, placeWork } from './place-work.ts';
 import {
   type EstimateOffer,
   type EstimateRequest,
@@ -19,14 +20,10 @@ import {
 import { sizeText } from './size-text.ts';
 import { spreadOutputs } from './spread-outputs.ts';
 
-/** As Remedy of proto/estimate.ts, with the machine's id. */
+/** A remedy, with the machine's id in place of its name. */
 export type FitRemedy =
-  | { readonly kind: 'ram'; readonly peer: string; readonly bytes: number }
-  | { readonly kind: 'disk'; readonly peer: string; readonly bytes: number }
-  | { readonly kind: 'room'; readonly bytes: number }
-  | { readonly kind: 'fewer-types'; readonly names: readonly string[] }
-  | { readonly kind: 'machine'; readonly diskBytes: number; readonly ramBytes: number }
-  | { readonly kind: 'compute-here' };
+  | Exclude<Remedy, { readonly name: string }>
+  | { readonly kind: 'ram' | 'disk'; readonly peer: string; readonly bytes: number };
 
 export interface FitFault {
   readonly kind: FaultKind;
@@ -211,7 +208,11 @@ export function withRemedy(request: EstimateRequest, remedy: FitRemedy): Estimat
     case 'machine': {
       const { diskBytes, ramBytes: memoryBytes } = remedy;
       const speed = Math.max(costs.speed, ...peers.map((offer) => offer.speed));
-      const added = { peer: 'another', name: 'another', leasesMax: ADDED_THREADS + 2 };
+      const added = {
+        peer: 'another',
+        name: 'another',
+        leasesMax: ADDED_THREADS + LEASES_BEYOND_THREADS,
+      };
       return {
         ...request,
         peers: [...peers, { ...added, memoryBytes, diskBytes, speed, isLocal: false }],

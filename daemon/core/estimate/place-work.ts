@@ -85,7 +85,7 @@ function leastBytes(
 }
 
 // As many leases as kernels side by side, and two more: see roles/offers.ts.
-const LEASES_BEYOND_THREADS = 2;
+export const LEASES_BEYOND_THREADS = 2;
 
 function threadsOf({ leasesMax }: EstimateOffer): number {
   return Math.max(1, leasesMax - LEASES_BEYOND_THREADS);

@@ -194,14 +194,14 @@ export function peerSeconds(
   const { plan, costs, measuring } = request;
   if (offer.speed === 0) return 0;
   const own = sum(tasks.map((index) => secondsOf(plan, index, costs))) / rateOf(request, offer);
-  const quantizing = times.find((time) => time.stage === 'quantize')?.seconds ?? own;
-  const measured = Math.min(own, quantizing);
-  if (measuring === undefined || stage === undefined) return measured;
+  const longest = times.find((time) => time.stage === 'quantize')?.seconds ?? own;
+  const quantizing = Math.min(own, longest);
+  if (measuring === undefined || stage === undefined) return quantizing;
   const { multiplicationsPerSecond } = measuring;
   if (multiplicationsPerSecond === undefined) return null;
   const team = placed.peers.filter((peer) => stage.peers.includes(peer.offer.peer));
   const speed = sum(team.map((peer) => peer.offer.speed)) / costs.speed;
-  return measured + stageWork(measuring, stage) / (multiplicationsPerSecond * speed);
+  return quantizing + stageWork(measuring, stage) / (multiplicationsPerSecond * speed);
 }
 
 function secondsOf(plan: Plan, index: number, costs: EstimateRequest['costs']): number {
