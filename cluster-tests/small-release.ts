@@ -1,7 +1,7 @@
 /**
  * Small release: a release of a few kilobytes in memory, with every file that a release has.
  *
- *   makeSmallRelease ──▶ bytes by name ──▶ memoryFolder ──▶ ReleaseFolder (daemon/ports.ts)
+ *   makeSmallRelease ──▶ bytes by name ──▶ memoryFolder ──▶ ReleaseFolder (daemon/release-ports.ts)
  */
 
 import { createHash } from 'node:crypto';
@@ -10,7 +10,6 @@ import { folderFaults } from '../daemon/adapters/release-folder-faults.ts';
 import { layoutGguf } from '../daemon/core/gguf/layout.ts';
 import { peerIdOf } from '../daemon/core/membership/peer-id.ts';
 import { encodeLock } from '../daemon/core/release/lock.ts';
-import { piecesOf } from '../daemon/core/release/pieces.ts';
 import { encodeSums } from '../daemon/core/release/write-sums.ts';
 import type { ReleaseFolder } from '../daemon/release-ports.ts';
 import { FaultError } from '../proto/fault.ts';
@@ -49,14 +48,13 @@ function makeGguf(
   for (const { offset, bytes: length } of layout.tensors) {
     for (let index = 0; index < length; index++) bytes[offset + index] = (seed + 31 * index) % 256;
   }
-  let at = 0;
-  const digests: LockedOutput['tensors'] = [];
-  for (const piece of piecesOf(layout)) {
-    const tensor = layout.tensors.find(({ name }) => name === piece.tensor);
-    const digest = sha256Hex(bytes.subarray(at, at + piece.bytes));
-    if (tensor !== undefined) digests.push([tensor.name, tensor.type, digest]);
-    at += piece.bytes;
-  }
+  const digests = layout.tensors.map(
+    ({ name, type: its, offset, bytes: length }): LockedOutput['tensors'][number] => [
+      name,
+      its,
+      sha256Hex(bytes.subarray(offset, offset + length)),
+    ],
+  );
   const output = {
     ...digestedFile(`Small-${type}.gguf`, bytes),
     ...{ ftype: type, bitsPerWeight: 8.5, header: sha256Hex(layout.header), tensors: digests },

@@ -1,7 +1,7 @@
 /**
  * Release folder: a finished release on a local disk, only ever read.
  *
- *   path ──▶ openReleaseFolder ──▶ ReleaseFolder (ports.ts): list, open, read, hash
+ *   path ──▶ openReleaseFolder ──▶ ReleaseFolder (release-ports.ts): list, open, read, hash
  *
  * A name is looked up by its real path, and that must lie in the folder: a release comes from
  * strangers, and a link in it could name any file of this machine.

@@ -9,7 +9,7 @@ import type { LockedOutput } from '../../proto/lockfile.ts';
 import type { OutputPlan } from '../core/plan/outputs.ts';
 import { hex } from '../core/plan/unit-id.ts';
 import { makeFaults } from '../core/release/make-faults.ts';
-import { type Piece, piecesOf } from '../core/release/pieces.ts';
+import { batchesOf, type Piece, piecesOf } from '../core/release/pieces.ts';
 import type { OutputDirectory, OutputFile } from '../ports.ts';
 import type { Progress } from './progress.ts';
 
@@ -21,10 +21,6 @@ export interface DigestRequest {
   readonly progress: Progress;
   readonly signal: AbortSignal;
 }
-
-// Read between two signs of progress; a larger tensor is read as a whole.
-const BATCH_BYTES = 256 * 1024 * 1024;
-const BATCH_PIECES_MAX = 4096;
 
 /**
  * Reads the outputs side by side.
@@ -44,7 +40,7 @@ async function digestOutput(
   { sealed, directory, progress, signal }: DigestRequest,
 ): Promise<LockedOutput> {
   const bytes = layout.fileBytes;
-  const pieces = piecesOf(layout);
+  const pieces = [...piecesOf(layout, layout.dataStart)];
   const opened = await directory.open(file, bytes, { overwrite: false });
   try {
     const found = await hashPieces(opened, pieces, progress, signal);
@@ -73,32 +69,13 @@ async function hashPieces(
   const digests: string[] = [];
   let sha256 = '';
   let chain: Uint8Array | undefined;
-  let offset = 0;
-  for (const batch of batches(pieces)) {
+  for (const batch of batchesOf(pieces)) {
     const sizes = batch.map(({ bytes }) => bytes);
-    const found = await file.hash(offset, sizes, chain, signal);
+    const found = await file.hash(batch[0]?.offset ?? 0, sizes, chain, signal);
     digests.push(...found.pieces.map(hex));
     sha256 = hex(found.digest);
     ({ chain } = found);
-    const bytes = sizes.reduce((sum, size) => sum + size, 0);
-    offset += bytes;
-    progress.add(bytes);
+    progress.add(sizes.reduce((sum, size) => sum + size, 0));
   }
   return { digests, sha256 };
-}
-
-function* batches(pieces: readonly Piece[]): Generator<readonly Piece[]> {
-  let batch: Piece[] = [];
-  let bytes = 0;
-  for (const piece of pieces) {
-    const isFull = bytes + piece.bytes > BATCH_BYTES || batch.length === BATCH_PIECES_MAX;
-    if (batch.length > 0 && isFull) {
-      yield batch;
-      batch = [];
-      bytes = 0;
-    }
-    batch.push(piece);
-    bytes += piece.bytes;
-  }
-  yield batch;
 }

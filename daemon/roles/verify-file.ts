@@ -8,15 +8,15 @@ import { FaultError } from '../../proto/fault.ts';
 import type { PlacedTensor } from '../core/gguf/layout.ts';
 import type { GgufFile } from '../core/gguf/reader.ts';
 import { hex, type Sha256 } from '../core/plan/unit-id.ts';
-import { releaseFaults } from '../core/release/faults.ts';
-import { type Finding, faulty } from '../core/release/findings.ts';
 import {
   comparePieces,
   compareTable,
-  type GgufPiece,
   ggufPieces,
   wantedOf,
-} from '../core/release/gguf-pieces.ts';
+} from '../core/release/compare-pieces.ts';
+import { releaseFaults } from '../core/release/faults.ts';
+import { type Finding, faulty } from '../core/release/findings.ts';
+import { BATCH_BYTES, batchesOf, type Piece } from '../core/release/pieces.ts';
 import type { ReleaseFile as ListedFile } from '../core/release/read-lock.ts';
 import type { Kernels } from '../ports.ts';
 import type { ReleaseFile, ReleaseFolder } from '../release-ports.ts';
@@ -47,11 +47,6 @@ interface Telling {
   readonly onBytes: (bytes: number) => void;
   readonly signal: AbortSignal;
 }
-
-// Bytes read at once: progress is told and an abort noticed some ten times a second.
-const BATCH_BYTES = 64 * 1024 * 1024;
-// Small tensors make small pieces; their digests have to be held until they are compared.
-const BATCH_PIECES_MAX = 4096;
 
 /**
  * Several files, as many at once as there are threads, the largest first.
@@ -198,27 +193,9 @@ class Checking {
   }
 }
 
-type Step = Pick<GgufPiece, 'offset' | 'bytes'>;
-
 /** A file without structure, a reading at a time. */
-function* steps(bytes: number): Generator<GgufPiece> {
+function* steps(bytes: number): Generator<Piece> {
   for (let offset = 0; offset < bytes; offset += BATCH_BYTES) {
     yield { offset, bytes: Math.min(BATCH_BYTES, bytes - offset), kind: 'header' };
   }
-}
-
-/** The pieces in their order, as many together as are read at once. */
-function* batchesOf<Piece extends Step>(pieces: Iterable<Piece>): Generator<readonly Piece[]> {
-  let batch: Piece[] = [];
-  let bytes = 0;
-  for (const piece of pieces) {
-    if (bytes + piece.bytes > BATCH_BYTES || batch.length === BATCH_PIECES_MAX) {
-      if (batch.length > 0) yield batch;
-      batch = [];
-      bytes = 0;
-    }
-    batch.push(piece);
-    bytes += piece.bytes;
-  }
-  if (batch.length > 0) yield batch;
 }

@@ -1,38 +1,66 @@
 /**
  * Pieces: a GGUF cut where its parts begin, so that each can have a digest of its own.
  *
- *   layout ──▶ piecesOf ──▶ header, tensor, padding, tensor …  in the order of the file
+ *   tensors, sizes ──▶ piecesOf ──▶ header, tensor, padding, tensor …  ──▶ batchesOf ──▶ read and hashed
+ *
+ * Read next: compare-pieces.ts.
  */
 
-import type { GgufLayout } from '../gguf/layout.ts';
-
 export interface Piece {
+  readonly offset: number;
   readonly bytes: number;
-  /** Its name; undefined of the header and of padding. */
+  readonly kind: 'header' | 'tensor' | 'padding';
+  /** Its name. */
   readonly tensor?: string;
 }
 
-/** Every byte of the file once; the header first, with the padding that ends it. */
-export function piecesOf({ dataStart, tensors, fileBytes }: PiecedLayout): Piece[] {
-  const pieces: Piece[] = [{ bytes: dataStart }];
-  let end = dataStart;
-  const pad = (until: number): void => {
-    if (until > end) pieces.push({ bytes: until - end });
-  };
-  for (const { name, offset, bytes } of tensors) {
-    pad(offset);
-    pieces.push({ bytes, tensor: name });
-    end = offset + bytes;
-  }
-  pad(fileBytes);
-  return pieces;
-}
-
-export type PiecedLayout = Pick<GgufLayout, 'dataStart' | 'fileBytes'> & {
+/** As a layout places it, or a reader finds it: in the order of the file. */
+export interface PiecedFile {
+  readonly fileBytes: number;
   readonly tensors: readonly {
     readonly name: string;
     /** From the start of the file. */
     readonly offset: number;
     readonly bytes: number;
   }[];
-};
+}
+
+/**
+ * Every byte of the file once, in order.
+ * @param headerBytes of the first piece: with the padding that ends the header, or without
+ */
+export function* piecesOf(
+  { fileBytes, tensors }: PiecedFile,
+  headerBytes: number,
+): Generator<Piece> {
+  yield { offset: 0, bytes: headerBytes, kind: 'header' };
+  let end = headerBytes;
+  for (const { name, offset, bytes } of tensors) {
+    if (offset > end) yield { offset: end, bytes: offset - end, kind: 'padding' };
+    yield { offset, bytes, kind: 'tensor', tensor: name };
+    end = offset + bytes;
+  }
+  if (fileBytes > end) yield { offset: end, bytes: fileBytes - end, kind: 'padding' };
+}
+
+/** Bytes read at once: progress is told and an abort noticed some ten times a second. */
+export const BATCH_BYTES: number = 64 * 1024 * 1024;
+// Small tensors make small pieces; their digests have to be held until they are looked at.
+const BATCH_PIECES_MAX = 4096;
+
+/** The pieces in their order, as many together as are read at once; a larger one is read alone. */
+export function* batchesOf(pieces: Iterable<Piece>): Generator<readonly Piece[]> {
+  let batch: Piece[] = [];
+  let bytes = 0;
+  for (const piece of pieces) {
+    const isFull = bytes + piece.bytes > BATCH_BYTES || batch.length === BATCH_PIECES_MAX;
+    if (batch.length > 0 && isFull) {
+      yield batch;
+      batch = [];
+      bytes = 0;
+    }
+    batch.push(piece);
+    bytes += piece.bytes;
+  }
+  if (batch.length > 0) yield batch;
+}

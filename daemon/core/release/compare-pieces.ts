@@ -1,9 +1,9 @@
 /**
- * GGUF pieces: what of a GGUF has a digest of its own, and what the digests say.
+ * Compare pieces: what the digests of a GGUF's pieces say.
  *
  *   GgufFile ──▶ ggufPieces ──▶ read and hashed in order ──▶ comparePieces ──▶ findings
  *
- * The pieces cover every byte of the file once: header, tensors, and the zeros behind them.
+ * The pieces (pieces.ts) cover every byte of the file once: header, tensors, and the zeros behind them.
  */
 
 import type { LockedOutput } from '../../../proto/lockfile.ts';
@@ -12,27 +12,13 @@ import type { GgufFile } from '../gguf/reader.ts';
 import { hex, type Sha256 } from '../plan/unit-id.ts';
 import { releaseFaults } from './faults.ts';
 import { type Finding, faulty } from './findings.ts';
-
-export interface GgufPiece {
-  readonly offset: number;
-  readonly bytes: number;
-  readonly kind: 'header' | 'tensor' | 'padding';
-  /** Its name. */
-  readonly tensor?: string;
-}
+import { type Piece, piecesOf } from './pieces.ts';
 
 /** @param isLocked the header has a digest, which counts the zeros behind it too */
-export function* ggufPieces(gguf: GgufFile, isLocked: boolean): Generator<GgufPiece> {
-  const { fileBytes, headerEnd, dataStart, tensors } = gguf;
+export function ggufPieces(gguf: GgufFile, isLocked: boolean): Generator<Piece> {
+  const { fileBytes, headerEnd, dataStart } = gguf;
   // A file without tensors may end where its header does.
-  let end = isLocked ? Math.min(dataStart, fileBytes) : headerEnd;
-  yield { offset: 0, bytes: end, kind: 'header' };
-  for (const { name, offset, bytes } of tensors) {
-    if (offset > end) yield { offset: end, bytes: offset - end, kind: 'padding' };
-    yield { offset, bytes, kind: 'tensor', tensor: name };
-    end = offset + bytes;
-  }
-  if (fileBytes > end) yield { offset: end, bytes: fileBytes - end, kind: 'padding' };
+  return piecesOf(gguf, isLocked ? Math.min(dataStart, fileBytes) : headerEnd);
 }
 
 /**
@@ -41,7 +27,7 @@ export function* ggufPieces(gguf: GgufFile, isLocked: boolean): Generator<GgufPi
  */
 export function comparePieces(
   file: string,
-  pieces: readonly GgufPiece[],
+  pieces: readonly Piece[],
   digests: readonly Uint8Array[],
   wanted: Wanted | undefined,
   sha256: Sha256,
@@ -74,7 +60,7 @@ export function wantedOf({ header, tensors }: LockedOutput): Wanted {
 }
 
 function expectedDigest(
-  { kind, bytes, tensor }: GgufPiece,
+  { kind, bytes, tensor }: Piece,
   wanted: Wanted | undefined,
   sha256: Sha256,
 ): string | undefined {
