@@ -165,6 +165,19 @@ test.each([
   expect([...disk.outputs.entries.keys()]).toEqual([]);
 });
 
+test('outputs beyond what a machine can hold at a time are declined, so that others take them', async () => {
+  const small = outputOf(11, [[10, 1]]);
+  const speaker = await speakTo('coordinator', assemblyMap(small));
+  for (let output = 0; output < 70; output++) {
+    speaker.send(MEMBER, assembleOf(small, { output, file: `${output}.gguf` }));
+  }
+  await pass(60_000);
+  const declined = heard.filter((each) => each.kind === 'assembly-state' && each.declined);
+  expect(phases().filter((phase) => phase === 'open')).toHaveLength(64);
+  expect(declined).toHaveLength(6);
+  expect(disk.outputs.entries.size).toBe(64);
+});
+
 test('a member that is no coordinator is not heard', async () => {
   const speaker = await speakTo('worker', assemblyMap(good));
   speaker.send(MEMBER, assembleOf(good));

@@ -10,6 +10,7 @@ import type {
   Assemble,
   AssemblyEnd,
   AssemblyMessage,
+  AssemblyState,
   BlobName,
   PeerId,
   PeerMessage,
@@ -46,7 +47,7 @@ const LOOK_MS = 60_000;
 // A coordinator speaks of an output once a minute. One that is silent for longer has gone away; what
 // is here waits on the disk until it comes again.
 const FORGET_MS = 10 * 60_000;
-// More than a coordinator gives to one machine; each may hold a header in memory.
+// Each may hold a header in memory; what is too much for this machine goes to another.
 const ASSEMBLIES_MAX = 64;
 // Their headers and the places of their runs, together.
 const MAP_BYTES_MAX: number = 512 * 1024 * 1024;
@@ -154,7 +155,11 @@ export class AssemblyHolder {
     const mapBytes = assemblyMapBytes(message.headerBytes, message.runCount);
     let bytes = mapBytes;
     for (const each of this.#mapBytes.values()) bytes += each;
-    if (this.#mapBytes.size >= ASSEMBLIES_MAX || bytes > MAP_BYTES_MAX) return;
+    if (this.#mapBytes.size >= ASSEMBLIES_MAX || bytes > MAP_BYTES_MAX) {
+      const declined = 'it puts together as many outputs as it can at a time';
+      this.#say(coordinator, message, { phase: 'declined', declined });
+      return;
+    }
     const held = new HeldAssembly(message, coordinator, this.#ports);
     this.#held.set(key, held);
     this.#mapBytes.set(held, mapBytes);
@@ -176,11 +181,18 @@ export class AssemblyHolder {
       return;
     }
     const ended = this.#ended.get(key);
-    if (ended?.opening !== message.opening) return;
-    const { run, output, opening } = message;
-    const state = { kind: 'assembly-state', run, output, opening, phase: 'ended' } as const;
+    if (ended?.opening === message.opening) this.#say(coordinator, message, { phase: 'ended' });
+  }
+
+  /** Of an output that is not held. */
+  #say(
+    coordinator: PeerId,
+    { run, output, opening }: Assemble | AssemblyEnd,
+    state: Pick<AssemblyState, 'phase' | 'declined'>,
+  ): void {
     const nothing = { stored: new Uint8Array(0), verifiedBytes: 0 };
-    this.#parts.network.send(coordinator, { ...state, ...nothing });
+    const about = { kind: 'assembly-state', run, output, opening } as const;
+    this.#parts.network.send(coordinator, { ...about, ...nothing, ...state });
   }
 
   async #end(key: string, held: HeldAssembly, erase: boolean, isSaid: boolean): Promise<void> {
