@@ -6,7 +6,7 @@
 import { beforeEach, expect, test } from 'vitest';
 import { assemblyMap, type MappedOutput, outputId } from '../../daemon/core/plan/assembly-map.ts';
 import { hex, type UnitId } from '../../daemon/core/plan/unit-id.ts';
-import type { Network } from '../../daemon/ports.ts';
+import type { HeldOutputs, Network } from '../../daemon/ports.ts';
 import { AssemblyHolder } from '../../daemon/roles/assembly-holder.ts';
 import { AssemblyPool } from '../../daemon/roles/assembly-pool.ts';
 import type {
@@ -82,14 +82,18 @@ async function pass(milliseconds: number): Promise<void> {
 }
 
 /** A real holder, and whoever speaks to it and serves `map` for every map. */
-async function speakTo(role: MemberRole, map: Uint8Array): Promise<Network> {
+async function speakTo(
+  role: MemberRole,
+  map: Uint8Array,
+  outputs: Partial<HeldOutputs> = {},
+): Promise<Network> {
   const member = join(MEMBER, 'worker');
   const holder = new AssemblyHolder({
     network: member.network,
     kernels: falseKernels(member.process, SPEED),
     clock: member.process.clock,
     sha256,
-    outputs: falseHeldOutputs(disk, member.process, RUN),
+    outputs: { ...falseHeldOutputs(disk, member.process, RUN), ...outputs },
     disk: new LeafDisk(world.dice, offer.diskBytes).offeredTo(member.process),
     own: () => undefined,
   });
@@ -176,6 +180,40 @@ test('outputs beyond what a machine can hold at a time are declined, so that oth
   expect(phases().filter((phase) => phase === 'open')).toHaveLength(64);
   expect(declined).toHaveLength(6);
   expect(disk.outputs.entries.size).toBe(64);
+});
+
+test('an output is said to be ended when it is deleted, however often that is asked for', async () => {
+  const end = { kind: 'assembly-end', run: RUN, output: 0, opening: 1, erase: true } as const;
+  const remove = (): Promise<void> =>
+    new Promise((resolve) => {
+      world.at(20_000, undefined, 'deleted', resolve);
+    });
+  const speaker = await speakTo('coordinator', assemblyMap(good), { remove });
+  speaker.send(MEMBER, assembleOf(good));
+  await pass(5000);
+  speaker.send(MEMBER, end);
+  await pass(5000);
+  speaker.send(MEMBER, end);
+  await pass(5000);
+  expect(phases()).toEqual(['open']);
+  await pass(15_000);
+  expect(phases()).toEqual(['open', 'ended', 'ended']);
+  speaker.send(MEMBER, end);
+  await pass(5000);
+  expect(phases()).toEqual(['open', 'ended', 'ended', 'ended']);
+});
+
+test('what could not be deleted is not said to be', async () => {
+  const remove = (): Promise<void> => Promise.reject(new Error('the disk is gone'));
+  const speaker = await speakTo('coordinator', assemblyMap(good), { remove });
+  speaker.send(MEMBER, assembleOf(good));
+  await pass(5000);
+  const end = { kind: 'assembly-end', run: RUN, output: 0, opening: 1, erase: true } as const;
+  for (let time = 0; time < 2; time++) {
+    speaker.send(MEMBER, end);
+    await pass(5000);
+  }
+  expect(phases()).toEqual(['open']);
 });
 
 test('a member that is no coordinator is not heard', async () => {

@@ -174,8 +174,8 @@ export class AssemblyHolder {
     message: AssemblyEnd,
   ): void {
     if (held !== undefined) {
-      void this.#end(key, held, message.erase, true);
       this.#ended.set(key, message);
+      void this.#end(key, held, message.erase, true);
       const [oldest] = this.#ended.keys();
       if (this.#ended.size > ENDED_MAX && oldest !== undefined) this.#ended.delete(oldest);
       return;
@@ -199,7 +199,9 @@ export class AssemblyHolder {
     try {
       await held.end(erase, isSaid);
     } catch {
-      // A disk that fails here has nothing left to lose: what was not durable is made again.
+      // A disk that fails here has nothing left to lose: what was not durable is made again. What
+      // could not be deleted is not said to be.
+      if (erase) this.#ended.delete(key);
     }
     this.#mapBytes.delete(held);
     if (this.#held.get(key) === held) this.#held.delete(key);

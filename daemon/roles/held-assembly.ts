@@ -70,6 +70,8 @@ export class HeldAssembly {
   #verifiedSaidMs = 0;
   #digest: Uint8Array | undefined;
   #declined: string | undefined;
+  #ending: Promise<void> | undefined;
+  #erasing: Promise<void> | undefined;
   /** When the coordinator last spoke of it. */
   heardMs: number;
 
@@ -135,14 +137,22 @@ export class HeldAssembly {
   }
 
   /**
-   * Ends it: what is written is made durable; `erase` deletes it all.
+   * Ends it: what is written is made durable; `erase` deletes it all. Asked for again, it resolves
+   * when that is done.
    * @param isSaid whether the coordinator is told
    */
   async end(erase: boolean, isSaid: boolean): Promise<void> {
-    if (this.#phase === 'ended') {
-      if (isSaid) this.#sayState();
-      return;
+    this.#ending ??= this.#end(erase);
+    await this.#ending;
+    const { release, file } = this.#claim;
+    if (erase) {
+      this.#erasing ??= this.#ports.folders.remove(release, file);
+      await this.#erasing;
     }
+    if (isSaid) this.#sayState();
+  }
+
+  async #end(erase: boolean): Promise<void> {
     this.#phase = 'ended';
     this.#stop.abort(new Error('the assembly has ended'));
     while (this.#busy.size > 0) await Promise.race(this.#busy);
@@ -151,9 +161,6 @@ export class HeldAssembly {
     } finally {
       await this.#close();
     }
-    const { release, file } = this.#claim;
-    if (erase) await this.#ports.folders.remove(release, file);
-    if (isSaid) this.#sayState();
   }
 
   /** Bytes of the sealed file; undefined where it is another, or not sealed. */
