@@ -5,6 +5,7 @@
  */
 
 import type { FaultMessage } from './fault.ts';
+import type { InspectTypeTotal } from './inspect.ts';
 import type { RecipeFileCalibration } from './recipe-file.ts';
 
 /** An ftype that comes along as a recipe. */
@@ -59,16 +60,9 @@ export interface PlannedOutput {
   readonly bitsPerWeight: number;
   /** Tensors whose rows are no whole blocks of the wanted type. */
   readonly fallbacks: number;
-  readonly types: readonly TypeTotal[];
+  /** Without padding; that with the most bytes first. */
+  readonly types: readonly InspectTypeTotal[];
   readonly groups: readonly TensorGroup[];
-}
-
-/** All tensors of one type, without padding. */
-export interface TypeTotal {
-  readonly type: string;
-  readonly tensors: number;
-  readonly elements: number;
-  readonly bytes: number;
 }
 
 /** Tensors that differ by their layer alone and have one type. */

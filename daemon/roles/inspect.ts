@@ -171,7 +171,10 @@ function jsonScalar(value: number | bigint | boolean | string, unitsMax: number)
   return value.slice(0, cutsPair ? unitsMax - 1 : unitsMax);
 }
 
-function totalsOf(tensors: readonly InspectTensor[]): InspectTotals {
+/** Of every type that occurs, that with the most bytes first, and of all. */
+export function totalsOf(
+  tensors: readonly Pick<InspectTensor, 'type' | 'shape' | 'bytes'>[],
+): InspectTotals {
   const types = new Map<string, InspectTypeTotal>();
   for (const { type, shape, bytes } of tensors) {
     const sum = types.get(type) ?? { type, tensors: 0, elements: 0, bytes: 0 };

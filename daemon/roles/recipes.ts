@@ -22,9 +22,10 @@ import { ftypes, parseFtype } from '../core/recipe/ftypes.ts';
 import { idlePatterns } from '../core/recipe/pattern-uses.ts';
 import type { Recipe, RecipeOutput } from '../core/recipe/recipe.ts';
 import { requirementsOf } from '../core/recipe/requirements.ts';
-import { typeGroups, typeTotals } from '../core/recipe/type-groups.ts';
+import { typeGroups } from '../core/recipe/type-groups.ts';
 import type { Kernels } from '../ports.ts';
 import { type DescribedSource, describeSource } from './describe-source.ts';
+import { totalsOf } from './inspect.ts';
 import { unmeasuredMatrix } from './make-imatrix.ts';
 import { useMatrix } from './open-imatrix.ts';
 import { readBytes, readNamed } from './open-recipe.ts';
@@ -170,7 +171,7 @@ function plannedOutput(
     bytes: plans.reduce((sum, { layout }) => sum + layout.fileBytes, 0),
     bitsPerWeight: plans[0]?.bitsPerWeight ?? 0,
     fallbacks: plans.reduce((sum, { fallbacks }) => sum + fallbacks, 0),
-    types: typeTotals(tensors),
+    types: totalsOf(tensors).types,
     groups: typeGroups(tensors),
   };
 }

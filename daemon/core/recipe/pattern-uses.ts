@@ -5,7 +5,7 @@
  */
 
 import { blockTypes } from '../gguf/block-types.ts';
-import { categoryOf, mayBeQuantized, outputTensor, tokenEmbedding } from './categories.ts';
+import { mayBeQuantized, outputTensor, tokenEmbedding } from './categories.ts';
 import { compileOverrides } from './overrides.ts';
 import type { RecipeOutput } from './recipe.ts';
 import type { RecipeOptions } from './type-rules.ts';
@@ -48,8 +48,7 @@ export function idlePatterns(
 /** Whether an option names the tensor, before any pattern is asked. */
 function isForced(name: string, options: RecipeOptions): boolean {
   if (name === tokenEmbedding) return options.tokenEmbeddingType !== undefined;
-  if (categoryOf(name) !== 'output') return false;
   return (
-    options.outputTensorType !== undefined || (options.leaveOutputTensor && name === outputTensor)
+    name === outputTensor && (options.outputTensorType !== undefined || options.leaveOutputTensor)
   );
 }

@@ -1,33 +1,16 @@
 /**
  * Type groups: the types of an output's tensors, told in as few lines as they need.
  *
- *   placed tensors ──▶ typeTotals, typeGroups ──▶ RecipeReport (proto/recipe-report.ts)
+ *   placed tensors ──▶ typeGroups ──▶ RecipeReport (proto/recipe-report.ts)
  */
 
-import type { TensorGroup, TypeTotal } from '../../../proto/recipe-report.ts';
+import type { TensorGroup } from '../../../proto/recipe-report.ts';
 import type { BlockTypeName } from '../gguf/block-types.ts';
 import { layerOf } from './categories.ts';
 
-export interface TypedTensor {
+interface TypedTensor {
   readonly name: string;
   readonly type: BlockTypeName;
-  readonly shape: readonly number[];
-  readonly bytes: number;
-}
-
-/** Every type that occurs, that with the most bytes first. */
-export function typeTotals(tensors: readonly TypedTensor[]): TypeTotal[] {
-  const totals = new Map<string, TypeTotal>();
-  for (const { type, shape, bytes } of tensors) {
-    const before = totals.get(type) ?? { type, tensors: 0, elements: 0, bytes: 0 };
-    totals.set(type, {
-      type,
-      tensors: before.tensors + 1,
-      elements: before.elements + shape.reduce((product, size) => product * size, 1),
-      bytes: before.bytes + bytes,
-    });
-  }
-  return [...totals.values()].sort((a, b) => b.bytes - a.bytes || (a.type < b.type ? -1 : 1));
 }
 
 /** In the order in which names first occur; of one name in the order of the types. */
