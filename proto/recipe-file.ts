@@ -17,8 +17,8 @@ const OUTPUTS_MAX = 64;
 const MIXES_MAX = 64;
 /** Patterns of an output, with those of the mixes that it uses. */
 export const PATTERNS_MAX = 256;
-// A pattern over names of at most 63 characters.
-const PATTERN_CHARACTERS_MAX = 512;
+/** A pattern over names of at most 63 characters; longer ones are accidents or attacks. */
+export const PATTERN_CHARACTERS_MAX = 512;
 // Names of types have at most 9 characters.
 const TYPE_CHARACTERS_MAX = 32;
 const NAME_CHARACTERS_MAX = 64;

@@ -7,16 +7,19 @@
  */
 
 import * as z from 'zod';
-import { imatrixRequest, inspectRequest } from './requests.ts';
+import { namedFile } from './requests.ts';
+
+// Longer than any path or name of a type that a person types.
+const text = z.string().min(1).max(4096);
 
 export const recipeCheckRequest = z.strictObject({
-  recipe: imatrixRequest,
+  recipe: namedFile,
   /** Absolute path of a checkpoint or GGUF, for which the types of all tensors are told. */
-  source: inspectRequest.shape.file.optional(),
+  source: text.optional(),
 });
 export const recipeShowRequest = z.strictObject({
   /** Name, alias or number of an ftype. */
-  ftype: inspectRequest.shape.file,
+  ftype: text,
 });
 
 export type RecipeCheckRequest = z.infer<typeof recipeCheckRequest>;

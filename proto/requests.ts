@@ -47,10 +47,7 @@ const common = {
 };
 
 /** A file: where it lies (absolute), and the path as the user wrote it. */
-const namedFile = z.strictObject({ path: text, given: text });
-
-/** An importance matrix. */
-export const imatrixRequest = namedFile;
+export const namedFile = z.strictObject({ path: text, given: text });
 
 const count = z.number().int().min(1).max(COUNT_MAX);
 
@@ -99,7 +96,8 @@ export const quantizeRequest = z.strictObject({
   tokenEmbeddingType: text.optional(),
   leaveOutputTensor: z.boolean().default(false),
   pure: z.boolean().default(false),
-  imatrix: imatrixRequest.optional(),
+  /** An importance matrix. */
+  imatrix: namedFile.optional(),
   /** Measures the importance before quantizing with it. Not together with `imatrix`. */
   calibration: calibrationRequest.optional(),
   /** Parts of names of the importance matrix's entries: take only these, or all but these. */

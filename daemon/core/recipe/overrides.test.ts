@@ -1,12 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { FaultError } from '../../../proto/fault.ts';
-import {
-  compileOverrides,
-  findOverride,
-  PATTERN_LENGTH_MAX,
-  parseTensorTypeOption,
-} from './overrides.ts';
+import { PATTERN_CHARACTERS_MAX } from '../../../proto/recipe-file.ts';
+import { compileOverrides, findOverride, parseTensorTypeOption } from './overrides.ts';
 
 function codeOf(act: () => unknown): string {
   try {
@@ -38,8 +34,8 @@ test.each([
   ['(?<=k)e=q8_0', 'QD-4104'],
   ['a{=q8_0', 'QD-4104'],
   ['\u017F=q8_0', 'QD-4104'],
-  [`${'a'.repeat(PATTERN_LENGTH_MAX)}=q8_0`, 'accepted'],
-  [`${'a'.repeat(PATTERN_LENGTH_MAX + 1)}=q8_0`, 'QD-4104'],
+  [`${'a'.repeat(PATTERN_CHARACTERS_MAX)}=q8_0`, 'accepted'],
+  [`${'a'.repeat(PATTERN_CHARACTERS_MAX + 1)}=q8_0`, 'QD-4104'],
 ])('%s: %s', (text, code) => {
   expect(codeOf(() => parseTensorTypeOption(text))).toBe(code);
 });

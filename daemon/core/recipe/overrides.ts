@@ -5,6 +5,7 @@
  */
 
 import { FaultError } from '../../../proto/fault.ts';
+import { PATTERN_CHARACTERS_MAX } from '../../../proto/recipe-file.ts';
 import type { BlockTypeName } from '../gguf/block-types.ts';
 import { recipeFaults } from './faults.ts';
 import { parseBlockType } from './ftypes.ts';
@@ -21,9 +22,6 @@ export interface CompiledOverride {
   readonly type: BlockTypeName;
 }
 
-// A pattern over names of at most 63 characters; longer ones are accidents or attacks.
-export const PATTERN_LENGTH_MAX = 512;
-
 /**
  * Reads the PATTERN=TYPE of `--tensor-type`. The last `=` divides, for patterns may hold one.
  * @throws FaultError badTensorTypeOption, badPattern, unknownBlockType
@@ -31,7 +29,7 @@ export const PATTERN_LENGTH_MAX = 512;
 export function parseTensorTypeOption(text: string): TensorType {
   const divider = text.lastIndexOf('=');
   if (divider <= 0 || divider === text.length - 1) {
-    const why = JSON.stringify(text.slice(0, PATTERN_LENGTH_MAX));
+    const why = JSON.stringify(text.slice(0, PATTERN_CHARACTERS_MAX));
     throw new FaultError(recipeFaults.badTensorTypeOption, { why });
   }
   return tensorTypeOf(text.slice(0, divider), text.slice(divider + 1));
@@ -82,12 +80,12 @@ function compilePattern(pattern: string): PatternSearch {
   const refuse = (why: string, cause?: unknown) =>
     new FaultError(
       recipeFaults.badPattern,
-      { key: pattern.slice(0, PATTERN_LENGTH_MAX), why },
+      { key: pattern.slice(0, PATTERN_CHARACTERS_MAX), why },
       { cause },
     );
   if (pattern.length === 0) throw refuse('it is empty');
-  if (pattern.length > PATTERN_LENGTH_MAX) {
-    throw refuse(`it is longer than ${PATTERN_LENGTH_MAX} characters`);
+  if (pattern.length > PATTERN_CHARACTERS_MAX) {
+    throw refuse(`it is longer than ${PATTERN_CHARACTERS_MAX} characters`);
   }
   const foreign = foreignForms.find(([form]) => form.test(pattern));
   if (foreign !== undefined) throw refuse(foreign[1]);

@@ -41,8 +41,8 @@ export class PatternSearch {
   /** Whether it is found anywhere in the text. */
   test(text: string): boolean {
     const characters = [...text];
-    const reached = characters.map((_, index) => index);
-    return new Walk(this.#program, characters).reaches(this.#from, [...reached, reached.length]);
+    const places = Array.from({ length: characters.length + 1 }, (_, place) => place);
+    return new Walk(this.#program, characters).reaches(this.#from, places);
   }
 
   #push(instruction: Instruction): number {

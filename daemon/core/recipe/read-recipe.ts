@@ -26,6 +26,7 @@ import {
 } from './recipe.ts';
 import { recipeFileFaults as faults } from './recipe-file-faults.ts';
 import { checkSchema, type Place } from './recipe-schema.ts';
+import type { Path } from './toml-lines.ts';
 import { defaultOptions } from './type-rules.ts';
 
 export type RecipeReading =
@@ -173,8 +174,6 @@ class Reader {
     this.#names.add(folded);
   }
 }
-
-type Path = readonly (string | number)[];
 
 function calibrationOf(calibration: NonNullable<RecipeFile['calibration']>): RecipeCalibration {
   const said = calibrationFields.flatMap((field) => {

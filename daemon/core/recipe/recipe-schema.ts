@@ -17,12 +17,12 @@ import {
 import { quoted } from '../models/quoted.ts';
 import { explainUnknown } from './nearest-names.ts';
 import { recipeFileFaults as faults } from './recipe-file-faults.ts';
-import { linesOf } from './toml-lines.ts';
+import { linesOf, type Path } from './toml-lines.ts';
 
 /** Where things stand in the file that a recipe was read from. */
 export interface Place {
   /** File, key and, where it can be told, line of what stands under the keys and numbers. */
-  of(path: readonly (string | number)[]): FaultDetail;
+  of(path: Path): FaultDetail;
 }
 
 /**
@@ -46,7 +46,7 @@ export function placeIn(file: string | undefined, text?: string): Place {
 }
 
 /** `output[0].tensors[2].type` */
-function keyText(path: readonly (string | number)[]): string {
+function keyText(path: Path): string {
   return path
     .map((part, index) => {
       if (typeof part === 'number') return `[${part}]`;
@@ -90,7 +90,7 @@ function faultsOf(issue: RecipeIssue, document: unknown, place: Place): FaultErr
 }
 
 /** The keys that may stand in the table at a path. */
-function keysAt(path: readonly (string | number)[]): string[] {
+function keysAt(path: Path): string[] {
   if (path.at(-2) === 'tensors') return ['pattern', 'type'];
   const [table] = path;
   if (table === 'output') return Object.keys(recipeFileOutput.shape);
@@ -99,7 +99,7 @@ function keysAt(path: readonly (string | number)[]): string[] {
   return Object.keys(recipeFile.shape);
 }
 
-function valueAt(document: unknown, path: readonly (string | number)[]): unknown {
+function valueAt(document: unknown, path: Path): unknown {
   let value = document;
   for (const part of path) {
     if (typeof value !== 'object' || value === null || !Object.hasOwn(value, part)) {

@@ -7,7 +7,8 @@
  * texts it tells some line or none.
  */
 
-type Path = readonly (string | number)[];
+/** The keys and numbers of entries that a value stands under. */
+export type Path = readonly (string | number)[];
 
 /** What values stand in: the file and its tables, a list, or an inline table. */
 interface Frame {
