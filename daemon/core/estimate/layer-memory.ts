@@ -27,9 +27,12 @@ const PANEL_TOKENS_MAX = 32;
 const QUERIES = 64;
 const SCORE_STRIDE = 80;
 const ATTENTION_TILES = 65_536;
+// Keys behind the last token that a tile of scores may reach: more than any has.
+const SPARE_KEYS = 512;
 // Rows of a batch of experts, and the experts of a batch whose last panel is a short one.
 const BATCH_ROWS = 1024;
 const SHORT_PANELS = 64;
+// Logits of a token at a time.
 const LOGIT_BLOCK = 256;
 // Every part begins at a cache line, and kernels write whole lines behind what they leave.
 const ALIGNMENT_BYTES = 65_536;
@@ -78,7 +81,7 @@ function operationBytes(
       };
     }
     case 'attention': {
-      const scores = (size.positions + 2 * LOGIT_BLOCK) * SCORE_STRIDE;
+      const scores = (size.positions + SPARE_KEYS) * SCORE_STRIDE;
       const attention = FLOAT_BYTES * (QUERIES * operation.width + scores + ATTENTION_TILES);
       return { ...nothing, attention };
     }
