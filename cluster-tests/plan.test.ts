@@ -1,7 +1,7 @@
 /**
  * Goal: what a plan says is what is then made, and it makes nothing itself.
- * Method: plans of embedded models beside the files of the same run, to the byte; a plan that does not
- * fit, and the same with what it says would help.
+ * Method: plans of embedded models beside the files of the same run, to the byte; what a
+ * cluster lacks, without another machine and with one that offers too little.
  */
 
 import { existsSync, readdirSync, statSync } from 'node:fs';
