@@ -17,6 +17,7 @@ import {
 import { hex, type Sha256 } from '../core/plan/unit-id.ts';
 import type { OutputDirectory, OutputFile } from '../ports.ts';
 import { outputFaults } from './faults.ts';
+import { hashPieces } from './hash-pieces.ts';
 import type {
   AssembledOutput,
   FilePlace,
@@ -28,11 +29,6 @@ export interface AssemblerPorts {
   readonly directory: OutputDirectory;
   readonly sha256: Sha256;
 }
-
-// Bytes read back at once: progress is told and an abort noticed some ten times a second.
-const VERIFY_BYTES = 64 * 1024 * 1024;
-// Small tensors make small runs; their digests have to be held until they are compared.
-const VERIFY_PIECES_MAX = 4096;
 
 /** Bytes of the file that are read back as one: the header, a run, or the padding behind one. */
 interface Piece {
@@ -178,17 +174,13 @@ export class Assembler implements OutputAssembler {
    */
   async verify(onBytes: (bytes: number) => void, signal: AbortSignal): Promise<number[]> {
     const wrong: Piece[] = [];
-    let chain: Uint8Array | undefined;
-    let digest = new Uint8Array(0);
-    for (const batch of this.#batches()) {
-      signal.throwIfAborted();
-      const sizes = batch.map(({ bytes }) => bytes);
-      const found = await this.#file.hash(batch[0]?.offset ?? 0, sizes, chain, signal);
-      wrong.push(...batch.filter((piece, index) => !this.#isRight(piece, found.pieces[index])));
-      ({ chain } = found);
-      digest = found.digest.slice();
-      onBytes(sizes.reduce((sum, bytes) => sum + bytes, 0));
-    }
+    const digest = await hashPieces(this.#file, this.#pieces(), {
+      onPieces: (pieces, digests) => {
+        wrong.push(...pieces.filter((piece, index) => !this.#isRight(piece, digests[index])));
+      },
+      onBytes,
+      signal,
+    });
     const [first] = wrong;
     if (this.isSealed && first !== undefined) {
       const { file } = this.output;
@@ -232,22 +224,7 @@ export class Assembler implements OutputAssembler {
     return run;
   }
 
-  /** The pieces of the whole file in their order, a reading of them at a time. */
-  *#batches(): Generator<readonly Piece[]> {
-    let batch: Piece[] = [];
-    let bytes = 0;
-    for (const piece of this.#pieces()) {
-      if (bytes + piece.bytes > VERIFY_BYTES || batch.length === VERIFY_PIECES_MAX) {
-        if (batch.length > 0) yield batch;
-        batch = [];
-        bytes = 0;
-      }
-      batch.push(piece);
-      bytes += piece.bytes;
-    }
-    yield batch;
-  }
-
+  /** The pieces of the whole file, in their order. */
   *#pieces(): Generator<Piece> {
     const { header, fileBytes } = this.output.layout;
     yield { offset: 0, bytes: header.length };

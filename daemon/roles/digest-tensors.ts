@@ -9,8 +9,9 @@ import type { LockedOutput } from '../../proto/lockfile.ts';
 import type { OutputPlan } from '../core/plan/outputs.ts';
 import { hex } from '../core/plan/unit-id.ts';
 import { makeFaults } from '../core/release/make-faults.ts';
-import { batchesOf, type Piece, piecesOf } from '../core/release/pieces.ts';
-import type { OutputDirectory, OutputFile } from '../ports.ts';
+import { piecesOf } from '../core/release/pieces.ts';
+import type { OutputDirectory } from '../ports.ts';
+import { hashPieces } from './hash-pieces.ts';
 import type { Progress } from './progress.ts';
 
 export interface DigestRequest {
@@ -43,39 +44,22 @@ async function digestOutput(
   const pieces = [...piecesOf(layout, layout.dataStart)];
   const opened = await directory.open(file, bytes, { overwrite: false });
   try {
-    const found = await hashPieces(opened, pieces, progress, signal);
-    if (found.sha256 !== (sealed.get(file) ?? found.sha256)) {
+    const digests: string[] = [];
+    const digest = await hashPieces(opened, pieces, {
+      onPieces: (_, found) => void digests.push(...found.map(hex)),
+      onBytes: (more) => progress.add(more),
+      signal,
+    });
+    const sha256 = hex(digest);
+    if (sha256 !== (sealed.get(file) ?? sha256)) {
       throw new FaultError(makeFaults.changed, { file });
     }
     const tensors = pieces.flatMap(({ tensor }, index): LockedOutput['tensors'] =>
-      tensor === undefined
-        ? []
-        : [[tensor, types.get(tensor) ?? ftype.type, found.digests[index] ?? '']],
+      tensor === undefined ? [] : [[tensor, types.get(tensor) ?? ftype.type, digests[index] ?? '']],
     );
-    const header = found.digests[0] ?? '';
-    return { file, bytes, sha256: found.sha256, ftype: ftype.name, bitsPerWeight, header, tensors };
+    const header = digests[0] ?? '';
+    return { file, bytes, sha256, ftype: ftype.name, bitsPerWeight, header, tensors };
   } finally {
     await opened.close();
   }
-}
-
-/** SHA-256 of every piece and of the whole, in lower-case hex. */
-async function hashPieces(
-  file: OutputFile,
-  pieces: readonly Piece[],
-  progress: Progress,
-  signal: AbortSignal,
-): Promise<{ digests: string[]; sha256: string }> {
-  const digests: string[] = [];
-  let sha256 = '';
-  let chain: Uint8Array | undefined;
-  for (const batch of batchesOf(pieces)) {
-    const sizes = batch.map(({ bytes }) => bytes);
-    const found = await file.hash(batch[0]?.offset ?? 0, sizes, chain, signal);
-    digests.push(...found.pieces.map(hex));
-    sha256 = hex(found.digest);
-    ({ chain } = found);
-    progress.add(sizes.reduce((sum, size) => sum + size, 0));
-  }
-  return { digests, sha256 };
 }

@@ -10,6 +10,7 @@ import { LOCK_FILE } from '../../proto/lockfile.ts';
 import type { CardFinding, PublishFile } from '../../proto/publish-plan.ts';
 import type { PublishRequest } from '../../proto/publish-request.ts';
 import type { HubAccess } from '../../proto/requests.ts';
+import { hex } from '../core/plan/unit-id.ts';
 import { readSums, SUMS_BYTES_MAX, SUMS_FILE } from '../core/release/checksums.ts';
 import { largeFiles } from '../core/release/large-files.ts';
 import { lintCard } from '../core/release/lint-card.ts';
@@ -17,6 +18,7 @@ import { cardHead } from '../core/release/source-card.ts';
 import type { Clock, PublishedState, PublishTarget, SentFile } from '../ports.ts';
 import type { FolderEntry, ReleaseFile, ReleaseFolder } from '../release-ports.ts';
 import { runFaults } from './faults.ts';
+import { evenPieces, hashPieces } from './hash-pieces.ts';
 import { Progress } from './progress.ts';
 import { publishFaults } from './publish-faults.ts';
 
@@ -34,9 +36,6 @@ const CARD_FILE = 'README.md';
 const ATTRIBUTES_FILE = '.gitattributes';
 // Cards of the best described models have some 50 000 characters.
 const TEXT_BYTES_MAX: number = 4 * 1024 * 1024;
-// A piece is hashed in one go, and an abort is noticed between two batches of them.
-const HASH_PIECE_BYTES: number = 8 * 1024 * 1024;
-const HASH_BATCH_PIECES = 16;
 
 /** @throws FaultError QD-63xx, and what the hub answers; what was sent is not sent again */
 export async function publish(
@@ -123,25 +122,13 @@ class Publication {
     for (const { file } of entries) {
       const opened = await folder.open(file);
       this.#opened.push(opened);
-      const sha256 = await this.#digest(opened);
-      files.push({ file, bytes: opened.bytes, sha256, read: opened.read });
+      const digest = await hashPieces(opened, evenPieces(opened.bytes), {
+        onBytes: (bytes) => this.#progress.add(bytes),
+        signal: this.#signal,
+      });
+      files.push({ file, bytes: opened.bytes, sha256: hex(digest), read: opened.read });
     }
     return files;
-  }
-
-  async #digest(file: ReleaseFile): Promise<string> {
-    let chain: Uint8Array | undefined;
-    let digest: Uint8Array | undefined;
-    for (let offset = 0; offset < file.bytes || digest === undefined; ) {
-      this.#signal.throwIfAborted();
-      const pieces = piecesFrom(offset, file.bytes);
-      const found = await file.hash(offset, pieces, chain, this.#signal);
-      ({ digest, chain } = found);
-      const bytes = pieces.reduce((sum, piece) => sum + piece, 0);
-      this.#progress.add(bytes);
-      offset += bytes;
-    }
-    return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
   }
 
   async #checkSums(files: readonly SentFile[]): Promise<void> {
@@ -263,14 +250,6 @@ function publishable(entries: readonly FolderEntry[]): FolderEntry[] {
   }
   if (files.length === 0) throw new FaultError(publishFaults.empty);
   return files;
-}
-
-function piecesFrom(offset: number, end: number): number[] {
-  const pieces: number[] = [];
-  for (let at = offset; at < end && pieces.length < HASH_BATCH_PIECES; at += HASH_PIECE_BYTES) {
-    pieces.push(Math.min(HASH_PIECE_BYTES, end - at));
-  }
-  return pieces;
 }
 
 function refuseFaulty(card: readonly CardFinding[]): void {

@@ -16,10 +16,11 @@ import {
 } from '../core/release/compare-pieces.ts';
 import { releaseFaults } from '../core/release/faults.ts';
 import { type Finding, faulty } from '../core/release/findings.ts';
-import { BATCH_BYTES, batchesOf, type Piece } from '../core/release/pieces.ts';
+import type { Piece } from '../core/release/pieces.ts';
 import type { ReleaseFile as ListedFile } from '../core/release/read-lock.ts';
 import type { Kernels } from '../ports.ts';
 import type { ReleaseFile, ReleaseFolder } from '../release-ports.ts';
+import { evenPieces, hashPieces } from './hash-pieces.ts';
 import { readGguf } from './inspect.ts';
 import type { Progress } from './progress.ts';
 
@@ -158,28 +159,21 @@ class Checking {
 
   /** Hashes all of the file, and of a GGUF every piece; returns the digest of the whole. */
   async #readThrough(gguf: GgufFile | undefined): Promise<string> {
-    const { output } = this.#expected;
+    const { file, output } = this.#expected;
     const wanted = output === undefined ? undefined : wantedOf(output);
-    const pieces =
-      gguf === undefined ? steps(this.#opened.bytes) : ggufPieces(gguf, wanted !== undefined);
-    let chain: Uint8Array | undefined;
-    let digest = this.#sha256(new Uint8Array(0));
     let isTold = this.#findings.some(({ kind }) => kind === releaseFaults.wrongSize);
-    for (const batch of batchesOf(pieces)) {
-      const { signal, onBytes } = this.#telling;
-      signal.throwIfAborted();
-      const sizes = batch.map(({ bytes }) => bytes);
-      const found = await this.#opened.hash(batch[0]?.offset ?? 0, sizes, chain, signal);
-      if (gguf !== undefined) {
-        const { file } = this.#expected;
-        const wrong = comparePieces(file, batch, found.pieces, wanted, this.#sha256);
-        this.#findings.push(...wrong);
-        isTold ||= wrong.length > 0;
-      }
-      ({ chain } = found);
-      digest = found.digest.slice();
-      onBytes(sizes.reduce((sum, bytes) => sum + bytes, 0));
-    }
+    const onPieces = (pieces: readonly Piece[], digests: readonly Uint8Array[]): void => {
+      const wrong = comparePieces(file, pieces, digests, wanted, this.#sha256);
+      this.#findings.push(...wrong);
+      isTold ||= wrong.length > 0;
+    };
+    const digest =
+      gguf === undefined
+        ? await hashPieces(this.#opened, evenPieces(this.#opened.bytes), this.#telling)
+        : await hashPieces(this.#opened, ggufPieces(gguf, wanted !== undefined), {
+            ...this.#telling,
+            onPieces,
+          });
     const sha256 = hex(digest);
     if (!isTold) this.#compareWhole(sha256);
     return sha256;
@@ -190,12 +184,5 @@ class Checking {
     if (sha256 === undefined || sha256 === found) return;
     const why = `${found}, not ${sha256}; bytes 0 to ${this.#opened.bytes - 1}`;
     this.#findings.push(faulty(releaseFaults.wrongDigest, { file, why }));
-  }
-}
-
-/** A file without structure, a reading at a time. */
-function* steps(bytes: number): Generator<Piece> {
-  for (let offset = 0; offset < bytes; offset += BATCH_BYTES) {
-    yield { offset, bytes: Math.min(BATCH_BYTES, bytes - offset), kind: 'header' };
   }
 }

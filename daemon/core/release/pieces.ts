@@ -49,8 +49,10 @@ export const BATCH_BYTES: number = 64 * 1024 * 1024;
 const BATCH_PIECES_MAX = 4096;
 
 /** The pieces in their order, as many together as are read at once; a larger one is read alone. */
-export function* batchesOf(pieces: Iterable<Piece>): Generator<readonly Piece[]> {
-  let batch: Piece[] = [];
+export function* batchesOf<Sized extends { readonly bytes: number }>(
+  pieces: Iterable<Sized>,
+): Generator<readonly Sized[]> {
+  let batch: Sized[] = [];
   let bytes = 0;
   for (const piece of pieces) {
     const isFull = bytes + piece.bytes > BATCH_BYTES || batch.length === BATCH_PIECES_MAX;
