@@ -4,7 +4,7 @@
  *   Source of one named file ──▶ openGguf ──▶ GgufPart[]  (read next: core/models/gguf-model.ts)
  */
 
-import type { GgufPart } from '../core/models/gguf-model.ts';
+import type { GgufPart } from '../core/gguf/reader.ts';
 import type { Source } from '../ports.ts';
 import { readGguf } from './inspect.ts';
 

@@ -22,10 +22,10 @@ import {
   planMerge,
   planSplit,
 } from '../core/gguf/cut-parts.ts';
+import type { GgufPart } from '../core/gguf/reader.ts';
 import { planRetouch } from '../core/gguf/retouch.ts';
 import { rewriteFaults } from '../core/gguf/rewrite-faults.ts';
 import { readUtf8 } from '../core/gguf/utf8.ts';
-import type { GgufPart } from '../core/models/gguf-model.ts';
 import type { Source } from '../ports.ts';
 import { type CopyOutcome, type CopyPorts, copyGguf } from './copy-gguf.ts';
 import { runFaults } from './faults.ts';

@@ -12,7 +12,7 @@ import { type CopiedFile, carriedMetadata, type FoundTensor, planCopy } from './
 import type { PlacedTensor } from './layout.ts';
 import { padded } from './limits.ts';
 import type { KeyValue } from './metadata.ts';
-import type { GgufFile } from './reader.ts';
+import type { GgufPart } from './reader.ts';
 import { rewriteFaults } from './rewrite-faults.ts';
 import { checkParts } from './split.ts';
 
@@ -30,12 +30,6 @@ export const PARTS_MAX = 10_000;
 
 const splitKeyNames: readonly string[] = ['split.no', 'split.tensors.count', 'split.count'];
 
-/** One file of a GGUF, and its header. */
-interface PartFile {
-  readonly file: string;
-  readonly gguf: GgufFile;
-}
-
 /**
  * The parts of a whole GGUF.
  * @param stem what each file's name begins with
@@ -43,7 +37,7 @@ interface PartFile {
  * @throws FaultError QD-3402 for a part, QD-3404 for more than PARTS_MAX
  */
 export function planSplit(
-  { file, gguf }: PartFile,
+  { file, gguf }: GgufPart,
   stem: string,
   limit: PartLimit,
   emptyFirst: boolean,
@@ -96,7 +90,7 @@ function withoutSplitKeys(metadata: readonly KeyValue[]): KeyValue[] {
   return metadata.filter(({ key }) => !splitKeyNames.includes(key));
 }
 
-/** The three keys that end the metadata of part 0 of `parts`, as llama-gguf-split writes them. */
+/** The three keys that end the metadata of a part (from 0) of `parts`, as llama-gguf-split writes them. */
 export function splitKeys(part: number, parts: number, tensors: number): KeyValue[] {
   return [
     { key: 'split.no', value: { type: 'u16', value: part } },
@@ -123,7 +117,7 @@ export interface Merge {
  * @param file the whole's name
  * @throws FaultError QD-3403 for a whole file, QD-3120 when they are not all the parts of one
  */
-export function planMerge(files: readonly PartFile[], file: string): Merge {
+export function planMerge(files: readonly GgufPart[], file: string): Merge {
   const [only] = files;
   if (files.length === 1 && only?.gguf.split === undefined) {
     throw new FaultError(rewriteFaults.notSplit, only === undefined ? {} : { file: only.file });
@@ -139,7 +133,7 @@ export function planMerge(files: readonly PartFile[], file: string): Merge {
 }
 
 /** Keys of a later part, which says nothing of the model as far as llama.cpp is concerned. */
-function leftOutOf({ file, gguf }: PartFile): string[] {
+function leftOutOf({ file, gguf }: GgufPart): string[] {
   const own = withoutSplitKeys(gguf.metadata).filter(({ key }) => key !== 'general.alignment');
   if (own.length === 0) return [];
   const first = own.slice(0, 3).map(({ key }) => key);

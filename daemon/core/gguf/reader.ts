@@ -54,6 +54,12 @@ export interface GgufFile {
   readonly notices: readonly string[];
 }
 
+/** One file of a GGUF, and its header. */
+export interface GgufPart {
+  readonly file: string;
+  readonly gguf: GgufFile;
+}
+
 export type ParseResult =
   /** Call again with the first `bytes` bytes; more than asked for is welcome. */
   | { readonly kind: 'need'; readonly bytes: number }

@@ -12,7 +12,7 @@ import { FaultError } from '../../../proto/fault.ts';
 import { type CopiedFile, carriedMetadata, planCopy } from './copy-plan.ts';
 import { mergeMetadata } from './layout.ts';
 import type { ArrayValue, KeyValue, MetadataValue } from './metadata.ts';
-import { type GgufFile, parseGguf } from './reader.ts';
+import { type GgufPart, parseGguf } from './reader.ts';
 import { rewriteFaults } from './rewrite-faults.ts';
 import { parseSetting } from './settings.ts';
 import { byKey } from './split.ts';
@@ -50,7 +50,7 @@ const guardedKeys: readonly RegExp[] = [
  * @param file the output's name
  * @throws FaultError QD-3407 to QD-3415, and QD-31xx where nobody could read the outcome
  */
-export function planRetouch(source: PartFile, wishes: Wishes, file: string): Retouch {
+export function planRetouch(source: GgufPart, wishes: Wishes, file: string): Retouch {
   const { gguf } = source;
   if (gguf.split !== undefined && gguf.split.part > 0) {
     throw new FaultError(rewriteFaults.laterPart, { file: source.file });
@@ -72,11 +72,6 @@ export function planRetouch(source: PartFile, wishes: Wishes, file: string): Ret
     ...wishes.remove.map((key) => changeOf(key, before.get(key), undefined)),
   ];
   return { copied, changes };
-}
-
-interface PartFile {
-  readonly file: string;
-  readonly gguf: GgufFile;
 }
 
 function settingsOf(

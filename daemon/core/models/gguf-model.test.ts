@@ -4,9 +4,9 @@ import { anyRequest, fileOf, smallRequest } from '../../../cluster-tests/damage/
 import { FaultError } from '../../../proto/fault.ts';
 import { layoutGguf } from '../gguf/layout.ts';
 import type { KeyValue, MetadataValue } from '../gguf/metadata.ts';
-import { parseGguf } from '../gguf/reader.ts';
+import { type GgufPart, parseGguf } from '../gguf/reader.ts';
 import type { Model } from './family.ts';
-import { describeGguf, fileStem, type GgufPart } from './gguf-model.ts';
+import { describeGguf, fileStem } from './gguf-model.ts';
 import { pruneLayers } from './prune.ts';
 
 function partOf(request: Parameters<typeof layoutGguf>[0]): GgufPart {

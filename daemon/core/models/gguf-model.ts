@@ -11,17 +11,11 @@ import { FaultError } from '../../../proto/fault.ts';
 import type { SourceRange } from '../checkpoint/checkpoint.ts';
 import { ALIGNMENT_DEFAULT } from '../gguf/limits.ts';
 import type { KeyValue, MetadataValue } from '../gguf/metadata.ts';
-import type { GgufFile } from '../gguf/reader.ts';
+import type { GgufPart } from '../gguf/reader.ts';
 import { byKey, checkParts } from '../gguf/split.ts';
 import { layerOf } from '../recipe/categories.ts';
 import type { Model, ModelShape, ModelTensor } from './family.ts';
 import { ggufModelFaults } from './gguf-faults.ts';
-
-/** One file of a GGUF, and its header. */
-export interface GgufPart {
-  readonly file: string;
-  readonly gguf: GgufFile;
-}
 
 /**
  * The model in the files of one GGUF, which is whole or split; they may come in any order.
