@@ -20,7 +20,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { FaultError } from '../../proto/fault.ts';
+import { codeOfEnd } from '../../cluster-tests/fault-code.ts';
 import type { Source } from '../ports.ts';
 import { DigestCache } from './digest-cache.ts';
 import { OpenFiles } from './open-files.ts';
@@ -56,16 +56,6 @@ async function openDir(digestCache?: string): Promise<Source> {
   return source;
 }
 
-async function codeOf(action: Promise<unknown>): Promise<string> {
-  try {
-    await action;
-  } catch (error) {
-    if (error instanceof FaultError) return error.kind.code;
-    throw error;
-  }
-  return 'accepted';
-}
-
 test('any range of a file is read as it stands on the disk', async () => {
   const bytes = Uint8Array.from({ length: 5000 }, (_, place) => (place * 7) % 251);
   await writeFile(join(dir, 'a'), bytes);
@@ -73,7 +63,7 @@ test('any range of a file is read as it stands on the disk', async () => {
   await fc.assert(
     fc.asyncProperty(fc.nat({ max: 5100 }), fc.nat({ max: 5100 }), async (offset, length) => {
       const into = new Uint8Array(length);
-      const code = await codeOf(source.read('a', offset, into));
+      const code = await codeOfEnd(source.read('a', offset, into));
       if (offset + length > bytes.length) expect(code).toBe('QD-6207');
       else expect(into).toEqual(bytes.slice(offset, offset + length));
     }),
@@ -111,8 +101,8 @@ test('only files that were listed are read', async () => {
   const source = await openDir();
   await writeFile(join(dir, 'later'), 'later');
   for (const file of ['../secret', join(top, 'secret'), 'later', './a', '', '__proto__']) {
-    expect(await codeOf(source.read(file, 0, new Uint8Array(1)))).toBe('QD-6210');
-    expect(await codeOf(source.digest(file))).toBe('QD-6210');
+    expect(await codeOfEnd(source.read(file, 0, new Uint8Array(1)))).toBe('QD-6210');
+    expect(await codeOfEnd(source.digest(file))).toBe('QD-6210');
   }
 });
 
@@ -126,7 +116,7 @@ test.each<[string, string, (path: string) => Promise<unknown>]>([
 ])('SOURCE %s: %s', async (_, code, make) => {
   const path = join(top, 'given');
   await make(path);
-  expect(await codeOf(openSourceDirectory(path, { hashFile }))).toBe(code);
+  expect(await codeOfEnd(openSourceDirectory(path, { hashFile }))).toBe(code);
 });
 
 test('a GGUF is opened by its own path, a pipe or a folder is not', async () => {
@@ -135,12 +125,12 @@ test('a GGUF is opened by its own path, a pipe or a folder is not', async () => 
   const into = new Uint8Array(2);
   await file.read(2, into);
   expect([file.bytes, Buffer.from(into).toString()]).toEqual([4, 'UF']);
-  expect(await codeOf(file.read(3, into))).toBe('QD-6207');
+  expect(await codeOfEnd(file.read(3, into))).toBe('QD-6207');
   await file.close();
   execFileSync('mkfifo', [join(top, 'pipe')]);
-  expect(await codeOf(openSourceFile(join(top, 'pipe')))).toBe('QD-6211');
-  expect(await codeOf(openSourceFile(top))).toBe('QD-6211');
-  expect(await codeOf(openSourceFile(join(top, 'none')))).toBe('QD-6201');
+  expect(await codeOfEnd(openSourceFile(join(top, 'pipe')))).toBe('QD-6211');
+  expect(await codeOfEnd(openSourceFile(top))).toBe('QD-6211');
+  expect(await codeOfEnd(openSourceFile(join(top, 'none')))).toBe('QD-6201');
 });
 
 const changes: [string, (path: string) => Promise<unknown>][] = [
@@ -157,9 +147,9 @@ test.each(changes)('a file that %s is noticed', async (_, change) => {
   const source = await openDir();
   await source.checkUnchanged();
   await change(join(dir, 'a'));
-  expect(await codeOf(source.checkUnchanged())).toBe('QD-6208');
-  expect(await codeOf(source.digest('a'))).toBe('QD-6208');
-  expect(await codeOf(source.read('a', 0, new Uint8Array(1)))).toBe('QD-6208');
+  expect(await codeOfEnd(source.checkUnchanged())).toBe('QD-6208');
+  expect(await codeOfEnd(source.digest('a'))).toBe('QD-6208');
+  expect(await codeOfEnd(source.read('a', 0, new Uint8Array(1)))).toBe('QD-6208');
   expect(hashed).toEqual([]);
 });
 
@@ -171,7 +161,7 @@ test('another file of the same size and mtime is noticed', async () => {
   }
   const source = await openDir();
   await rename(join(top, 'b'), join(dir, 'a'));
-  expect(await codeOf(source.checkUnchanged())).toBe('QD-6208');
+  expect(await codeOfEnd(source.checkUnchanged())).toBe('QD-6208');
 });
 
 test('a file that is cut while it is open ends in a fault, not in zeros', async () => {
@@ -179,7 +169,7 @@ test('a file that is cut while it is open ends in a fault, not in zeros', async 
   const source = await openDir();
   await source.read('a', 0, new Uint8Array(4));
   await truncate(join(dir, 'a'), 2);
-  expect(await codeOf(source.read('a', 0, new Uint8Array(4)))).toBe('QD-6207');
+  expect(await codeOfEnd(source.read('a', 0, new Uint8Array(4)))).toBe('QD-6207');
 });
 
 test('an abort stops a read', async () => {

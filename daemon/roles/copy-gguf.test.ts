@@ -22,8 +22,8 @@ import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeEach, expect, test } from 'vitest';
 import { smallGguf } from '../../cluster-tests/damage/any-gguf.ts';
+import { codeOfEnd } from '../../cluster-tests/fault-code.ts';
 import type { RunEvent } from '../../proto/api.ts';
-import { FaultError } from '../../proto/fault.ts';
 import {
   type GgufRequest,
   mergeRequest,
@@ -104,16 +104,6 @@ async function run(request: GgufRequest, world: World = {}): Promise<RunEvent[]>
   return events;
 }
 
-async function codeOf(ended: Promise<unknown>): Promise<string> {
-  try {
-    await ended;
-  } catch (error) {
-    if (error instanceof FaultError) return error.kind.code;
-    throw error;
-  }
-  return 'ok';
-}
-
 const split = (more: object = {}): GgufRequest =>
   splitRequest.parse({ kind: 'split', source: whole, out: at('m'), maxTensors: 2, ...more });
 const merge = (more: object = {}): GgufRequest =>
@@ -154,7 +144,7 @@ test('split, merge and once more: the same bytes, and nothing is made twice', as
 
 test('an interrupted copy is gone on with, and what has changed meanwhile is copied again', async () => {
   const out = { out: at('r.gguf') };
-  expect(await codeOf(run(retouch(out), interruption(3)))).toBe('QD-1301');
+  expect(await codeOfEnd(run(retouch(out), interruption(3)))).toBe('QD-1301');
   expect(finals()).toEqual(['whole.gguf']);
   expect(existsSync(at('r.gguf.part'))).toBe(true);
   // The first tensor, which is stored, is another one now: its header is the same.
@@ -201,7 +191,7 @@ test('a finished file of another source is not taken for this one', async () => 
   await run(retouch({ out: at('r.gguf') }));
   bytes.fill(0xee, bytes.length - 100, bytes.length - 50);
   writeFileSync(whole, bytes);
-  expect(await codeOf(run(retouch({ out: at('r.gguf') })))).toBe('QD-6001');
+  expect(await codeOfEnd(run(retouch({ out: at('r.gguf') })))).toBe('QD-6001');
   await run(retouch({ out: at('r.gguf'), overwrite: true }));
   expect(dataOf(at('r.gguf')).equals(bytes.subarray(dataStart))).toBe(true);
 });
@@ -226,7 +216,7 @@ test('a byte that the disk loses is copied again; a disk that loses it again is 
   await run(merge());
   expect(readFileSync(at('w.gguf')).equals(bytes)).toBe(true);
   const never = run(split({ overwrite: true }), { outputs: losing(99) });
-  expect(await codeOf(never)).toBe('QD-6004');
+  expect(await codeOfEnd(never)).toBe('QD-6004');
 });
 
 test('a source that changes while it is copied leaves no file', async () => {
@@ -237,7 +227,7 @@ test('a source that changes while it is copied leaves no file', async () => {
       if (offset > 0) writeFileSync(whole, 'another');
     },
   });
-  expect(await codeOf(run(split(), { source }))).toMatch(/^QD-62/);
+  expect(await codeOfEnd(run(split(), { source }))).toMatch(/^QD-62/);
   expect(finals()).toEqual(['whole.gguf']);
 });
 
@@ -246,37 +236,37 @@ test('no output is written over its source, by whatever name it goes', async () 
   symlinkSync(whole, at('soft.gguf'));
   await run(split());
   for (const out of ['whole.gguf', 'hard.gguf', 'soft.gguf']) {
-    expect(await codeOf(run(retouch({ out: at(out), overwrite: true })))).toBe('QD-3406');
+    expect(await codeOfEnd(run(retouch({ out: at(out), overwrite: true })))).toBe('QD-3406');
   }
   const part = at('m-00002-of-00003.gguf');
-  expect(await codeOf(run(merge({ out: part, overwrite: true })))).toBe('QD-3406');
+  expect(await codeOfEnd(run(merge({ out: part, overwrite: true })))).toBe('QD-3406');
   // Not even what the output is called while it grows.
   linkSync(whole, at('x.gguf.part'));
-  expect(await codeOf(run(retouch({ out: at('x.gguf') })))).toBe('QD-3406');
+  expect(await codeOfEnd(run(retouch({ out: at('x.gguf') })))).toBe('QD-3406');
   expect(readFileSync(whole).equals(bytes)).toBe(true);
 });
 
 test('what is in the way is left alone, and a disk without room is told of first', async () => {
   writeFileSync(at('m-00002-of-00003.gguf'), 'mine');
-  expect(await codeOf(run(split()))).toBe('QD-6002');
+  expect(await codeOfEnd(run(split()))).toBe('QD-6002');
   expect(finals()).toEqual(['m-00002-of-00003.gguf', 'whole.gguf']);
   await run(split({ overwrite: true }));
-  expect(await codeOf(run(split({ noTensorFirstSplit: true, maxTensors: 3 })))).toBe('QD-6001');
+  expect(await codeOfEnd(run(split({ noTensorFirstSplit: true, maxTensors: 3 })))).toBe('QD-6001');
   const full = (real: OutputDirectory): OutputDirectory => ({
     freeBytes: () => Promise.resolve(2000),
     open: (...wanted) => real.open(...wanted),
     close: () => real.close(),
   });
-  expect(await codeOf(run(merge(), { outputs: full }))).toBe('QD-6003');
+  expect(await codeOfEnd(run(merge(), { outputs: full }))).toBe('QD-6003');
   expect(existsSync(at('w.gguf.part'))).toBe(false);
 });
 
 test('in its place a file is replaced when the new one is whole, and never by a part', async () => {
-  expect(await codeOf(run(retouch(), { drain: AbortSignal.abort() }))).toBe('QD-1301');
-  expect(await codeOf(run(retouch(), interruption(1)))).toBe('QD-1301');
+  expect(await codeOfEnd(run(retouch(), { drain: AbortSignal.abort() }))).toBe('QD-1301');
+  expect(await codeOfEnd(run(retouch(), interruption(1)))).toBe('QD-1301');
   expect(readFileSync(whole).equals(bytes)).toBe(true);
   // The beginning of another run's file is not thrown away unasked.
-  expect(await codeOf(run(retouch({ name: 'Other' })))).toBe('QD-6001');
+  expect(await codeOfEnd(run(retouch({ name: 'Other' })))).toBe('QD-6001');
   chmodSync(whole, 0o640);
   rmSync(`${whole}.part`);
   await run(retouch());
@@ -357,5 +347,5 @@ test.each<readonly [string, () => GgufRequest, string]>([
   ['a chat template that is none', () => retouch({ chatTemplate: whole }), 'QD-3414'],
   ['a chat template that is not there', () => retouch({ chatTemplate: at('no') }), 'QD-6201'],
 ])('%s is refused', async (_, request, code) => {
-  expect(await codeOf(run(request()))).toBe(code);
+  expect(await codeOfEnd(run(request()))).toBe(code);
 });

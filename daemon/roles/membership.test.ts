@@ -5,7 +5,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { FaultError } from '../../proto/fault.ts';
+import { codeOfEnd } from '../../cluster-tests/fault-code.ts';
 import { cryptography, identityOf } from '../adapters/cryptography.ts';
 import { decodeJoinAnswer } from '../core/membership/join-messages.ts';
 import { decodeToken, type InviteToken } from '../core/membership/token.ts';
@@ -75,16 +75,6 @@ async function join(joiner: Machine, at: Machine, token: InviteToken): Promise<v
   await adoptAnswer(joiner.membership, token, await ask(joiner, at, token));
 }
 
-async function codeOf(work: Promise<unknown>): Promise<string> {
-  const error = await work.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  );
-  if (error instanceof FaultError) return error.kind.code;
-  if (error !== undefined) throw error;
-  return 'no fault';
-}
-
 describe('joining', () => {
   test('makes a member on both sides, on disk before the answer', async () => {
     const nas = await founder();
@@ -123,7 +113,7 @@ describe('joining', () => {
     const nas = await founder();
     const token = read((await invite(nas, 2)).token);
     const boxes = await Promise.all([1, 2, 3].map((number) => machine(number)));
-    const codes = await Promise.all(boxes.map((box) => codeOf(join(box, nas, token))));
+    const codes = await Promise.all(boxes.map((box) => codeOfEnd(join(box, nas, token))));
     expect(codes.sort()).toEqual(['QD-8213', 'no fault', 'no fault']);
     expect(nas.membership.require().roster.members()).toHaveLength(3);
   });
@@ -138,7 +128,7 @@ describe('joining', () => {
     expect(nas.store.text).toBe(before);
     expect(nas.membership.roleOf(box.membership.self)).toBeUndefined();
     nas.store.fails = false;
-    expect(await codeOf(join(box, nas, token))).toBe('no fault');
+    expect(await codeOfEnd(join(box, nas, token))).toBe('no fault');
   });
 
   test('needs the proof: any change of the request is answered alike', async () => {
@@ -178,13 +168,13 @@ describe('joining', () => {
     const forged = { ...token, secret: new Uint8Array(32) };
     const codes: string[] = [];
     for (let attempt = 0; attempt < 25; attempt++) {
-      codes.push(await codeOf(join(box, nas, forged)));
+      codes.push(await codeOfEnd(join(box, nas, forged)));
     }
     expect(codes.slice(0, 20)).toEqual(Array(20).fill('QD-8211'));
     expect(codes.slice(20)).toEqual(Array(5).fill('QD-8218'));
-    expect(await codeOf(join(other, nas, token))).toBe('no fault');
+    expect(await codeOfEnd(join(other, nas, token))).toBe('no fault');
     nowMs += 60_000;
-    expect(await codeOf(join(box, nas, forged))).toBe('QD-8211');
+    expect(await codeOfEnd(join(box, nas, forged))).toBe('QD-8211');
   });
 
   test('with another version of quantd spends nothing', async () => {
@@ -202,10 +192,10 @@ describe('joining', () => {
     const [box, other] = await Promise.all([machine(1), machine(2)]);
     const token = read((await invite(nas, 2)).token);
     const forOther = await ask(other, nas, token);
-    expect(await codeOf(adoptAnswer(box.membership, token, forOther))).toBe('QD-8217');
+    expect(await codeOfEnd(adoptAnswer(box.membership, token, forOther))).toBe('QD-8217');
     const elsewhere = { ...token, cluster: other.membership.self };
     const forBox = await ask(box, nas, token);
-    expect(await codeOf(adoptAnswer(box.membership, elsewhere, forBox))).toBe('QD-8221');
+    expect(await codeOfEnd(adoptAnswer(box.membership, elsewhere, forBox))).toBe('QD-8221');
     expect(box.membership.state).toBeUndefined();
   });
 
@@ -239,7 +229,7 @@ describe('revoking', () => {
     expect(state.networkKeys).toContainEqual(oldKey);
     expect(nas.admission.isOpen).toBe(false);
     expect(nas.membership.roleOf(box.membership.self)).toBeUndefined();
-    expect(await codeOf(join(box, nas, first))).toBe('QD-8215');
+    expect(await codeOfEnd(join(box, nas, first))).toBe('QD-8215');
     // What the others hear is enough for them to put it out as well.
     expect(await other.membership.merge(state.records)).toBe(true);
     expect(other.membership.roleOf(box.membership.self)).toBeUndefined();
@@ -255,12 +245,12 @@ describe('revoking', () => {
     const box = await machine(1);
     await join(box, nas, read((await invite(nas)).token));
     const own = nas.membership.self;
-    expect(await codeOf(nas.admission.revokeMember(own))).toBe('QD-8237');
-    expect(await codeOf(box.admission.revokeMember(own))).toBe('QD-8232');
+    expect(await codeOfEnd(nas.admission.revokeMember(own))).toBe('QD-8237');
+    expect(await codeOfEnd(box.admission.revokeMember(own))).toBe('QD-8232');
     expect(
-      await codeOf(box.admission.invite({ role: 'worker', uses: 1, ttlMs: 1, addresses: [] })),
+      await codeOfEnd(box.admission.invite({ role: 'worker', uses: 1, ttlMs: 1, addresses: [] })),
     ).toBe('QD-8232');
-    expect(await codeOf(nas.admission.revokeMember(identities.toString()))).toBe('QD-8235');
+    expect(await codeOfEnd(nas.admission.revokeMember(identities.toString()))).toBe('QD-8235');
   });
 
   test('a newer key is taken, an older one is not', async () => {

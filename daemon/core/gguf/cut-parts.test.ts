@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { anyRequest, fileOf } from '../../../cluster-tests/damage/any-gguf.ts';
-import { FaultError } from '../../../proto/fault.ts';
+import { codeOf } from '../../../cluster-tests/fault-code.ts';
 import { COPY_BYTES_MAX, type CopiedFile, planCopy } from './copy-plan.ts';
 import { cutTensors, type PartLimit, partName, planMerge, planSplit } from './cut-parts.ts';
 import { layoutGguf } from './layout.ts';
@@ -38,16 +38,6 @@ function splitBytes(
   const files = new Map([[file, bytes]]);
   const parts = planSplit(read(file, bytes), 'm', limit, emptyFirst);
   return new Map(parts.map((part) => [part.file, make(part, files)]));
-}
-
-function codeOf(act: () => unknown): string {
-  try {
-    act();
-  } catch (error) {
-    if (error instanceof FaultError) return error.kind.code;
-    throw error;
-  }
-  return 'ok';
 }
 
 const anyLimit: fc.Arbitrary<PartLimit> = fc.oneof(

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { anyRequest, anyValue, fileOf, smallGguf } from '../../../cluster-tests/damage/any-gguf.ts';
-import { FaultError } from '../../../proto/fault.ts';
+import { codeOf } from '../../../cluster-tests/fault-code.ts';
 import { layoutGguf } from './layout.ts';
 import type { MetadataValue } from './metadata.ts';
 import { type GgufFile, parseGguf } from './reader.ts';
@@ -34,16 +34,6 @@ function retouch(bytes: Uint8Array, wishes: Partial<Wishes>) {
     out.set(bytes.subarray(run.from, run.from + run.bytes), run.offset);
   }
   return { out, changes, gguf: read(out) };
-}
-
-function codeOf(act: () => unknown): string {
-  try {
-    act();
-  } catch (error) {
-    if (error instanceof FaultError) return error.kind.code;
-    throw error;
-  }
-  return 'ok';
 }
 
 /** The value as a setting of exactly its type. */

@@ -1,7 +1,7 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, sign, verify } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { FaultError } from '../../../proto/fault.ts';
+import { codeOf } from '../../../cluster-tests/fault-code.ts';
 import { type Invite, inviteState, keptInvites, spendInvite, usesLeft } from './ledger.ts';
 import { peerIdOf } from './peer-id.ts';
 import { type MemberRecord, openRecord, type Sign, sealRecord, type Verify } from './records.ts';
@@ -143,15 +143,6 @@ describe('the ledger', () => {
       signIt,
     );
   const context = { nowMs: 0, epoch: 1, roster: new Roster(cluster, verifyEd25519) };
-  const codeOf = (work: () => unknown): string => {
-    try {
-      work();
-    } catch (error) {
-      if (error instanceof FaultError) return error.kind.code;
-      throw error;
-    }
-    return 'no fault';
-  };
 
   test('an invite is spent once by each peer, however often each asks, and no more than its uses', () => {
     fc.assert(

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { FaultError } from '../../../proto/fault.ts';
+import { codeOf } from '../../../cluster-tests/fault-code.ts';
 import { peerIdOf, publicKeyOf } from './peer-id.ts';
 import {
   decodeToken,
@@ -40,15 +40,6 @@ const anyToken: fc.Arbitrary<InviteToken> = fc.record({
 const sample = fc.sample(anyToken, { numRuns: 1, seed: 7 })[0] as InviteToken;
 const text = encodeToken(sample, sha256);
 
-const codeOf = (work: () => unknown): string => {
-  try {
-    work();
-  } catch (error) {
-    if (error instanceof FaultError) return error.kind.code;
-    throw error;
-  }
-  return 'no fault';
-};
 const codeOfText = (changed: string): string => codeOf(() => decodeToken(changed, sha256, 0));
 
 // Goal: a token survives what people do to text, and nothing else passes.
