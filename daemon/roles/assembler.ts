@@ -30,6 +30,10 @@ export interface AssemblerPorts {
   readonly sha256: Sha256;
 }
 
+// Written bytes that a crash may cost, of all outputs that a role has open or of each by itself: as
+// little as a disk takes in at once without waiting.
+export const COMMIT_BYTES: number = 32 * 1024 * 1024;
+
 /** Bytes of the file that are read back as one: the header, a run, or the padding behind one. */
 interface Piece {
   readonly offset: number;

@@ -11,7 +11,7 @@ import { FaultError } from '../../proto/fault.ts';
 import type { RunId } from '../../proto/peer-messages.ts';
 import type { Sha256 } from '../core/plan/unit-id.ts';
 import type { Clock, Kernels, Network, OutputDirectory } from '../ports.ts';
-import { Assembler } from './assembler.ts';
+import { Assembler, COMMIT_BYTES } from './assembler.ts';
 import { assemblyFaults } from './assembly-faults.ts';
 import { outputFaults, runFaults } from './faults.ts';
 import type { OpenedAssemblers } from './open-assemblers.ts';
@@ -37,7 +37,6 @@ export type SealedOutput = Pick<RemoteAssembler, 'output' | 'sha256' | 'peer' | 
 
 // While one run is written the next ones come.
 const LANES = 4;
-const COMMIT_BYTES = 32 * 1024 * 1024;
 const VERIFY_ATTEMPTS_MAX = 3;
 // A machine that starts again is back by then.
 const PULL_ATTEMPTS_MAX = 12;

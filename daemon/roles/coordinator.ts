@@ -17,6 +17,7 @@ import {
   type ScheduleEvent,
 } from '../core/schedule/schedule.ts';
 import type { Clock, Kernels, Source } from '../ports.ts';
+import { COMMIT_BYTES } from './assembler.ts';
 import { outputFaults, runFaults } from './faults.ts';
 import { LeafDigests } from './leaf-digests.ts';
 import {
@@ -69,9 +70,6 @@ export interface CoordinatorParts {
   readonly onPlaced?: (shares: readonly PlannedShare[]) => void;
 }
 
-// Written bytes that a crash may cost, over all outputs; where syncing takes longer than making
-// these, what came meanwhile goes with the next sync.
-const COMMIT_BYTES = 32 * 1024 * 1024;
 // A run that is lost this often is not the fault of one crash.
 const VERIFY_ATTEMPTS_MAX = 3;
 const TICK_MS = 1000;

@@ -22,7 +22,7 @@ import type {
 import { assemblyMapBytes, type MappedOutput, readAssemblyMap } from '../core/plan/assembly-map.ts';
 import { hex, type Sha256 } from '../core/plan/unit-id.ts';
 import type { Clock, Kernels, Network } from '../ports.ts';
-import { Assembler } from './assembler.ts';
+import { Assembler, COMMIT_BYTES } from './assembler.ts';
 import type { Credit } from './credit.ts';
 import type { ReleaseFolders } from './release-folders.ts';
 import { runBits } from './run-bits.ts';
@@ -39,8 +39,6 @@ export interface AssemblyPorts {
   readonly memory: Credit;
 }
 
-// Written bytes of one output that a crash may cost.
-const COMMIT_BYTES = 32 * 1024 * 1024;
 // Block runs come one by one; a sync for each would take longer than making them.
 const COMMIT_IDLE_MS = 200;
 const VERIFIED_SAY_MS = 1000;

@@ -21,7 +21,7 @@ import { assemblyFaults } from './assembly-faults.ts';
 import { AssemblyPool } from './assembly-pool.ts';
 import { outputFaults } from './faults.ts';
 import { MovingAssembler } from './moving-assembler.ts';
-import { isWorking, LOCAL_PEER, localOffer, type Offer, offerOf } from './offers.ts';
+import { isWorking, LOCAL_PEER, localOffer, type Offer, offerOf, plannedShares } from './offers.ts';
 import type { OutputAssembler } from './output-assembler.ts';
 import type { PlacedOn, PlacementRecord } from './placement-record.ts';
 import type { RemoteAssembler } from './remote-assembler.ts';
@@ -325,10 +325,6 @@ function sourceShares(plan: Plan, offer: Offer, network: Network): Map<PeerId, n
   const schedule = new Schedule(plan);
   const peers = [localOffer(offer), ...others.map((each) => offerOf(each))];
   schedule.step({ kind: 'peers-joined', peers }, 0);
-  const bytesOf = (task: number): number => plan.tasks[task]?.group.sourceBytes ?? 0;
-  return new Map(
-    [...schedule.shares()].map(([peer, tasks]) => {
-      return [peer, tasks.reduce((sum, task) => sum + bytesOf(task), 0)];
-    }),
-  );
+  const shares = plannedShares(plan, schedule, (peer) => peer);
+  return new Map(shares.map(({ name, sourceBytes }) => [name, sourceBytes]));
 }
