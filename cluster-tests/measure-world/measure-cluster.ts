@@ -15,7 +15,7 @@ import { StageHolder } from '../../daemon/roles/stage-holder.ts';
 import type { RunEvent } from '../../proto/api.ts';
 import { FaultError } from '../../proto/fault.ts';
 import type { Dice } from '../simulator/dice.ts';
-import { type DiskWitness, FalseDisk } from '../simulator/false-disk.ts';
+import { FalseDisk, unwatched } from '../simulator/false-disk.ts';
 import { falseKernels } from '../simulator/false-kernels.ts';
 import { LeafDisk } from '../simulator/false-leaf-store.ts';
 import { FalseNetwork, peerIdOf, peerOf } from '../simulator/false-network.ts';
@@ -47,13 +47,6 @@ const AFTERMATH_MS = 12 * 60_000;
 const COORDINATOR = peerIdOf('coordinator');
 const MEMORY_BYTES = 1 << 26;
 const SOURCE = 'source/';
-
-const unwatched: DiskWitness = {
-  named: () => undefined,
-  cut: () => undefined,
-  closed: () => undefined,
-  step: () => undefined,
-};
 
 export class MeasureCluster {
   readonly #world: World;

@@ -10,7 +10,7 @@ import { type CollectParts, collectOutput } from '../../daemon/roles/collect-out
 import { FaultError } from '../../proto/fault.ts';
 import type { BlobName } from '../../proto/peer-messages.ts';
 import { diceOf } from './dice.ts';
-import { type DiskWitness, FalseDisk } from './false-disk.ts';
+import { FalseDisk, unwatched } from './false-disk.ts';
 import { falseKernels } from './false-kernels.ts';
 import { peerIdOf } from './false-network.ts';
 import { sha256, sha256Hex } from './sha256.ts';
@@ -40,9 +40,7 @@ interface Collecting {
 
 function begin(): Collecting {
   const world = new World(diceOf(3), false);
-  const nothing = (): undefined => undefined;
-  const witness: DiskWitness = { named: nothing, cut: nothing, closed: nothing, step: nothing };
-  return { world, disk: new FalseDisk(world.dice, witness, nothing) };
+  return { world, disk: new FalseDisk(world.dice, unwatched, () => undefined) };
 }
 
 /** Collects as one process would; returns the code of what it threw. */

@@ -37,6 +37,14 @@ export interface DiskWitness {
   readonly step: () => 'before' | 'after' | undefined;
 }
 
+/** Of a disk of which nothing is to be told. */
+export const unwatched: DiskWitness = {
+  named: () => undefined,
+  cut: () => undefined,
+  closed: () => undefined,
+  step: () => undefined,
+};
+
 export class FalseDisk {
   readonly trouble: DiskTrouble = {
     badWrites: 0,

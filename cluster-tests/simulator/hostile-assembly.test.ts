@@ -16,7 +16,7 @@ import type {
   MemberRole,
 } from '../../proto/peer-messages.ts';
 import { diceOf } from './dice.ts';
-import { FalseDisk } from './false-disk.ts';
+import { FalseDisk, unwatched } from './false-disk.ts';
 import { falseHeldOutputs } from './false-held-outputs.ts';
 import { falseKernels } from './false-kernels.ts';
 import { LeafDisk } from './false-leaf-store.ts';
@@ -65,8 +65,7 @@ beforeEach(() => {
   world = new World(diceOf(1), false);
   const nothing = (): undefined => undefined;
   network = new FalseNetwork(world, { sent: nothing, said: nothing, parted: nothing });
-  const witness = { named: nothing, cut: nothing, closed: nothing, step: nothing };
-  disk = new FalseDisk(world.dice, witness, nothing);
+  disk = new FalseDisk(world.dice, unwatched, nothing);
   heard = [];
 });
 
@@ -125,45 +124,24 @@ test('a coordinator that means it is answered', async () => {
   expect([...disk.outputs.entries.keys()]).toEqual(['model.gguf.part']);
 });
 
+const large = outputOf(2001, []);
+const overlapping = outputOf(500, [
+  [10, 100],
+  [109, 9],
+]);
+const beyond = outputOf(500, [[400, 101]]);
+
 test.each([
-  ['the map of another output', assemblyMap(outputOf(500, [[10, 100]])), {}],
-  ['a digest of another map', assemblyMap(good), { map: sha256(new Uint8Array(1)) }],
-  ['the id of another output', assemblyMap(good), { id: sha256(new Uint8Array(1)) }],
-  ['a longer file than its id says', assemblyMap(good), { fileBytes: 501 }],
-  [
-    'a file that is larger than what is offered',
-    assemblyMap(outputOf(2001, [])),
-    {
-      ...assembleOf(outputOf(2001, [])),
-    },
-  ],
-  [
-    'runs over one another',
-    assemblyMap(
-      outputOf(500, [
-        [10, 100],
-        [109, 9],
-      ]),
-    ),
-    {
-      ...assembleOf(
-        outputOf(500, [
-          [10, 100],
-          [109, 9],
-        ]),
-      ),
-    },
-  ],
-  [
-    'a run behind the file',
-    assemblyMap(outputOf(500, [[400, 101]])),
-    {
-      ...assembleOf(outputOf(500, [[400, 101]])),
-    },
-  ],
-])('%s: refused, and nothing is written', async (_, map, more) => {
-  const speaker = await speakTo('coordinator', map);
-  speaker.send(MEMBER, assembleOf(good, more));
+  ['the map of another output', outputOf(500, [[10, 100]]), assembleOf(good)],
+  ['a digest of another map', good, assembleOf(good, { map: sha256(new Uint8Array(1)) })],
+  ['the id of another output', good, assembleOf(good, { id: sha256(new Uint8Array(1)) })],
+  ['a longer file than its id says', good, assembleOf(good, { fileBytes: 501 })],
+  ['a file that is larger than what is offered', large, assembleOf(large)],
+  ['runs over one another', overlapping, assembleOf(overlapping)],
+  ['a run behind the file', beyond, assembleOf(beyond)],
+])('%s: refused, and nothing is written', async (_, served, asked) => {
+  const speaker = await speakTo('coordinator', assemblyMap(served));
+  speaker.send(MEMBER, asked);
   await pass(600_000);
   expect(phases()).toEqual(['declined']);
   expect([...disk.outputs.entries.keys()]).toEqual([]);
