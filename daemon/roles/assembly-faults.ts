@@ -21,16 +21,16 @@ export const assemblyFaults = {
     what: 'the machine that puts an output together is away',
     hint: 'start it again (quantd join) and run the same command; without it, what it has is made again',
   },
-  underWay: {
-    code: 'QD-6705',
-    exit: exitCodes.usage,
-    what: 'another run has the same outputs on other machines now',
-    hint: 'wait until it has ended; quantd status tells what runs',
-  },
   otherBytes: {
     code: 'QD-6704',
     exit: exitCodes.mismatch,
     what: 'an output that was collected is not what its machine has sealed',
     hint: 'the disk or the memory of that machine is failing; run the same command again to collect anew',
+  },
+  underWay: {
+    code: 'QD-6705',
+    exit: exitCodes.usage,
+    what: 'another run has the same outputs on other machines now',
+    hint: 'wait until it has ended; quantd status tells what runs',
   },
 } as const satisfies Record<string, FaultKind>;
