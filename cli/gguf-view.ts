@@ -2,10 +2,13 @@
  * GGUF view: what splitting, merging and retouching say, as text.
  *
  *   RunEvent ──▶ renderCopy, renderCopied ──▶ lines
+ *
+ * Keys and values may be a stranger's, so nothing that a terminal would obey is printed as it is.
  */
 
 import type { RunEvent } from '../proto/api.ts';
 import { bytesText, tableText } from './format.ts';
+import { printable } from './inspect-view.ts';
 
 type EventOf<T extends RunEvent['type']> = Extract<RunEvent, { type: T }>;
 
@@ -24,11 +27,11 @@ export function renderCopy({ source, tensors, bytes, files, changes }: EventOf<'
     `source   ${source} · ${tensors} tensors · ${bytesText(bytes)}`,
     ...tableText(rows, [1, 2]),
     ...(keys.length === 0 ? [] : ['keys', ...tableText(keys, [])]),
-  ];
+  ].map(printable);
 }
 
 /** The files that have been made. */
 export function renderCopied(files: readonly EventOf<'copied'>[]): string[] {
   const rows = files.map(({ path, bytes, sha256 }) => [path, bytesText(bytes), sha256]);
-  return tableText([['file', 'size', 'SHA-256'], ...rows], [1]);
+  return tableText([['file', 'size', 'SHA-256'], ...rows], [1]).map(printable);
 }
