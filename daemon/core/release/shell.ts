@@ -1,5 +1,7 @@
 /** Shell: words as a POSIX shell takes them, for commands that a page prints. */
 
+import type { Wishes } from '../../../proto/lockfile.ts';
+
 /** A word that a shell reads as `text`, quoted where it has to be. */
 export function shellWord(text: string): string {
   return /^[A-Za-z0-9_./:=@%+,-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
@@ -9,26 +11,7 @@ export function shellWord(text: string): string {
 export const RECIPE_FILE = 'recipe.toml';
 
 /** The options of `quantd release` that ask for the same again, without source and places. */
-export function wishWords(wishes: {
-  readonly types: readonly string[];
-  readonly recipe?: unknown;
-  readonly name: string;
-  readonly tensorTypes: readonly string[];
-  readonly outputTensorType?: string | undefined;
-  readonly tokenEmbeddingType?: string | undefined;
-  readonly leaveOutputTensor: boolean;
-  readonly pure: boolean;
-  readonly allowRequantize: boolean;
-  readonly keepSplit: boolean;
-  readonly pruneLayers: readonly number[];
-  readonly includeWeights: readonly string[];
-  readonly excludeWeights: readonly string[];
-  readonly overrideKv: readonly string[];
-  readonly compat?: string | undefined;
-  readonly splitMaxTensors?: number | undefined;
-  readonly splitMaxBytes?: number | undefined;
-  readonly splitAboveBytes?: number | undefined;
-}): string[] {
+export function wishWords(wishes: Wishes): string[] {
   const one = (option: string, value: string | undefined): string[] =>
     value === undefined ? [] : [option, value];
   const each = (option: string, values: readonly string[]): string[] =>
@@ -36,7 +19,7 @@ export function wishWords(wishes: {
   const flag = (option: string, isSet: boolean): string[] => (isSet ? [option] : []);
   return [
     ...(wishes.types.length > 0 ? ['--type', wishes.types.join(',')] : []),
-    ...flag('--recipe', wishes.recipe !== undefined).flatMap((option) => [option, RECIPE_FILE]),
+    ...one('--recipe', wishes.recipe === undefined ? undefined : RECIPE_FILE),
     ...['--name', wishes.name],
     ...each('--tensor-type', wishes.tensorTypes),
     ...one('--output-tensor-type', wishes.outputTensorType),
@@ -56,13 +39,7 @@ export function wishWords(wishes: {
 }
 
 /** Undefined where nobody asked: then a release cuts what is too large for the Hub. */
-function splitSize({
-  splitMaxBytes,
-  splitAboveBytes,
-}: {
-  readonly splitMaxBytes?: number | undefined;
-  readonly splitAboveBytes?: number | undefined;
-}): string | undefined {
+function splitSize({ splitMaxBytes, splitAboveBytes }: Wishes): string | undefined {
   if (splitMaxBytes === undefined || splitAboveBytes !== undefined) return undefined;
   return splitMaxBytes % 1e9 === 0 ? `${splitMaxBytes / 1e9}G` : `${splitMaxBytes / 1e6}M`;
 }
