@@ -12,6 +12,7 @@ import type { Model } from '../core/models/family.ts';
 import { ggufModelFaults } from '../core/models/gguf-faults.ts';
 import { describeGguf, fileStem } from '../core/models/gguf-model.ts';
 import { pruneLayers } from '../core/models/prune.ts';
+import { PLAIN_NAME } from '../core/release/rebuild.ts';
 import type { Source } from '../ports.ts';
 import { runFaults } from './faults.ts';
 import { openCheckpoint } from './open-checkpoint.ts';
@@ -91,6 +92,6 @@ function statedName({ config }: Checkpoint): string {
 }
 
 function checkName(name: string): string {
-  if (/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(name)) return name;
+  if (PLAIN_NAME.test(name)) return name;
   throw new FaultError(runFaults.modelName, { why: JSON.stringify(name) });
 }

@@ -11,6 +11,7 @@ import type { ReleaseRequest } from '../../proto/requests.ts';
 import { CONTRACT, hex } from '../core/plan/unit-id.ts';
 import { calibrationOptions } from '../core/release/lock.ts';
 import { makeFaults } from '../core/release/make-faults.ts';
+import { PLAIN_NAME } from '../core/release/rebuild.ts';
 import {
   cardHead,
   noSourceCard,
@@ -39,7 +40,6 @@ const MATRIX_BYTES_MAX = 2 * 1024 * 1024 * 1024 - 1;
 const LICENSE_FILES = ['LICENSE', 'LICENSE.txt', 'LICENSE.md', 'COPYING'];
 const MANIFEST_FILE = 'calibration/MANIFEST.json';
 const SOURCE_CARD = 'README.md';
-const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 // What decides bytes of an output, or stands in the card.
 const SMALL_FILES =
   /^((config|generation_config|special_tokens_map|tokenizer.*|.*\.index)\.json|chat_template\.(jinja|json)|README\.md)$/;
@@ -57,7 +57,7 @@ export function checkNames(
   for (const file of given) {
     const name = splitPath(file.path).file;
     const why = names.has(name) ? `there are two of the name ${name}` : undefined;
-    if (why !== undefined || !NAME.test(name)) {
+    if (why !== undefined || !PLAIN_NAME.test(name)) {
       throw new FaultError(makeFaults.fileName, {
         file: file.given,
         ...(why === undefined ? {} : { why }),

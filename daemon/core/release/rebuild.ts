@@ -40,12 +40,13 @@ export function requestFromLock(lock: PureLock, paths: RebuildPaths): ReleaseReq
   return { ...request, imatrix: { path: paths.imatrix, given: imatrix.name } };
 }
 
-const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
+/** A name that can begin that of a file or folder on any system, and never leads elsewhere. */
+export const PLAIN_NAME: RegExp = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 
 /** What the folder of the release is called. @throws FaultError badLock where it is no name */
 export function folderName({ wishes }: PureLock): string {
   // It becomes part of a path before the source has been asked.
-  if (NAME.test(wishes.name)) return `${wishes.name}-GGUF`;
+  if (PLAIN_NAME.test(wishes.name)) return `${wishes.name}-GGUF`;
   const why = `wishes.name: ${JSON.stringify(wishes.name)} is no name of a file`;
   throw new FaultError(releaseFaults.badLock, { file: LOCK_FILE, why });
 }
