@@ -68,10 +68,11 @@ test.each([1, 30])('reading counts once, each type by itself, at a load of %i', 
   const elements = (jobs[0]?.rows ?? 0) * (jobs[0]?.columns ?? 0);
   const ms = (seconds: number): number => seconds * elements * 1000;
   expect(ms(reading('BF16'))).toBeCloseTo(READING_MS, 6);
-  expect(ms(making('BF16', 'Q4_K', false))).toBeCloseTo(6, 6);
-  expect(ms(making('BF16', 'IQ2_XS', false))).toBeCloseTo(50, 6);
+  const plain = { element: 'BF16', isWeighted: false } as const;
+  expect(ms(making({ ...plain, type: 'Q4_K' }))).toBeCloseTo(6, 6);
+  expect(ms(making({ ...plain, type: 'IQ2_XS' }))).toBeCloseTo(50, 6);
   // What stays what it is costs nothing to speak of.
-  expect(making('BF16', 'BF16', false)).toBe(0);
+  expect(making({ ...plain, type: 'BF16' })).toBe(0);
   // In the unit of the offers: bytes of BF16 to Q4_K.
   expect(speed).toBeCloseTo((2 * elements * 1000) / 8, 3);
   // A type that cannot be made without importance gets some.

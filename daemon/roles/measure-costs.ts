@@ -7,10 +7,9 @@
  * busy with other work the time that its processors gave: what a run takes on it when it is not.
  */
 
-import type { QuantizeCosts } from '../core/estimate/request.ts';
+import { type Making, makingsOf, type QuantizeCosts } from '../core/estimate/request.ts';
 import { type BlockTypeName, blockTypes, rowBytes } from '../core/gguf/block-types.ts';
-import { isMadeWithImportance, type Plan } from '../core/plan/plan.ts';
-import { sourceType } from '../core/plan/row-groups.ts';
+import type { Plan } from '../core/plan/plan.ts';
 import type { Clock, KernelInfo, Kernels, QuantizeJob } from '../ports.ts';
 import { madeSource } from './measure-speed.ts';
 
@@ -47,13 +46,6 @@ export async function timed(
   return Math.max(Math.min(now() - startMs, cpuMs), 1e-3);
 }
 
-/** One way of making blocks, of numbers of a type. */
-interface Making {
-  readonly element: BlockTypeName;
-  readonly type: BlockTypeName;
-  readonly isWeighted: boolean;
-}
-
 const keyOf = ({ element, type, isWeighted }: Making): string => `${element} ${type} ${isWeighted}`;
 
 /** Takes some milliseconds for each way in which the plan makes blocks. */
@@ -76,7 +68,7 @@ export async function measureCosts(
   return {
     speed,
     reading: (element) => reading.get(element) ?? 0,
-    making: (element, type, isWeighted) => making.get(keyOf({ element, type, isWeighted })) ?? 0,
+    making: (way) => making.get(keyOf(way)) ?? 0,
   };
 }
 
@@ -93,16 +85,7 @@ async function readingSeconds(timer: Timer, element: BlockTypeName): Promise<num
 }
 
 function waysOf({ tasks }: Plan): Map<string, Making> {
-  const ways = new Map<string, Making>();
-  for (const { tensor, runs, importance } of tasks) {
-    const element = sourceType(tensor);
-    for (const { type } of runs) {
-      const isWeighted = importance !== undefined && isMadeWithImportance(type, element);
-      const way = { element, type, isWeighted };
-      ways.set(keyOf(way), way);
-    }
-  }
-  return ways;
+  return new Map(tasks.flatMap(makingsOf).map((way) => [keyOf(way), way]));
 }
 
 class Timer {

@@ -111,7 +111,7 @@ function requestOf({ layerRows, embeddingRows, types, chunks, ...wish }: Wish): 
     peers: wish.offers.map((offer, at) => {
       return { ...offer, peer: `p${at}`, name: `box ${at}`, isLocal: at === 0 };
     }),
-    costs: { speed: 1e8, reading: () => 1e-9, making: (_, type) => secondsOf(type) },
+    costs: { speed: 1e8, reading: () => 1e-9, making: ({ type }) => secondsOf(type) },
     hashing: { bytesPerSecond: 1e9, threads: 2, files: [1e8] },
     measuring: chunks === 0 ? undefined : measuring,
     room: { freeBytes: wish.freeBytes, allocatedBytes: 0 },

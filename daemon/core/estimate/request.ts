@@ -15,6 +15,13 @@ export interface EstimateOffer extends PeerOffer {
   readonly name: string;
 }
 
+/** One way of making blocks, of numbers of a type. */
+export interface Making {
+  readonly element: BlockTypeName;
+  readonly type: BlockTypeName;
+  readonly isWeighted: boolean;
+}
+
 /** What quantizing takes on the machine that measured it, all its threads together. */
 export interface QuantizeCosts {
   /** Its speed, in the unit of the offers. */
@@ -22,7 +29,7 @@ export interface QuantizeCosts {
   /** Seconds an element to read numbers of a type, whatever is made of them. */
   readonly reading: (element: BlockTypeName) => number;
   /** Seconds an element that making a type of them takes beside that. */
-  readonly making: (element: BlockTypeName, type: BlockTypeName, isWeighted: boolean) => number;
+  readonly making: (way: Making) => number;
 }
 
 export interface MeasuringWork {
@@ -73,15 +80,21 @@ export function outputBytes({ plan }: Pick<EstimateRequest, 'plan'>): number {
   return plan.outputs.reduce((sum, { layout }) => sum + layout.fileBytes, 0);
 }
 
+/** How each of a task's block runs is made. */
+export function makingsOf({ tensor, runs, importance }: Task): Making[] {
+  const element = sourceType(tensor);
+  return runs.map(({ type }) => {
+    const isWeighted = importance !== undefined && isMadeWithImportance(type, element);
+    return { element, type, isWeighted };
+  });
+}
+
 /** Seconds that a task takes on the machine of the costs. */
 export function taskSeconds(task: Task, costs: QuantizeCosts): number {
   if (!hasSource(task)) return 0;
   const element = sourceType(task.tensor);
   const elements = task.group.rows * task.columns;
-  const making = task.runs.map(({ type }) => {
-    const isWeighted = task.importance !== undefined && isMadeWithImportance(type, element);
-    return costs.making(element, type, isWeighted);
-  });
+  const making = makingsOf(task).map(costs.making);
   return elements * making.reduce((sum, seconds) => sum + seconds, costs.reading(element));
 }
 
