@@ -12,7 +12,7 @@ import { type PeerWork, placeWork, type WeakPeer } from './place-work.ts';
 import { type EstimateRequest, outputBytes } from './request.ts';
 import { sizeText } from './size-text.ts';
 import { spreadOutputs } from './spread-outputs.ts';
-import { peerSeconds, readBytes, type StageTimes, stageTimes } from './times.ts';
+import { peerSeconds, readBytes, type StageTimes, stageTimes, sum } from './times.ts';
 
 export function estimateRun(request: EstimateRequest): RunEstimate {
   const placed = placeWork(request);
@@ -31,7 +31,7 @@ export function estimateRun(request: EstimateRequest): RunEstimate {
     sourceBytes: plan.sourceBytes,
     outputBytes: allBytes,
     downloadBytes: request.downloadBytes,
-    fetchBytes: request.isFetchedApart === true ? 0 : sumOf(peers.map((each) => each.fetchBytes)),
+    fetchBytes: request.isFetchedApart === true ? 0 : sum(peers.map((each) => each.fetchBytes)),
     peers,
     weak: placed.weak.map((weak) => ({ name: weak.offer.name, why: whyWeak(weak) })),
     stages,
@@ -62,10 +62,6 @@ function estimatedPeer(
     ramOffered: memoryBytes,
     seconds,
   };
-}
-
-function sumOf(numbers: readonly number[]): number {
-  return numbers.reduce((sum, number) => sum + number, 0);
 }
 
 function wholeSeconds(stages: StageTimes): number | null {

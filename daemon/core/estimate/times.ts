@@ -209,4 +209,6 @@ function secondsOf(plan: Plan, index: number, costs: EstimateRequest['costs']): 
   return task === undefined ? 0 : taskSeconds(task, costs);
 }
 
-const sum = (numbers: readonly number[]): number => numbers.reduce((total, one) => total + one, 0);
+export function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, one) => total + one, 0);
+}
