@@ -68,7 +68,7 @@ export interface RunEstimate {
     readonly stage: 'download' | 'fingerprint' | 'fetch' | 'measure' | 'quantize' | 'verify';
     readonly seconds: number | null;
   }[];
-  /** From the first byte to the last; null where a stage is. */
+  /** From the first byte to the last; null where a stage is, or a part of the source has no place. */
   readonly seconds: number | null;
   readonly faults: readonly EstimateFault[];
   /** What the times are computed from, a sentence each. */

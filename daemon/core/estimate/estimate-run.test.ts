@@ -335,6 +335,18 @@ test('too little memory is told with the size that is enough, and a weak machine
   });
 });
 
+test('row groups that fall between two disks are nowhere, and nobody says when they are made', () => {
+  const [nas = one.offers[0]] = one.offers;
+  if (nas === undefined) throw new Error('there is a machine');
+  const box = { ...nas, leasesMax: 3, memoryBytes: 64 * MIB, diskBytes: 30 * MIB };
+  const offers = [{ ...nas, speed: 0 }, { ...box, speed: 1e9 }, box];
+  // 52.7 MiB of 60, in pieces of up to 8.
+  const rows = { layerRows: [1, 2898, 2899], embeddingRows: 942 };
+  const estimate = estimateRun(requestOf({ ...one, ...rows, types: ['Q2_K'], offers }));
+  expect(estimate.faults).toMatchObject([{ code: 'QD-6402' }]);
+  expect(estimate.seconds).toBeNull();
+});
+
 test('a machine that gives all work away needs others', () => {
   const [nas = one.offers[0]] = one.offers;
   if (nas === undefined) throw new Error('there is a machine');

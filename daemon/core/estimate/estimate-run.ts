@@ -35,7 +35,8 @@ export function estimateRun(request: EstimateRequest): RunEstimate {
     peers,
     weak: placed.weak.map((weak) => ({ name: weak.offer.name, why: whyWeak(weak) })),
     stages,
-    seconds: wholeSeconds(stages),
+    // Disks that have room for it all together may have none for the row groups one by one.
+    seconds: placed.homelessBytes > 0 ? null : wholeSeconds(stages),
     faults: faultsOf(request, placed).map((fault) => told(request, fault)),
     basis: basisOf(request),
   };
