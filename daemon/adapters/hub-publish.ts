@@ -8,11 +8,11 @@
  * gives the token to the hub alone.
  */
 
-import { createHash } from 'node:crypto';
 import { FaultError } from '../../proto/fault.ts';
 import { parseHubName } from '../../proto/hub-name.ts';
 import type { HubAccess } from '../../proto/requests.ts';
 import type { PublishedFile, PublishedState, PublishTarget, SentFile } from '../ports.ts';
+import { blobName } from './blob-name.ts';
 import { DiskBlob } from './disk-blob.ts';
 import { hubFaults } from './hub-faults.ts';
 import { openHubRepository } from './hub-repository.ts';
@@ -23,7 +23,6 @@ type SendOptions = Parameters<PublishTarget['send']>[1];
 
 // The library wants to see a token where one is needed; the transport puts the real one, or none.
 const TOKEN_PLACE = 'hf_';
-const PART_BYTES: number = 1024 * 1024;
 
 /** @throws FaultError QD-2501, QD-2517, QD-2518 */
 export function openPublishTarget(repository: string, access: HubAccess): PublishTarget {
@@ -74,14 +73,8 @@ class HubTarget implements PublishTarget {
   async isSame(listed: PublishedFile, sent: SentFile, signal: AbortSignal): Promise<boolean> {
     if (listed.bytes !== sent.bytes) return false;
     if (listed.sha256 !== undefined) return listed.sha256 === sent.sha256;
-    const hash = createHash('sha1').update(`blob ${sent.bytes}\0`);
-    const part = new Uint8Array(PART_BYTES);
-    for (let at = 0; at < sent.bytes; at += part.length) {
-      const bytes = part.subarray(0, Math.min(part.length, sent.bytes - at));
-      await sent.read(at, bytes, signal);
-      hash.update(bytes);
-    }
-    return hash.digest('hex') === listed.blob;
+    const content = blobOf(sent, signal);
+    return (await blobName(sent.bytes, content.stream())) === listed.blob;
   }
 
   async send(
@@ -92,10 +85,7 @@ class HubTarget implements PublishTarget {
     const made = await this.#asked(() =>
       uploadFiles({
         repo: this.#repo,
-        files: files.map(({ file, bytes, read }) => ({
-          path: file,
-          content: new DiskBlob((at, into) => read(at, into, signal), [0, bytes]),
-        })),
+        files: files.map((sent) => ({ path: sent.file, content: blobOf(sent, signal) })),
         commitTitle: title,
         hubUrl: this.hubUrl,
         fetch: (input, init) => this.#transport.upload(input, init, onBytes),
@@ -123,4 +113,8 @@ class HubTarget implements PublishTarget {
       throw new FaultError(hubFaults.unexpectedReply, { why }, { cause: error });
     }
   }
+}
+
+function blobOf({ bytes, read }: SentFile, signal: AbortSignal): DiskBlob {
+  return new DiskBlob((at, into) => read(at, into, signal), [0, bytes]);
 }

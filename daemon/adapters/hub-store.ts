@@ -8,7 +8,6 @@
  * crash tore off its end is fetched again. Read next: hub-source.ts.
  */
 
-import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import {
   type FileHandle,
@@ -24,6 +23,7 @@ import {
 import { dirname, join } from 'node:path';
 import { FaultError } from '../../proto/fault.ts';
 import { LEAF_BYTES } from '../../proto/peer-messages.ts';
+import { blobName } from './blob-name.ts';
 import { hubFaults } from './hub-faults.ts';
 import type { HubFile, HubRange } from './hub-repository.ts';
 import { syncDirectory } from './whole-file.ts';
@@ -121,7 +121,7 @@ export class HubStore {
   async verify(file: HubFile, path: string, signal?: AbortSignal): Promise<void> {
     const found =
       file.sha256 === undefined
-        ? await blobName(path, file.bytes, signal)
+        ? await blobName(file.bytes, createReadStream(path, { signal }))
         : Buffer.from(await this.#hashFile(path, signal)).toString('hex');
     if (found !== (file.sha256 ?? file.blob)) throw await this.refuse(file, found);
   }
@@ -323,13 +323,6 @@ function leafEnd({ bytes }: HubFile, leaf: number): number {
 async function readList(path: string): Promise<string> {
   const bytes = await sizeOf(path);
   return bytes === undefined || bytes > LIST_BYTES_MAX ? '' : readFile(path, 'utf8');
-}
-
-/** How git names the bytes of a file. */
-async function blobName(path: string, bytes: number, signal?: AbortSignal): Promise<string> {
-  const hash = createHash('sha1').update(`blob ${bytes}\0`);
-  for await (const part of createReadStream(path, { signal })) hash.update(part as Buffer);
-  return hash.digest('hex');
 }
 
 async function sizeOf(path: string): Promise<number | undefined> {

@@ -23,7 +23,12 @@ import type { DescribedSource } from './describe-source.ts';
 import { fetchSource } from './fetch-source.ts';
 import { LeafDigests } from './leaf-digests.ts';
 import { isWorking } from './offers.ts';
-import { OriginPieces, type OriginReader, type PieceHasher } from './origin-pieces.ts';
+import {
+  isSameLeaves,
+  OriginPieces,
+  type OriginReader,
+  type PieceHasher,
+} from './origin-pieces.ts';
 import type { OutputAssembler } from './output-assembler.ts';
 import { PieceRecords } from './piece-records.ts';
 import type { Progress } from './progress.ts';
@@ -113,8 +118,8 @@ export async function settleSource(proven: ProvenRun, ports: ProofPorts): Promis
     const records = await PieceRecords.open(files, ports.sha256, ports.clock);
     const leaves = new LeafDigests(source, ports.kernels);
     const isRight = async (piece: FilePiece): Promise<boolean> => {
-      const used = records.get(piece)?.leaves.map(hex).join();
-      return used !== undefined && used === (await leaves.of(piece)).map(hex).join();
+      const used = records.get(piece)?.leaves;
+      return used !== undefined && isSameLeaves(used, await leaves.of(piece));
     };
     const right = new Set<number>();
     for (const task of plan.tasks.keys()) {

@@ -9,6 +9,7 @@
  */
 
 import { FaultError } from '../../proto/fault.ts';
+import { DIGEST_BYTES } from '../../proto/peer-limits.ts';
 import { LEAF_BYTES, type RunId, type SourceOrigin } from '../../proto/peer-messages.ts';
 import type { FilePiece } from '../core/plan/file-segments.ts';
 import { hex, type Sha256 } from '../core/plan/unit-id.ts';
@@ -150,9 +151,8 @@ export class OriginPieces {
     if (!(await store.read(run, digestsKey(sha256, piece), told))) return undefined;
     if (!(await store.read(run, leafKey(sha256, piece), into))) return undefined;
     const leaves = await this.#leavesOf(into);
-    return leaves.every((leaf, index) => hex(leaf) === hex(digestAt(told, index)))
-      ? leaves
-      : undefined;
+    const kept = leaves.map((_, index) => digestAt(told, index));
+    return isSameLeaves(leaves, kept) ? leaves : undefined;
   }
 
   async #keep(
@@ -230,8 +230,6 @@ export class OriginPieces {
   }
 }
 
-const DIGEST_BYTES = 32;
-
 /** Bytes of each leaf of a piece. */
 export function leafSizes(bytes: number): number[] {
   return Array.from({ length: Math.ceil(bytes / LEAF_BYTES) }, (_, index) =>
@@ -241,6 +239,11 @@ export function leafSizes(bytes: number): number[] {
 
 export function digestAt(digests: Uint8Array, index: number): Uint8Array {
   return digests.subarray(index * DIGEST_BYTES, (index + 1) * DIGEST_BYTES);
+}
+
+/** Whether they are as many, and the same one by one. */
+export function isSameLeaves(some: readonly Uint8Array[], others: readonly Uint8Array[]): boolean {
+  return some.map(hex).join() === others.map(hex).join();
 }
 
 function digestsKey(sha256: Sha256, piece: Parameters<typeof leafKey>[1]): string {

@@ -11,6 +11,7 @@ import type { PeerId } from '../../proto/peer-messages.ts';
 import { type FilePiece, pieceKey } from '../core/plan/file-segments.ts';
 import { hex, type Sha256 } from '../core/plan/unit-id.ts';
 import type { Clock, MeasurementFiles } from '../ports.ts';
+import { isSameLeaves } from './origin-pieces.ts';
 
 type Place = Pick<FilePiece, 'fileDigest' | 'offset' | 'bytes'>;
 
@@ -87,9 +88,8 @@ export class PieceRecords {
 
   /** @returns false where the piece has been used with other bytes before */
   add(place: Place, leaves: readonly Uint8Array[], holder: PeerId): boolean {
-    if (this.get(place)?.holders.includes(holder) === true) {
-      return isSame(this.get(place)?.leaves ?? [], leaves);
-    }
+    const known = this.get(place);
+    if (known?.holders.includes(holder)) return isSameLeaves(known.leaves, leaves);
     if (!this.#note(place, leaves, holder)) return false;
     const { fileDigest, offset, bytes } = place;
     this.#unwritten.push([fileDigest, offset, bytes, leaves.map(hex).join(''), holder]);
@@ -140,7 +140,7 @@ export class PieceRecords {
 
   #note(place: Place, leaves: readonly Uint8Array[], holder: PeerId): boolean {
     const known = this.get(place);
-    if (known !== undefined && !isSame(known.leaves, leaves)) return false;
+    if (known !== undefined && !isSameLeaves(known.leaves, leaves)) return false;
     const holders = [...(known?.holders ?? []), holder];
     const { fileDigest, offset, bytes } = place;
     this.#records.set(pieceKey(place), { fileDigest, offset, bytes, leaves, holders });
@@ -159,10 +159,6 @@ export class PieceRecords {
     this.#names.add(name);
     await this.#files.write(name, new TextEncoder().encode(JSON.stringify(lines)));
   }
-}
-
-function isSame(some: readonly Uint8Array[], others: readonly Uint8Array[]): boolean {
-  return some.map(hex).join() === others.map(hex).join();
 }
 
 const HEX = /^([0-9a-f]{64})+$/;

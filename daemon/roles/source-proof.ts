@@ -32,6 +32,7 @@ import { originFaults } from './origin-faults.ts';
 import {
   type ChainLink,
   digestAt,
+  isSameLeaves,
   leafSizes,
   type OriginPieces,
   type OriginReader,
@@ -186,7 +187,7 @@ export class SourceProof implements Pick<Source, 'read'> {
     for (const { piece, offset, bytes } of segments) {
       signal.throwIfAborted();
       if (piece === undefined) {
-        state = (await this.#fetch({ file, fileDigest: '', offset, bytes }, state)).chain;
+        state = (await this.#fetch({ file, offset, bytes }, state)).chain;
       } else {
         const record = await records.when(piece, signal);
         state = await this.#pass(piece, record, state);
@@ -202,11 +203,11 @@ export class SourceProof implements Pick<Source, 'read'> {
   async #pass(piece: FilePiece, record: PieceRecord, state: Uint8Array): Promise<Uint8Array> {
     for (const holder of record.holders) {
       const link = await this.#ask(holder, piece, state);
-      if (link !== undefined && isSame(link.leaves, record.leaves)) return link.state;
+      if (link !== undefined && isSameLeaves(link.leaves, record.leaves)) return link.state;
     }
     for (let attempt = 1; attempt <= FETCH_ATTEMPTS_MAX; attempt++) {
       const { pieces, chain } = await this.#fetch(piece, state);
-      if (isSame(pieces, record.leaves)) return chain;
+      if (isSameLeaves(pieces, record.leaves)) return chain;
     }
     throw this.#open(piece.file, 'the hub gives other bytes than were used', piece.offset);
   }
@@ -234,11 +235,14 @@ export class SourceProof implements Pick<Source, 'read'> {
     };
   }
 
-  async #fetch(piece: FilePiece, state: Uint8Array): Promise<PieceDigests> {
-    const giveBack = await this.#credit.take(piece.bytes);
+  async #fetch(
+    { file, offset, bytes }: Omit<FilePiece, 'fileDigest'>,
+    state: Uint8Array,
+  ): Promise<PieceDigests> {
+    const giveBack = await this.#credit.take(bytes);
     try {
-      const into = new Uint8Array(piece.bytes);
-      await this.relay(piece.file, piece.offset, into, this.#stop.signal);
+      const into = new Uint8Array(bytes);
+      await this.relay(file, offset, into, this.#stop.signal);
       return await this.#hash(into, state);
     } finally {
       giveBack();
@@ -287,8 +291,4 @@ function placeOf(file: string, { offset, bytes }: Pick<FilePiece, 'offset' | 'by
 
 function claimKey(peer: PeerId, piece: FilePiece): string {
   return `${peer}/${pieceKey(piece)}`;
-}
-
-function isSame(some: readonly Uint8Array[], others: readonly Uint8Array[]): boolean {
-  return some.map(hex).join() === others.map(hex).join();
 }
