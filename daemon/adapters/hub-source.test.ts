@@ -224,7 +224,7 @@ describe('trouble that passes', () => {
   const cases: Record<string, TroubleCase> = {
     'a connection that breaks in a leaf': { trouble: { kind: 'close', afterBytes: MIB + 70_000 } },
     'one that breaks before the first byte': { trouble: { kind: 'close', afterBytes: 0 } },
-    'seven breaks in a row, each a bit further': {
+    'more breaks than attempts in a row, each a bit further': {
       trouble: { kind: 'close', afterBytes: 300_000 },
       times: 15,
     },
