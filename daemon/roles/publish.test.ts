@@ -218,6 +218,8 @@ test('folders that are not as they should be', async () => {
   expect(await faultOf()).toMatch(/QD-6303.*no YAML/);
   put({ 'calibration/text.txt': 'changed' });
   expect(await faultOf()).toMatch(/QD-6306.*calibration\/text.txt/);
+  put({ SHA256SUMS: Buffer.alloc((16 << 20) + 1) });
+  expect(await faultOf()).toMatch(/QD-6518.*16777217 bytes/);
   put({ 'x.gguf.part': 'half' });
   expect(await faultOf()).toMatch(/QD-6302.*x.gguf.part/);
   rmSync(join(folder, 'x.gguf.part'));
