@@ -1,6 +1,7 @@
 /** A fault as a person reads it: what, where, why, and what to do. */
 
 import type { FaultMessage } from '../proto/fault.ts';
+import { printable } from './inspect-view.ts';
 
 export function renderFault(fault: FaultMessage): string[] {
   const where = [
@@ -16,5 +17,6 @@ export function renderFault(fault: FaultMessage): string[] {
     ...(where.length > 0 ? [`  --> ${where.join('  ')}`] : []),
     ...(fault.why === undefined ? [] : [`  cause: ${fault.why}`]),
     ...(fault.hint === '' ? [] : [`  hint: ${fault.hint}`]),
-  ];
+    // Names and texts of strangers' files stand in it, which must not move a terminal's cursor.
+  ].map(printable);
 }

@@ -11,6 +11,7 @@ import type { Client } from './client.ts';
 import { renderEstimate } from './estimate-view.ts';
 import { renderFault } from './fault-view.ts';
 import { renderCopied, renderCopy } from './gguf-view.ts';
+import { printable } from './inspect-view.ts';
 import {
   renderCalibration,
   renderCoverage,
@@ -242,7 +243,7 @@ function toldLines(event: RunEvent, width: number): readonly string[] {
     case 'assembly':
       return renderAssembly(event);
     case 'notice':
-      return [`note     ${event.text}`];
+      return [printable(`note     ${event.text}`)];
     case 'calibration':
       return renderCalibration(event);
     case 'measured':
