@@ -6,6 +6,11 @@ const soakTests =
     ? ['cluster-tests/oracle/real-tokenizer.test.ts']
     : [];
 
+// Needs Node for another architecture: likewise.
+if (process.env['QUANTD_ARM_PROGRAM'] === undefined) {
+  soakTests.push('cluster-tests/arm/emulated-arm.test.ts');
+}
+
 // The kernels are compared with llama.cpp in every run, and the interpreter with the kernels.
 if (process.env['QUANTD_SOAK'] === undefined) {
   soakTests.push('cluster-tests/det1-model/against-llama.test.ts');

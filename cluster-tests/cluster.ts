@@ -25,6 +25,8 @@ export interface DaemonOptions {
   readonly data: string;
   /** What stands before the command, such as a network namespace. */
   readonly prefix?: readonly string[];
+  /** What stands in place of Node and the launcher: the program of another machine. */
+  readonly program?: readonly string[] | undefined;
   readonly environment?: Readonly<Record<string, string>>;
   /** For a token on standard input. */
   readonly input?: string;
@@ -57,7 +59,8 @@ export async function startDaemon(
   options: DaemonOptions,
 ): Promise<Daemon> {
   const { data, prefix = [], environment = {}, input } = options;
-  const [command = '', ...rest] = [...prefix, process.execPath, launcher, ...words, '--json'];
+  const { program = [process.execPath, launcher] } = options;
+  const [command = '', ...rest] = [...prefix, ...program, ...words, '--json'];
   const child = spawn(command, rest, {
     cwd: root,
     env: { ...process.env, NO_COLOR: '1', QUANTD_DATA: data, ...environment },

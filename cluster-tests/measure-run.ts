@@ -23,6 +23,7 @@ export interface MachineWish {
   readonly threads?: number;
   /** The instruction set; the best that there is, if not said. */
   readonly isa?: string;
+  readonly program?: readonly string[];
 }
 
 export interface Measuring {
@@ -72,9 +73,10 @@ export async function startWorkers(
   wishes: readonly MachineWish[],
 ): Promise<Daemon[]> {
   const workers = await Promise.all(
-    wishes.map(({ name, threads = 1, isa }) =>
+    wishes.map(({ name, threads = 1, isa, program }) =>
       startDaemon(['join', coordinator.token, '--name', name, '--threads', String(threads)], {
         data: join(scratch, `data-${name}-${daemons++}`),
+        program,
         environment: isa === undefined ? {} : { QUANTD_ISA: isa },
       }),
     ),

@@ -10,6 +10,7 @@
  *     --sanitize                            only check-sanitize, … (ASan and UBSan)
  *     --fuzz                                the same, and build/kernels/fuzz; with clang
  *     --target=aarch64                      only programs, with $CXX as the cross compiler
+ *     --target=aarch64 --addon              only build/kernels/quantd-aarch64.node, not tested
  *
  * Read next: toolchain.mjs.
  */
@@ -171,6 +172,17 @@ function writeStamp(stamp) {
   renameSync(temporary, stampFile);
 }
 
+/** The addon of another architecture; whoever runs it lets it test itself. */
+async function buildForeignAddon(plan) {
+  const { compiler, architecture } = plan;
+  const parts = toolchain.addonSources;
+  const objects = nameObjects(toolchain.planObjects({ ...plan, parts }), plan);
+  await compile(objects, compiler);
+  const into = path.join(outDirectory, `quantd-${architecture}.node`);
+  renameSync(await link(objects, compiler, { into, shared: true }), into);
+  console.log(`kernels: built ${path.relative(rootDirectory, into)}`);
+}
+
 async function buildAddon(plan) {
   const started = performance.now();
   const { compiler, sets } = plan;
@@ -244,6 +256,7 @@ async function main() {
       target: { type: 'string' },
       check: { type: 'boolean', default: false },
       bench: { type: 'boolean', default: false },
+      addon: { type: 'boolean', default: false },
       sanitize: { type: 'boolean', default: false },
       fuzz: { type: 'boolean', default: false },
     },
@@ -271,6 +284,7 @@ async function main() {
     await buildProgram('bench-forward', plan);
   }
   if (!cross && !sanitize) await buildAddon(plan);
+  if (cross && options.addon) await buildForeignAddon(plan);
 }
 
 try {

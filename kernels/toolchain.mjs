@@ -260,6 +260,7 @@ export function linkFlags({ shared, sanitize, cross, fuzzer }) {
     return [...flags, ...(shared ? ['-bundle', '-undefined', 'dynamic_lookup'] : [])];
   }
   const hardening = ['-Wl,-z,relro,-z,now', '-Wl,-z,noexecstack', '-pthread'];
+  if (shared) return [...flags, ...hardening, '-shared'];
   // A cross-compiled program runs in an emulator that has no libraries of the target.
-  return [...flags, ...hardening, ...(shared ? ['-shared'] : []), ...(cross ? ['-static'] : [])];
+  return [...flags, ...hardening, ...(cross ? ['-static'] : [])];
 }

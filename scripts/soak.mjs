@@ -46,6 +46,7 @@ const parts = [
     'cluster-tests/oracle/same-bytes-gguf.test.ts',
   ],
   ['kernels on Arm, under sanitizers, fuzzed', 'scripts/kernel-checks.mjs', '--soak'],
+  ['whole models by an emulated Arm machine', 'cluster-tests/arm/emulated-arm.mjs'],
   ['a published tokenizer of 262 144 tokens', 'cluster-tests/oracle/real-tokenizer.mjs'],
 ];
 
