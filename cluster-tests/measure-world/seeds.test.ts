@@ -12,6 +12,8 @@ import { simulateMeasure } from './simulate-measure.ts';
 import { loadModel, type WorldModel } from './world-model.ts';
 
 const SEEDS = 40;
+// A lease that arrives once more when it is over.
+const RARE_SEEDS = [1_001_642];
 // A seed that fails says as much as ten.
 const FAILURES_MAX = 5;
 const LAYERS = 7;
@@ -21,9 +23,11 @@ beforeAll(async () => {
   model = await loadModel();
 });
 
-test(`the matrix is right whatever happens: seeds 1 to ${SEEDS}`, async () => {
+test(`the matrix is right whatever happens: seeds 1 to ${SEEDS} and rare ones`, async () => {
   const failures: string[] = [];
-  for (let seed = 1; seed <= SEEDS && failures.length < FAILURES_MAX; seed++) {
+  const first = Array.from({ length: SEEDS }, (_, index) => index + 1);
+  for (const seed of [...RARE_SEEDS, ...first]) {
+    if (failures.length >= FAILURES_MAX) break;
     const { violation } = await simulateMeasure(seed, model);
     if (violation !== undefined) {
       failures.push(`npm run simulate -- --measure --seed ${seed}\n${violation}`);

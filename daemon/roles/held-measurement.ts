@@ -64,12 +64,16 @@ const SAY_AGAIN_MS = 5000;
 // For a bar that moves.
 const WORKING_MS = 300;
 const SUMS_IN_A_MESSAGE = 64;
+// A message that comes so many leases late is not waited for.
+const ENDED_MAX = 4096;
 
 export class HeldMeasurement {
   readonly run: RunId;
   readonly coordinator: PeerId;
   readonly #ports: MeasurePorts;
   readonly #leases = new Map<number, HeldStage>();
+  /** Leases that are over: run again, the end of that would take along the states they left. */
+  readonly #ended = new Set<number>();
   readonly #states: KeptStates;
   readonly #sums: KeptSums;
   readonly #input: StateInput;
@@ -106,6 +110,7 @@ export class HeldMeasurement {
       this.#sayAnswer(known);
       return;
     }
+    if (this.#ended.has(lease.lease)) return;
     const held = { lease, stop: new AbortController(), answer: undefined, saidMs: 0 };
     this.#leases.set(lease.lease, held);
     void this.#runLease(held);
@@ -114,12 +119,17 @@ export class HeldMeasurement {
   /** Answers that have been heard, and leases that are wanted no more. */
   forget(leases: readonly number[]): void {
     for (const lease of leases) {
+      this.#ended.add(lease);
       const held = this.#leases.get(lease);
       if (held === undefined) continue;
       this.#leases.delete(lease);
       held.stop.abort();
       // What a lease has left stands until it is released; what one was about to leave is nobody's.
       if (held.answer === undefined) this.release([lease]);
+    }
+    for (const oldest of this.#ended) {
+      if (this.#ended.size <= ENDED_MAX) break;
+      this.#ended.delete(oldest);
     }
   }
 

@@ -155,6 +155,19 @@ test('a peer that declines waits ten seconds, and loses its stage when it declin
   expect(measurement.stages.map(({ peers }) => peers)).toEqual([['a'], ['b']]);
 });
 
+test('a peer that runs a lease after it has lost its stage gets the stage again', () => {
+  const measurement = new Measurement(rowOf(2, 9));
+  measurement.step({ kind: 'peers-joined', peers: [peer('a')] }, 0);
+  measurement.step({ kind: 'declined', peer: 'a', lease: 0 }, 1000);
+  expect(leasesOf(measurement.step({ kind: 'tick' }, 11_000))).toEqual(['0: 0-2 a']);
+  // The answer to the second of the first two leases comes late; it is at work on the third.
+  measurement.step({ kind: 'declined', peer: 'a', lease: 1 }, 12_000);
+  expect(measurement.stages).toEqual([]);
+  measurement.step({ kind: 'stage-done', peer: 'a', lease: 2 }, 13_000);
+  expect(measurement.stages).toEqual([{ from: 0, to: 2, peers: ['a'] }]);
+  expect(leasesOf(measurement.step({ kind: 'tick' }, 22_000))).not.toEqual([]);
+});
+
 test('layers for which nobody has room are named, and those before them are measured', () => {
   const measurement = new Measurement(rowOf(4, 9));
   const small = peer('a', { roomBytes: 3 });

@@ -243,7 +243,11 @@ export class Measurement {
     this.#close(lease, 'done');
     this.#hasBegun = true;
     const peer = this.#peers.get(id);
-    if (peer !== undefined) peer.declines = 0;
+    if (peer === undefined) return;
+    // It may have declined another lease meanwhile, and lost its stage by that.
+    const hasReturned = !isUsable(peer);
+    peer.declines = 0;
+    if (hasReturned && isUsable(peer)) this.#placeIfWorth();
   }
 
   #declined(id: PeerId, number: number): void {
