@@ -476,7 +476,7 @@ export type BlobName =
       readonly digest: Uint8Array;
       readonly bytes: number;
     }
-  /** `bytes` of a sealed output from `offset`. */
+  /** `bytes` of a sealed output from `offset`; of one that is not open `run` is its release. */
   | {
       readonly kind: 'output';
       readonly run: RunId;

@@ -5,6 +5,7 @@
 
 import { beforeEach, expect, test } from 'vitest';
 import { assemblyMap, type MappedOutput, outputId } from '../../daemon/core/plan/assembly-map.ts';
+import { journalHead } from '../../daemon/core/plan/run-journal.ts';
 import { hex, type UnitId } from '../../daemon/core/plan/unit-id.ts';
 import type { HeldOutputs, Network } from '../../daemon/ports.ts';
 import { AssemblyHolder } from '../../daemon/roles/assembly-holder.ts';
@@ -13,6 +14,7 @@ import type {
   Assemble,
   AssemblyMessage,
   AssemblyState,
+  BlobName,
   MemberRole,
 } from '../../proto/peer-messages.ts';
 import { diceOf } from './dice.ts';
@@ -275,4 +277,56 @@ test('a coordinator believes nothing that an opening, a number or a machine make
   expect(() => new AssemblyPool(parts).add(0, good, MEMBER, 'member')).toThrow('QD-6705');
   pool.stop();
   expect(new AssemblyPool(parts).add(0, good, MEMBER, 'member').isOpen).toBe(false);
+});
+
+test('a sealed output is given to coordinators that name its release and its id, and to nobody else', async () => {
+  const { layout, id, runs, file } = good;
+  const bytes = new Uint8Array(layout.fileBytes).map((_, index) => index);
+  const lay = async (name: string): Promise<void> => {
+    const journal = journalHead(sha256, id, runs.length);
+    const process = new Process(world, 'before');
+    const output = await disk.openFor(process).open(name, bytes.length, { overwrite: false });
+    await output.restart(journal);
+    await output.write(0, bytes);
+    await output.commit(new Uint8Array(0));
+    if (name === file) await output.seal();
+    process.end();
+  };
+  void lay(file).then(() => lay('growing.gguf'));
+  await pass(1000);
+  const asked = async (
+    role: MemberRole,
+    more: Partial<Extract<BlobName, { kind: 'output' }>> = {},
+  ): Promise<Uint8Array | undefined> => {
+    const name = `${role} ${joined++}`;
+    const { network: own } = join(peerIdOf(name), role);
+    await pass(1000);
+    const blob = { kind: 'output', run: RUN, id, offset: 100, bytes: 300, ...more } as const;
+    const into = new Uint8Array(blob.bytes);
+    let isThere: boolean | undefined;
+    const { signal } = new AbortController();
+    void own.pull([MEMBER], blob, into, { signal }).then(
+      () => {
+        isThere = true;
+      },
+      () => {
+        isThere = false;
+      },
+    );
+    await pass(60_000);
+    expect(isThere).toBeDefined();
+    return isThere ? into : undefined;
+  };
+  let joined = 0;
+  await speakTo('worker', new Uint8Array(0));
+  expect(await asked('coordinator')).toEqual(bytes.subarray(100, 400));
+  expect(await asked('coordinator', { offset: 499, bytes: 1 })).toEqual(bytes.subarray(499));
+  expect(await asked('worker')).toBe(undefined);
+  expect(await asked('coordinator', { run: '6'.repeat(32) })).toBe(undefined);
+  expect(await asked('coordinator', { id: sha256(bytes) })).toBe(undefined);
+  expect(await asked('coordinator', { offset: 499, bytes: 2 })).toBe(undefined);
+  disk.remove(file);
+  await pass(200_000);
+  // What is not sealed is of no use to anyone.
+  expect(await asked('coordinator')).toBe(undefined);
 });

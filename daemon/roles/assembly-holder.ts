@@ -29,6 +29,7 @@ import type {
 import { Credit } from './credit.ts';
 import { type AssemblyPorts, HeldAssembly } from './held-assembly.ts';
 import { ReleaseFolders } from './release-folders.ts';
+import { SealedOutputs } from './sealed-outputs.ts';
 
 export interface AssemblyHolderParts {
   readonly network: Network;
@@ -57,6 +58,7 @@ export class AssemblyHolder {
   readonly #parts: AssemblyHolderParts;
   readonly #ports: AssemblyPorts;
   readonly #folders: ReleaseFolders;
+  readonly #sealed: SealedOutputs;
   readonly #held = new Map<string, HeldAssembly>();
   readonly #mapBytes = new Map<HeldAssembly, number>();
   /** What has ended in this process, so that it can be said again; the oldest first. */
@@ -67,6 +69,7 @@ export class AssemblyHolder {
   constructor(parts: AssemblyHolderParts) {
     this.#parts = parts;
     this.#folders = new ReleaseFolders(parts.outputs, parts.disk);
+    this.#sealed = new SealedOutputs({ ...parts, folders: this.#folders });
     this.#ports = { ...parts, folders: this.#folders, memory: new Credit(TAKE_BYTES_MAX) };
   }
 
@@ -81,6 +84,7 @@ export class AssemblyHolder {
       for (const [key, held] of this.#held) {
         if (clock.now() - held.heardMs >= FORGET_MS) void this.#end(key, held, false, false);
       }
+      void this.#sealed.closeIdle(LOOK_MS);
       this.#cancelLook = clock.after(LOOK_MS, look);
     };
     this.#cancelLook = clock.after(LOOK_MS, look);
@@ -93,7 +97,7 @@ export class AssemblyHolder {
     for (const stop of this.#stops) stop();
     this.#stops = [];
     const ends = [...this.#held].map(([key, held]) => this.#end(key, held, false, false));
-    await Promise.all(ends);
+    await Promise.all([...ends, this.#sealed.closeIdle(0)]);
   }
 
   /** Outputs that are open. */
@@ -197,6 +201,8 @@ export class AssemblyHolder {
 
   async #end(key: string, held: HeldAssembly, erase: boolean, isSaid: boolean): Promise<void> {
     try {
+      // What is deleted while it is open would keep its room.
+      if (erase) await this.#sealed.closeIdle(0);
       await held.end(erase, isSaid);
     } catch {
       // A disk that fails here has nothing left to lose: what was not durable is made again. What
@@ -213,7 +219,10 @@ export class AssemblyHolder {
     };
   }
 
-  /** A sealed output, for the coordinator that had it assembled. */
+  /**
+   * A sealed output: for the coordinator that has it open, else by its release for any coordinator,
+   * which could have it opened just as well.
+   */
   async #read(
     to: ConnectedPeer,
     blob: BlobName,
@@ -228,6 +237,7 @@ export class AssemblyHolder {
       const found = await held.read(blob.id, blob.offset + offset, bytes, end);
       if (found !== undefined) return found;
     }
-    return undefined;
+    if (to.role !== 'coordinator') return undefined;
+    return await this.#sealed.read(blob, blob.offset + offset, bytes);
   }
 }

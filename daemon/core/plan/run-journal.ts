@@ -61,6 +61,14 @@ export interface RunJournal {
   readonly wholeBytes: number;
 }
 
+/** The id of the output that a journal tells of; undefined where it is none of ours, or torn. */
+export function journalOutput(sha256: Sha256, journal: Uint8Array): Uint8Array | undefined {
+  const head = journal.subarray(0, HEAD_BYTES);
+  const isOurs = MAGIC.every((byte, index) => byte === head[index]);
+  if (head.length < HEAD_BYTES || !isOurs || !isWhole(sha256, head)) return undefined;
+  return head.slice(MAGIC.length, MAGIC.length + 32);
+}
+
 /** Undefined where the bytes are no journal of the output `id` with `runCount` runs. */
 export function readRunJournal(
   sha256: Sha256,
