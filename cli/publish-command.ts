@@ -28,7 +28,8 @@ export function addPublishCommand(program: Command): Command {
     .option('--private', 'a repository that is made is seen by its owner alone');
   return withHubOptions(command).addHelpText(
     'after',
-    '\nFiles that the repository has already are not sent again, after a break as well.',
+    '\nFiles that the repository has already are not sent again, after a break as well. Outputs that' +
+      '\nquantd release --leave left on other machines are sent from there.',
   );
 }
 

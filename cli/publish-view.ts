@@ -12,11 +12,11 @@ type EventOf<T extends RunEvent['type']> = Extract<RunEvent, { type: T }>;
 const states = { new: '', changed: 'replaces another', same: 'there already' } as const;
 
 export function renderPublish(plan: EventOf<'publish'>): string[] {
-  const rows = plan.files.map(({ file, bytes, isLarge, state }) => [
+  const rows = plan.files.map(({ file, bytes, isLarge, state, machine }) => [
     `  ${file}`,
     bytesText(bytes),
     isLarge ? 'LFS' : '',
-    states[state],
+    [states[state], machine === undefined ? '' : `on ${machine}`].filter(Boolean).join(', '),
   ]);
   const sent = plan.files.filter(({ state }) => state !== 'same');
   const bytes = sent.reduce((sum, file) => sum + file.bytes, 0);

@@ -10,6 +10,7 @@ import {
   type Loose,
   type QuantizeOptions,
   quantizeRequest,
+  withDiskOptions,
   withRecipeOptions,
 } from './quantize-command.ts';
 
@@ -18,15 +19,18 @@ export function addReleaseCommand(program: Command): Command {
   const command = program
     .command('release')
     .description('make a folder ready to upload: GGUFs, matrix, card, lockfile, digests');
-  return withRecipeOptions(command)
+  return withDiskOptions(withRecipeOptions(command))
     .requiredOption(
       '--out <dir>',
       'where the folder <Model>-GGUF is made; an unfinished one is continued',
     )
     .option('--overwrite', 'replace outputs of another run')
     .option('--yes', 'do not ask before a run of more than ten minutes')
-    .option('--pool-outputs', 'let outputs grow on the disks of all machines, then collect them')
-    .addHelpText('after', '\nquantd verify checks a release, quantd reproduce makes it again.');
+    .addHelpText(
+      'after',
+      '\nquantd verify checks a release, quantd reproduce makes it again. What --leave has left on other' +
+        '\nmachines quantd publish sends from there; the same command without it brings it here.',
+    );
 }
 
 /** What quantize would be asked for, as a release. */
@@ -36,6 +40,5 @@ export function releaseRequest(
   command: Command,
 ): Loose<ReleaseRequest> {
   const { kind, dryRun, ...wishes } = quantizeRequest(source, options, command);
-  const assembly = options.poolOutputs === true ? 'pooled' : undefined;
-  return { ...wishes, kind: 'release', assembly };
+  return { ...wishes, kind: 'release' };
 }

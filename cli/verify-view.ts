@@ -68,9 +68,11 @@ function renderReproduced(report: EventOf<'reproduced'>): string[] {
   ];
 }
 
-function verdict({ faults, warnings, types }: EventOf<'verified'>): string {
+function verdict({ faults, warnings, types, left: away }: EventOf<'verified'>): string {
   const left = warnings === 0 ? '' : `, ${warnings} ${warnings === 1 ? 'warning' : 'warnings'}`;
   if (faults > 0) return `not verified: ${faults} ${faults === 1 ? 'fault' : 'faults'}${left}`;
   if (types === 'nothing') return `nothing is wrong, as far as it shows without a lockfile${left}`;
-  return `verified: every byte is what it should be${left}`;
+  if (away === undefined) return `verified: every byte is what it should be${left}`;
+  const outputs = away === 1 ? 'an output that lies' : `${away} outputs that lie`;
+  return `verified but for ${outputs} on other machines: every byte here is what it should be`;
 }

@@ -1,6 +1,6 @@
 /**
  * Goal: outputs that grow on the disks of several machines are the files of one, whatever becomes of
- * a machine that has one, and none needs the room of all.
+ * a machine that has one, and none needs the room of all; a hub gets them from where they lie.
  * Method: daemons joined over loopback, one of them killed while it assembles; the files are compared
  * with those of a run that knew of no other machine, and what lies on each disk is measured.
  */
@@ -11,8 +11,10 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { RunEvent } from '../proto/api.ts';
+import { LEFT_FILE, leftRecord } from '../proto/left-record.ts';
 import { connectedNames, type Daemon, endDaemons, startDaemon, untilCluster } from './cluster.ts';
 import { digestsOf, past, type RunningCommand, startRun } from './cluster-run.ts';
+import { type LoopbackHub, startHub, TOKEN } from './hub/loopback-hub.ts';
 import { makeScratch, mustRunQuantd } from './quantd.ts';
 
 const TYPES = 'Q2_K,IQ4_XS,Q4_K_M';
@@ -21,9 +23,11 @@ const OUTPUTS = TYPES.split(',').length;
 let scratch: Awaited<ReturnType<typeof makeScratch>>;
 let reference: Map<string, string>;
 let coordinator: Daemon;
+let hub: LoopbackHub;
 const workers = new Map<string, Daemon>();
 beforeAll(async () => {
   scratch = await makeScratch('pooled');
+  hub = await startHub();
   await mustRunQuantd([...words('alone'), '--solo']);
   reference = digestsOf(join(scratch.path, 'alone'));
   expect(reference.size).toBe(OUTPUTS);
@@ -33,6 +37,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await endDaemons();
+  await hub.close();
   await scratch.remove();
 });
 
@@ -129,7 +134,7 @@ function expectDisks(run: RunningCommand, peaks: ReadonlyMap<string, number>): v
   }
 }
 
-test('outputs grow on all disks, one of them restarted; left there, and collected later', async () => {
+test('outputs grow on all disks, one of them restarted, and are left there', async () => {
   const run = startRun(words('out', '--leave'), coordinator.data);
   const peaks = watchDisks('out', run);
   await run.until(({ type }) => type === 'assembly');
@@ -147,13 +152,56 @@ test('outputs grow on all disks, one of them restarted; left there, and collecte
   expect(new Map(told.sort())).toEqual(reference);
   const machines = eventOf(run, 'output').map(({ machine }) => machine ?? 'nas');
   expect(machines.sort()).toEqual(['a', 'b', 'nas']);
+});
 
-  // The same command without the option: nothing is made twice.
-  const later = startRun(words('out'), coordinator.data);
+const release = (...more: string[]): RunningCommand => {
+  const [, ...wishes] = words('release', ...more);
+  return startRun(['release', ...wishes], coordinator.data);
+};
+const publish = (...more: string[]): RunningCommand => {
+  const address = ['--repo', 'org/tiny-GGUF', '--hub-url', hub.url, '--json'];
+  return startRun(['publish', folder(), ...address, ...more], coordinator.data, {
+    HF_TOKEN: TOKEN,
+  });
+};
+const folder = (): string => join(scratch.path, 'release', 'tiny-GGUF');
+
+test('a release of what lies on other disks is published from there', async () => {
+  const run = release('--leave');
+  await run.done;
+  const { outputs } = leftRecord.parse(JSON.parse(readFileSync(join(folder(), LEFT_FILE), 'utf8')));
+  expect(outputs.map(({ machine }) => machine).sort()).toEqual(['a', 'b']);
+  expect(digestsOf(folder()).size).toBe(OUTPUTS - outputs.length);
+  const sums = readFileSync(join(folder(), 'SHA256SUMS'), 'utf8');
+  for (const [file, sha256] of reference) expect(sums).toContain(`${sha256}  ${file}\n`);
+  const verified = startRun(['verify', folder(), '--json'], coordinator.data);
+  await verified.done;
+  expect(eventOf(verified, 'verified')[0]).toMatchObject({ left: 2, faults: 0, warnings: 2 });
+
+  await workers.get('a')?.kill();
+  const lost = outputs.find(({ machine }) => machine === 'a')?.file;
+  await expect(publish('--yes').done).rejects.toThrow(new RegExp(`${lost}","why":"a: .*QD-6706`));
+  expect([hub.uploads.puts, hub.uploads.repositories.size]).toEqual([[], 0]);
+  await startWorker('a', []);
+  const sent = publish('--yes');
+  await sent.done;
+  const planned = eventOf(sent, 'publish')[0]?.files ?? [];
+  const far = planned.flatMap(({ file, machine }) => (machine === undefined ? [] : [file]));
+  expect(far.sort()).toEqual(outputs.map(({ file }) => file).sort());
+  const received = hub.uploads.repositories.get('org/tiny-GGUF')?.files ?? new Map();
+  expect(received.has(LEFT_FILE)).toBe(false);
+  for (const [file, sha256] of reference) {
+    expect(createHash('sha256').update(received.get(file)).digest('hex')).toBe(sha256);
+  }
+  expect(digestsOf(folder()).size).toBe(OUTPUTS - outputs.length);
+});
+
+test('the same command without the option collects them; nothing is made twice', async () => {
+  const later = release();
   const done = await later.done;
   expect(done.unitsMade).toBe(0);
-  expect(digestsOf(join(scratch.path, 'out'))).toEqual(reference);
-  const left = outputBytes('out');
+  expect(digestsOf(folder())).toEqual(reference);
+  expect(existsSync(join(folder(), LEFT_FILE))).toBe(false);
+  const left = outputBytes('release');
   expect([left.get('a'), left.get('b')]).toEqual([0, 0]);
-  expect(eventOf(later, 'notice')).toEqual([]);
 });

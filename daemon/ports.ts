@@ -393,6 +393,8 @@ export interface FolderFiles {
   append(name: string, bytes: Uint8Array): Promise<void>;
   /** Undefined where there is none. */
   read(name: string): Promise<Uint8Array | undefined>;
+  /** Nothing where there is none. */
+  remove(name: string): Promise<void>;
   /** Of everything in the folder, as the file system counts it. */
   allocatedBytes(): Promise<number>;
 }
@@ -404,6 +406,13 @@ export interface Identity {
   /** 32 bytes. */
   readonly publicKey: Uint8Array;
   sign(message: Uint8Array): Uint8Array;
+}
+
+/** SHA-256 of bytes that come one after the other. */
+export interface RunningDigest {
+  update(bytes: Uint8Array): void;
+  /** Of all that has come, 32 bytes; nothing comes after it. */
+  digest(): Uint8Array;
 }
 
 /** Chance, digests and signatures, as membership needs them. */

@@ -42,6 +42,8 @@ export interface SentFile {
   readonly file: string;
   readonly bytes: number;
   readonly sha256: string;
+  /** Where it lies on another machine: then it is read once, and its digest compared on the way. */
+  readonly machine?: string;
   /** Fills `into` from `offset`; a file that ends early is a fault, never a short result. */
   read(offset: number, into: Uint8Array, signal?: AbortSignal): Promise<void>;
 }

@@ -11,7 +11,7 @@ import type { InspectReport } from '../proto/inspect.ts';
 import type { HubAccess, RunRequest } from '../proto/requests.ts';
 import { openChatTemplate } from './adapters/chat-template.ts';
 import { loadIdentity } from './adapters/cluster-store.ts';
-import { cryptography } from './adapters/cryptography.ts';
+import { cryptography, startDigest } from './adapters/cryptography.ts';
 import { openFolderFiles } from './adapters/folder-files.ts';
 import { openPublishTarget } from './adapters/hub-publish.ts';
 import type { Addon } from './adapters/kernels.ts';
@@ -130,6 +130,7 @@ export class Service implements LocalService {
       // The package is read when there is a card to read.
       parseYaml: async (text) => (await import('./adapters/yaml.ts')).parseYaml(text),
       identity: () => loadIdentity(settings.dataDirectory),
+      startDigest,
       version: settings.version,
       selfTests: settings.selfTests,
     };

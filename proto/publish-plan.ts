@@ -8,6 +8,8 @@ export interface PublishFile {
   readonly isLarge: boolean;
   /** `same`: the repository has these bytes under this name, and they are not sent again. */
   readonly state: 'new' | 'changed' | 'same';
+  /** Where it lies on another machine, which it is sent from. */
+  readonly machine?: string;
 }
 
 export interface PublishPlan {

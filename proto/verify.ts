@@ -42,6 +42,8 @@ export interface VerifyReport {
   readonly types: 'source' | 'lockfile' | 'nothing';
   /** Undefined where nothing was made again. */
   readonly spot?: SpotReport;
+  /** Outputs that lie on other machines and were not read; absent where there is none. */
+  readonly left?: number;
   readonly faults: number;
   readonly warnings: number;
 }

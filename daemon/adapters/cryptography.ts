@@ -16,7 +16,7 @@ import {
   timingSafeEqual,
   verify,
 } from 'node:crypto';
-import type { Cryptography, Identity } from '../ports.ts';
+import type { Cryptography, Identity, RunningDigest } from '../ports.ts';
 
 export const SEED_BYTES = 32;
 
@@ -58,6 +58,14 @@ export const cryptography: Cryptography = {
   mac: (key, message) => createHmac('sha256', key).update(message).digest(),
   isSame: (a, b) => a.length === b.length && timingSafeEqual(a, b),
 };
+
+export function startDigest(): RunningDigest {
+  const hash = createHash('sha256');
+  return {
+    update: (bytes) => void hash.update(bytes),
+    digest: () => hash.digest(),
+  };
+}
 
 function publicKeyOf(bytes: Uint8Array): KeyObject | undefined {
   try {

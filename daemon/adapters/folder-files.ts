@@ -4,7 +4,7 @@
  *   DIR/<name>      written beside, synced, renamed, the folder synced
  */
 
-import { appendFile, mkdir, readdir, readFile, stat } from 'node:fs/promises';
+import { appendFile, mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { assert } from '../../proto/assert.ts';
 import type { FolderFiles } from '../ports.ts';
@@ -42,6 +42,13 @@ export function openFolderFiles(directory: string): FolderFiles {
         return await readFile(path(name));
       } catch (error) {
         if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+        throw diskFault(error, name);
+      }
+    },
+    remove: async (name) => {
+      try {
+        await rm(path(name), { force: true });
+      } catch (error) {
         throw diskFault(error, name);
       }
     },

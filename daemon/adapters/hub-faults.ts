@@ -123,6 +123,12 @@ export const hubFaults = {
     what: 'what was fetched cannot be kept in the data directory',
     hint: 'check its permissions and its disk; the same command goes on',
   },
+  otherBytes: {
+    code: 'QD-2523',
+    exit: exitCodes.mismatch,
+    what: 'a machine sends other bytes of an output than were sealed there',
+    hint: 'its disk or its memory is failing; quantd release with --overwrite makes the output anew',
+  },
   inUse: {
     code: 'QD-2521',
     exit: exitCodes.environment,

@@ -5,9 +5,11 @@
  *
  * The library makes the repository, asks which files go to the storage (LFS), sends those that it
  * lacks and makes the commit; its requests pass through hub-transport.ts, which tries again, and
- * gives the token to the hub alone.
+ * gives the token to the hub alone. Files of other machines go to the storage by large-upload.ts, and
+ * into the same commit.
  */
 
+import { assert } from '../../proto/assert.ts';
 import { FaultError } from '../../proto/fault.ts';
 import { parseHubName } from '../../proto/hub-name.ts';
 import type { HubAccess } from '../../proto/requests.ts';
@@ -17,6 +19,7 @@ import { DiskBlob } from './disk-blob.ts';
 import { hubFaults } from './hub-faults.ts';
 import { openHubRepository } from './hub-repository.ts';
 import type { HubTransport } from './hub-transport.ts';
+import { uploadLarge } from './large-upload.ts';
 import { transportOf } from './open-hub.ts';
 
 type SendOptions = Parameters<PublishTarget['send']>[1];
@@ -73,6 +76,8 @@ class HubTarget implements PublishTarget {
   async isSame(listed: PublishedFile, sent: SentFile, signal: AbortSignal): Promise<boolean> {
     if (listed.bytes !== sent.bytes) return false;
     if (listed.sha256 !== undefined) return listed.sha256 === sent.sha256;
+    // What another machine has goes to the storage, and is not read for git's name of it.
+    if (sent.machine !== undefined) return false;
     const content = blobOf(sent, signal);
     return (await blobName(sent.bytes, content.stream())) === listed.blob;
   }
@@ -82,13 +87,17 @@ class HubTarget implements PublishTarget {
     { title, onBytes, signal }: SendOptions,
   ): Promise<{ commit: string; url: string }> {
     const { uploadFiles } = await import('@huggingface/hub');
+    const far = files.filter(({ machine }) => machine !== undefined);
+    const near = files.filter(({ machine }) => machine === undefined);
+    if (far.length > 0) await uploadLarge(far, { transport: this.#transport, onBytes, signal });
     const made = await this.#asked(() =>
       uploadFiles({
         repo: this.#repo,
-        files: files.map((sent) => ({ path: sent.file, content: blobOf(sent, signal) })),
+        files: near.map((sent) => ({ path: sent.file, content: blobOf(sent, signal) })),
         commitTitle: title,
         hubUrl: this.hubUrl,
-        fetch: (input, init) => this.#transport.upload(input, init, onBytes),
+        fetch: (input, init) =>
+          this.#transport.upload(input, this.#joined(input, init, far), onBytes),
         abortSignal: signal,
         // Its chunk protocol needs a program in WebAssembly; the storage takes whole files as well.
         useXet: false,
@@ -96,6 +105,22 @@ class HubTarget implements PublishTarget {
     );
     if (made === undefined) throw new FaultError(hubFaults.unexpectedReply, { why: 'no commit' });
     return { commit: made.commit.oid, url: made.commit.url };
+  }
+
+  /** The request; where it is the commit, with the files that are in the storage already. */
+  #joined(
+    input: Parameters<typeof fetch>[0],
+    init: RequestInit | undefined,
+    far: readonly SentFile[],
+  ): RequestInit | undefined {
+    const commit = `${this.hubUrl}/api/models/${this.#transport.repository}/commit/`;
+    if (far.length === 0 || !String(input).startsWith(commit)) return init;
+    assert(typeof init?.body === 'string', 'a commit is made of lines');
+    const lines = far.map(({ file, bytes, sha256 }) => {
+      const value = { path: file, algo: 'sha256', size: bytes, oid: sha256 };
+      return JSON.stringify({ key: 'lfsFile', value });
+    });
+    return { ...init, body: [init.body, ...lines].join('\n') };
   }
 
   get #repo(): { type: 'model'; name: string } {

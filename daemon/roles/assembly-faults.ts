@@ -33,4 +33,16 @@ export const assemblyFaults = {
     what: 'another run has the same outputs on other machines now',
     hint: 'wait until it has ended; quantd status tells what runs',
   },
+  leftAway: {
+    code: 'QD-6706',
+    exit: exitCodes.network,
+    what: 'an output that was left on another machine cannot be had from there',
+    hint: 'start that machine again (quantd join) and run the same command; quantd release without --leave brings outputs here, and makes again what it does not find',
+  },
+  leftOther: {
+    code: 'QD-6707',
+    exit: exitCodes.mismatch,
+    what: 'an output that was left on another machine is not what was sealed there',
+    hint: 'the disk or the memory of that machine is failing; quantd release with --overwrite makes it anew',
+  },
 } as const satisfies Record<string, FaultKind>;

@@ -2,6 +2,9 @@
  * Digest tensors: one reading of every sealed output, for the digest of each tensor in it.
  *
  *   outputs ──▶ pieces ──▶ OutputFile.hash ──▶ LockedOutput[]   (proto/lockfile.ts)
+ *
+ * An output that lies on another machine is read through the network and not kept: what is signed
+ * for was seen here.
  */
 
 import { FaultError } from '../../proto/fault.ts';
@@ -9,9 +12,11 @@ import type { LockedOutput } from '../../proto/lockfile.ts';
 import type { OutputPlan } from '../core/plan/outputs.ts';
 import { hex } from '../core/plan/unit-id.ts';
 import { makeFaults } from '../core/release/make-faults.ts';
-import { piecesOf } from '../core/release/pieces.ts';
-import type { OutputDirectory } from '../ports.ts';
+import { type Piece, piecesOf } from '../core/release/pieces.ts';
+import type { OutputDirectory, RunningDigest } from '../ports.ts';
+import { assemblyFaults } from './assembly-faults.ts';
 import { hashPieces } from './hash-pieces.ts';
+import type { LeftFile } from './left-outputs.ts';
 import type { Progress } from './progress.ts';
 
 export interface DigestRequest {
@@ -19,13 +24,25 @@ export interface DigestRequest {
   /** SHA-256 of each output as it was sealed, by file. */
   readonly sealed: ReadonlyMap<string, string>;
   readonly directory: OutputDirectory;
+  /** Those of them that lie on other machines. */
+  readonly left: readonly LeftFile[];
+  readonly startDigest: () => RunningDigest;
   readonly progress: Progress;
   readonly signal: AbortSignal;
 }
 
+interface Digested {
+  readonly sha256: string;
+  /** Of each piece. */
+  readonly digests: readonly string[];
+}
+
+// What is hashed at once on the main thread: some milliseconds.
+const STEP_BYTES: number = 4 * 1024 * 1024;
+
 /**
  * Reads the outputs side by side.
- * @throws FaultError changed when a file is not what was sealed
+ * @throws FaultError changed or leftOther when a file is not what was sealed; leftAway
  */
 export async function digestTensors(request: DigestRequest): Promise<LockedOutput[]> {
   const { outputs, progress } = request;
@@ -36,13 +53,33 @@ export async function digestTensors(request: DigestRequest): Promise<LockedOutpu
   return await Promise.all(outputs.map((output) => digestOutput(output, request)));
 }
 
-async function digestOutput(
-  { file, ftype, layout, bitsPerWeight, types }: OutputPlan,
-  { sealed, directory, progress, signal }: DigestRequest,
-): Promise<LockedOutput> {
-  const bytes = layout.fileBytes;
+async function digestOutput(output: OutputPlan, request: DigestRequest): Promise<LockedOutput> {
+  const { file, ftype, layout, bitsPerWeight, types } = output;
   const pieces = [...piecesOf(layout, layout.dataStart)];
-  const opened = await directory.open(file, bytes, { overwrite: false });
+  const left = request.left.find((each) => each.output.file === file);
+  const { sha256, digests } =
+    left === undefined
+      ? await digestHere(output, pieces, request)
+      : await digestThere(left, pieces, request);
+  if (sha256 !== (request.sealed.get(file) ?? sha256)) {
+    const { machine: why } = left?.output ?? {};
+    if (why !== undefined) throw new FaultError(assemblyFaults.leftOther, { file, why });
+    throw new FaultError(makeFaults.changed, { file });
+  }
+  const tensors = pieces.flatMap(({ tensor }, index): LockedOutput['tensors'] =>
+    tensor === undefined ? [] : [[tensor, types.get(tensor) ?? ftype.type, digests[index] ?? '']],
+  );
+  const header = digests[0] ?? '';
+  const bytes = layout.fileBytes;
+  return { file, bytes, sha256, ftype: ftype.name, bitsPerWeight, header, tensors };
+}
+
+async function digestHere(
+  { file, layout }: OutputPlan,
+  pieces: readonly Piece[],
+  { directory, progress, signal }: DigestRequest,
+): Promise<Digested> {
+  const opened = await directory.open(file, layout.fileBytes, { overwrite: false });
   try {
     const digests: string[] = [];
     const digest = await hashPieces(opened, pieces, {
@@ -50,16 +87,29 @@ async function digestOutput(
       onBytes: (more) => progress.add(more),
       signal,
     });
-    const sha256 = hex(digest);
-    if (sha256 !== (sealed.get(file) ?? sha256)) {
-      throw new FaultError(makeFaults.changed, { file });
-    }
-    const tensors = pieces.flatMap(({ tensor }, index): LockedOutput['tensors'] =>
-      tensor === undefined ? [] : [[tensor, types.get(tensor) ?? ftype.type, digests[index] ?? '']],
-    );
-    const header = digests[0] ?? '';
-    return { file, bytes, sha256, ftype: ftype.name, bitsPerWeight, header, tensors };
+    return { sha256: hex(digest), digests };
   } finally {
     await opened.close();
   }
+}
+
+async function digestThere(
+  { reader }: LeftFile,
+  pieces: readonly Piece[],
+  { startDigest, progress, signal }: DigestRequest,
+): Promise<Digested> {
+  const whole = startDigest();
+  const digests: string[] = [];
+  for (const { offset, bytes } of pieces) {
+    const own = startDigest();
+    for (let at = 0; at < bytes; at += STEP_BYTES) {
+      const into = new Uint8Array(Math.min(STEP_BYTES, bytes - at));
+      await reader.read(offset + at, into, signal);
+      own.update(into);
+      whole.update(into);
+      progress.add(into.length);
+    }
+    digests.push(hex(own.digest()));
+  }
+  return { sha256: hex(whole.digest()), digests };
 }

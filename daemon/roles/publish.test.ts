@@ -84,6 +84,7 @@ async function run(wishes: Wishes = {}): Promise<RunEvent[]> {
     openPublishTarget,
     parseYaml,
     clock: { now: () => 0, after: () => () => undefined },
+    network: () => undefined,
   };
   const request = {
     ...({

@@ -2,10 +2,13 @@
  * Publish: sends a finished folder to a repository of a hub, and sees that it arrived.
  *
  *   PublishRequest ──▶ files, digests, card ──▶ what is there ──▶ one commit ──▶ listed as sent
+ *
+ * Outputs that were left on other machines are sent from where they lie (left-outputs.ts).
  */
 
 import type { RunEvent } from '../../proto/api.ts';
 import { FaultError } from '../../proto/fault.ts';
+import { LEFT_FILE } from '../../proto/left-record.ts';
 import { LOCK_FILE } from '../../proto/lockfile.ts';
 import type { CardFinding, PublishFile } from '../../proto/publish-plan.ts';
 import type { PublishRequest } from '../../proto/publish-request.ts';
@@ -15,10 +18,11 @@ import { readSums, SUMS_BYTES_MAX, SUMS_FILE } from '../core/release/checksums.t
 import { largeFiles } from '../core/release/large-files.ts';
 import { lintCard } from '../core/release/lint-card.ts';
 import { cardHead } from '../core/release/source-card.ts';
-import type { Clock, PublishedState, PublishTarget, SentFile } from '../ports.ts';
+import type { Clock, Network, PublishedState, PublishTarget, SentFile } from '../ports.ts';
 import type { FolderEntry, ReleaseFile, ReleaseFolder } from '../release-ports.ts';
 import { runFaults } from './faults.ts';
 import { evenPieces, hashPieces } from './hash-pieces.ts';
+import { type LeftFile, missingOf, readLeftOutputs } from './left-outputs.ts';
 import { Progress } from './progress.ts';
 import { publishFaults } from './publish-faults.ts';
 
@@ -28,6 +32,8 @@ export interface PublishPorts {
   /** @throws Error that says what is wrong with the text */
   readonly parseYaml: (text: string) => unknown;
   readonly clock: Clock;
+  /** The members of the cluster; undefined for a daemon that belongs to none. */
+  readonly network: () => Pick<Network, 'pull' | 'peers'> | undefined;
 }
 
 type Report = (event: RunEvent) => void;
@@ -82,7 +88,10 @@ class Publication {
       throw new FaultError(publishFaults.noToken);
     }
     const folder = await openRelease(this.#request.folder);
-    const files = await this.#digested(folder, publishable(await folder.list()));
+    const network = this.#ports.network();
+    const left = await readLeftOutputs(folder, { network, clock });
+    const local = await this.#digested(folder, publishable(await folder.list()));
+    const files = [...local, ...left.map(sentFrom)].sort((a, b) => (a.file < b.file ? -1 : 1));
     await this.#checkSums(files);
     const listed = await this.#listed();
     const planned = await this.#planned(files, listed === 'unknown' ? undefined : listed);
@@ -97,6 +106,7 @@ class Publication {
       card,
     });
     refuseFaulty(card);
+    await this.#checkLeft(left, planned);
     if (confirmed) await this.#send(files, planned, listed === undefined);
     else if (!dryRun) throw new FaultError(publishFaults.notConfirmed);
     this.#report({
@@ -131,6 +141,17 @@ class Publication {
     return files;
   }
 
+  /** Before the first byte is sent: half a release is of no use to anyone. */
+  async #checkLeft(left: readonly LeftFile[], planned: readonly PublishFile[]): Promise<void> {
+    const isSent = new Set(planned.flatMap(({ file, state }) => (state === 'same' ? [] : [file])));
+    const wanted = left.filter(({ output }) => isSent.has(output.file));
+    const missing = await missingOf(wanted, this.#signal);
+    if (missing === undefined) return;
+    if (this.#request.confirmed) throw missing;
+    const { file, why } = missing.detail;
+    this.#report({ type: 'notice', text: `${file} could not be sent now: ${why}` });
+  }
+
   async #checkSums(files: readonly SentFile[]): Promise<void> {
     const sums = await this.#small(files, SUMS_FILE, SUMS_BYTES_MAX);
     if (sums === undefined) return;
@@ -163,11 +184,14 @@ class Publication {
     const isLarge = largeFiles(new TextDecoder().decode(attributes));
     const planned: PublishFile[] = [];
     for (const sent of files) {
-      const { file, bytes, sha256 } = sent;
+      const { file, bytes, sha256, machine } = sent;
       const there = listed?.files.get(file);
       const isSame = there !== undefined && (await this.#target.isSame(there, sent, this.#signal));
       const state = there === undefined ? 'new' : isSame ? 'same' : 'changed';
-      planned.push({ file, bytes, sha256, isLarge: isLarge(file, bytes), state });
+      // Whatever the repository says of such names: it is sent to the storage.
+      const large = machine !== undefined || isLarge(file, bytes);
+      const where = machine === undefined ? {} : { machine };
+      planned.push({ file, bytes, sha256, isLarge: large, state, ...where });
     }
     return planned;
   }
@@ -240,10 +264,22 @@ class Publication {
   }
 }
 
-/** The files of a finished folder; hidden ones but .gitattributes are this machine's own. */
+function sentFrom({ output, reader }: LeftFile): SentFile {
+  const { file, bytes, sha256, machine } = output;
+  const unasked = new AbortController().signal;
+  const read: SentFile['read'] = (offset, into, signal = unasked) =>
+    reader.read(offset, into, signal);
+  return { file, bytes, sha256, machine, read };
+}
+
+/**
+ * The files of a finished folder; hidden ones but .gitattributes are this machine's own, and so is
+ * what tells where outputs lie.
+ */
 function publishable(entries: readonly FolderEntry[]): FolderEntry[] {
-  const isHidden = (file: string): boolean => /(^|\/)\./.test(file) && file !== ATTRIBUTES_FILE;
-  const files = entries.filter(({ file }) => !isHidden(file));
+  const isOwn = (file: string): boolean =>
+    (/(^|\/)\./.test(file) && file !== ATTRIBUTES_FILE) || file === LEFT_FILE;
+  const files = entries.filter(({ file }) => !isOwn(file));
   for (const { file, refused } of files) {
     if (file.endsWith('.part')) throw new FaultError(publishFaults.unfinished, { file });
     if (refused !== undefined)

@@ -4,11 +4,12 @@
  *   ReleaseRequest ──▶ run.ts makes the outputs ──▶ digests of every tensor ──▶ card, lockfile, …
  *
  * The lockfile is written last and signed: a folder without one is not finished, and the same command
- * goes on with it. Read next: core/release/lock.ts; docs/release.md.
+ * goes on with it. Outputs may stay on other machines; then the folder has a record of where. Read next: core/release/lock.ts; docs/release.md.
  */
 
 import type { RunEvent } from '../../proto/api.ts';
 import { assert } from '../../proto/assert.ts';
+import { LEFT_FILE } from '../../proto/left-record.ts';
 import type { LockedOutput, PureLock } from '../../proto/lockfile.ts';
 import { LOCK_FILE, SIGNATURE_FILE } from '../../proto/lockfile.ts';
 import type { PeerId } from '../../proto/peer-messages.ts';
@@ -19,17 +20,19 @@ import { renderRecipe } from '../core/recipe/render-recipe.ts';
 import { ATTESTATIONS_FILE } from '../core/release/attestations.ts';
 import { type CardFacts, cardOf } from '../core/release/card.ts';
 import { SUMS_FILE } from '../core/release/checksums.ts';
+import { encodeLeft } from '../core/release/left-record.ts';
 import { encodeLock, pureLockOf, type SelfTests, wishesOf } from '../core/release/lock.ts';
 import { CARD_CONTEXT, kvCacheBytes } from '../core/release/memory.ts';
 import { pureFiles } from '../core/release/read-lock.ts';
 import { reproducePageOf } from '../core/release/reproduce-page.ts';
 import { RECIPE_FILE } from '../core/release/shell.ts';
 import { encodeSums } from '../core/release/write-sums.ts';
-import type { FolderFiles, Identity, Source } from '../ports.ts';
+import type { FolderFiles, Identity, RunningDigest, Source } from '../ports.ts';
 import { AttestationLog } from './attestation-log.ts';
 import type { OwnWork } from './coordinator.ts';
 import { digestTensors } from './digest-tensors.ts';
 import { DigestedFolder, encoded } from './digested-folder.ts';
+import { LeftReader } from './left-reader.ts';
 import { inlineRecipe } from './open-recipe.ts';
 import { Progress } from './progress.ts';
 import { checkNames, type InputPorts, ReleaseInputs } from './release-inputs.ts';
@@ -39,6 +42,7 @@ export interface ReleasePorts extends RunPorts, InputPorts {
   readonly openFolder: (directory: string) => FolderFiles;
   /** The key of this machine; made where there is none yet. */
   readonly identity: () => Promise<Identity>;
+  readonly startDigest: () => RunningDigest;
   readonly version: string;
   readonly selfTests: SelfTests;
 }
@@ -114,8 +118,6 @@ class ReleaseMaker {
       ...(isAsked ? {} : HUB_PARTS),
       kind: 'quantize',
       dryRun: false,
-      // A folder that is ready to upload has all of them.
-      ...(request.assembly && { assembly: 'pooled' }),
       // Where it lies must not reach a byte.
       ...(imatrix && { imatrix: { ...imatrix, given: ports.splitPath(imatrix.path).file } }),
     };
@@ -166,8 +168,9 @@ class ReleaseMaker {
     await folder.put('README.md', cardOf(this.#cardFacts(facts, made)));
     await folder.put('.gitattributes', GIT_ATTRIBUTES);
     const whole = { ...lock, files: folder.files };
+    await this.#writeLeft(made, folder.raw);
     await this.#writeLock(whole, made, folder.raw);
-    const count = pureFiles(whole).length + RUN_FILES;
+    const count = pureFiles(whole).length + RUN_FILES - made.left.outputs.length;
     this.#making.report({ type: 'release', path: place, files: count, peer: this.#self });
   }
 
@@ -183,6 +186,20 @@ class ReleaseMaker {
       coverage: this.#coverage,
       perplexity: this.#perplexity,
     };
+  }
+
+  /** What an earlier run said of outputs that are here now is no longer so. */
+  async #writeLeft({ left }: FinishedRun, folder: FolderFiles): Promise<void> {
+    const count = left.outputs.length;
+    if (count === 0) {
+      await folder.remove(LEFT_FILE);
+      return;
+    }
+    await folder.write(LEFT_FILE, encodeLeft(left));
+    const which =
+      count === 1 ? 'one output lies on another machine' : `${count} outputs lie elsewhere`;
+    const text = `${which}, see ${LEFT_FILE}: quantd publish sends from there`;
+    this.#making.report({ type: 'notice', text });
   }
 
   /** Everything that is not the same in every cluster, and what covers all the rest. */
@@ -225,12 +242,18 @@ class ReleaseMaker {
     return text;
   }
 
-  async #digestTensors({ outputs, place }: FinishedRun): Promise<LockedOutput[]> {
-    const directory = await this.#ports.openOutputs(place);
+  async #digestTensors({ outputs, place, left: record }: FinishedRun): Promise<LockedOutput[]> {
+    const { openOutputs, network: networkOf, clock, startDigest } = this.#ports;
+    const directory = await openOutputs(place);
+    const ports = { network: networkOf(), clock };
+    const left = record.outputs.map((output) => {
+      return { output, reader: new LeftReader(output, record.release, ports) };
+    });
     const { report, drain: signal } = this.#making;
-    const progress = new Progress(this.#ports.clock, report);
+    const progress = new Progress(clock, report);
     try {
-      return await digestTensors({ outputs, sealed: this.#digests, directory, progress, signal });
+      const files = { outputs, sealed: this.#digests, directory, left };
+      return await digestTensors({ ...files, startDigest, progress, signal });
     } finally {
       await directory.close();
     }

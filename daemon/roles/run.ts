@@ -6,6 +6,7 @@
 
 import type { OutputSummary, PeerWork, RunEvent } from '../../proto/api.ts';
 import { assert } from '../../proto/assert.ts';
+import type { LeftRecord } from '../../proto/left-record.ts';
 import type { PeerId } from '../../proto/peer-messages.ts';
 import type { HubAccess, ModelRequest } from '../../proto/requests.ts';
 import { checkRunRequest } from '../core/calibration/check-request.ts';
@@ -19,7 +20,7 @@ import {
   planOutputs,
 } from '../core/plan/outputs.ts';
 import { type Plan, planRun } from '../core/plan/plan.ts';
-import { runId, type Sha256 } from '../core/plan/unit-id.ts';
+import type { Sha256 } from '../core/plan/unit-id.ts';
 import { parseFtype } from '../core/recipe/ftypes.ts';
 import type { Recipe } from '../core/recipe/recipe.ts';
 import type {
@@ -38,8 +39,8 @@ import { fetchSource, tellRepository } from './fetch-source.ts';
 import { fingerprint } from './fingerprint.ts';
 import { makeImatrix, measureSource, unmeasuredMatrix } from './make-imatrix.ts';
 import type { Measured, MeasureTools } from './measure.ts';
-import { LOCAL_PEER, type Offer } from './offers.ts';
-import { type OpenedAssemblers, openAssemblers } from './open-assemblers.ts';
+import type { Offer } from './offers.ts';
+import type { OpenedAssemblers } from './open-assemblers.ts';
 import { type CalibrationPorts, openCalibration, tellCalibration } from './open-calibration.ts';
 import { type ImportancePorts, openImatrix, useMatrix } from './open-imatrix.ts';
 import { provideSource } from './open-proof.ts';
@@ -49,6 +50,14 @@ import type { OutputAssembler } from './output-assembler.ts';
 import { optionsOf } from './output-options.ts';
 import { PlacementRecord } from './placement-record.ts';
 import { Progress } from './progress.ts';
+import {
+  assemblyEvent,
+  isLeft,
+  isMadeAlready,
+  leftOf,
+  openAll,
+  releaseOf,
+} from './run-assemblers.ts';
 import { Worker } from './worker.ts';
 import { writeImatrix } from './write-imatrix.ts';
 
@@ -112,6 +121,8 @@ export interface FinishedRun {
   readonly outputs: readonly OutputPlan[];
   readonly place: string;
   readonly peers: readonly PeerWork[];
+  /** Outputs that stay on other machines, under the name of their folder there. */
+  readonly left: Omit<LeftRecord, 'schema'>;
 }
 
 /**
@@ -166,11 +177,11 @@ export async function run(
       ...{ request, plan, outputs, described, measured, place },
       onAttested: hooks.onAttested,
     };
-    const made = isDryRun
+    const { left, ...made } = isDryRun
       ? await tellPlan(planned, { source, calibration }, ports, report)
       : await make(planned, source, ports, telling);
     if (!isDryRun)
-      await hooks.finish?.({ source, described, plan, outputs, place, peers: made.peers });
+      await hooks.finish?.({ source, described, plan, outputs, place, peers: made.peers, left });
     // Nothing has to be measured again once the outputs are sealed.
     await measured?.forget();
     await source.remote?.forget(isDryRun);
@@ -212,7 +223,8 @@ interface Telling {
   readonly drain: AbortSignal;
 }
 
-type Made = Pick<Extract<RunEvent, { type: 'done' }>, 'unitsMade' | 'sourceBytesRead' | 'peers'>;
+type Made = Pick<Extract<RunEvent, { type: 'done' }>, 'unitsMade' | 'sourceBytesRead' | 'peers'> &
+  Pick<FinishedRun, 'left'>;
 
 /** What a run would do, and nothing of it. */
 async function tellPlan(
@@ -233,7 +245,8 @@ async function tellPlan(
       ports,
     ),
   );
-  return { unitsMade: 0, sourceBytesRead: 0, peers: [] };
+  const left = { release: releaseOf(planned.plan, ports.sha256), outputs: [] };
+  return { unitsMade: 0, sourceBytesRead: 0, peers: [], left };
 }
 
 /** Opens the outputs, makes what they lack and seals them. */
@@ -296,20 +309,15 @@ async function make(
         onNotice: (text) => report({ type: 'notice', text }),
       });
     }
-    return madeBy(coordinator, measured);
+    const outputsLeft = isLeft(planned) ? leftOf(opened) : [];
+    return { ...madeBy(coordinator, measured), left: { release, outputs: outputsLeft } };
   } finally {
     await opened?.close();
     await directory.close();
   }
 }
 
-/** What is whole on another machine is not made again to be read back there. */
-function isMadeAlready(assembler: OutputAssembler): boolean {
-  const { isSealed, isLocal, output } = assembler;
-  return isSealed || (!isLocal && assembler.storedRuns().length === output.runs.length);
-}
-
-function madeBy(coordinator: Coordinator, measured: Measured | undefined): Made {
+function madeBy(coordinator: Coordinator, measured: Measured | undefined): Omit<Made, 'left'> {
   const pulled = new Map(measured?.shares.map(({ peer, sourceBytes }) => [peer, sourceBytes]));
   const peers = coordinator.shares().map(({ peer, sourceBytes, ...work }) => {
     // What a machine was given to measure with, it quantizes without being given it again.
@@ -320,57 +328,6 @@ function madeBy(coordinator: Coordinator, measured: Measured | undefined): Made 
     sourceBytesRead: peers.reduce((sum, { sourceBytes }) => sum + sourceBytes, 0),
     peers,
   };
-}
-
-/** Finds a machine for each output, where there are several, and opens it. */
-async function openAll(
-  planned: Planned,
-  directory: OutputDirectory,
-  where: {
-    readonly ports: RunPorts;
-    readonly network: Network | undefined;
-    readonly run: string;
-    readonly release: string;
-    readonly report: Report;
-  },
-): Promise<OpenedAssemblers> {
-  const { ports, network, run, release, report } = where;
-  const { plan, request } = planned;
-  const { sha256, clock, offer } = ports;
-  const { overwrite } = request;
-  const own = { plan, directory, overwrite, sha256 };
-  if (network === undefined) return await openAssemblers(own);
-  return await openAssemblers({
-    ...own,
-    spread: {
-      ...{ network, clock, run, release, offer },
-      firstOpening: ports.drawFirstLease(),
-      record: new PlacementRecord(await ports.openPlacement(release)),
-      isWanted: request.kind === 'quantize' && request.assembly !== undefined,
-      isLeft: isLeft(planned),
-      onNotice: (text) => report({ type: 'notice', text }),
-    },
-  });
-}
-
-function isLeft({ request }: Planned): boolean {
-  return request.kind === 'quantize' && request.assembly === 'left';
-}
-
-function assemblyEvent({ assemblers, remotes }: OpenedAssemblers): RunEvent {
-  const machines = new Map(remotes().map(({ index, remote }) => [index, remote.name]));
-  const outputs = assemblers.map(({ output }, index) => {
-    return { file: output.file, machine: machines.get(index) ?? LOCAL_PEER };
-  });
-  return { type: 'assembly', outputs };
-}
-
-/** The same for every run of the same outputs, so that a run that goes on is known again. */
-function releaseOf({ outputs }: Plan, sha256: Sha256): string {
-  return runId(
-    sha256,
-    outputs.map(({ id }) => id),
-  );
 }
 
 /** The importance that the outputs are made with, and what is left of having measured it. */

@@ -12,9 +12,11 @@ import {
 } from '../../cluster-tests/small-release.ts';
 import type { RunEvent } from '../../proto/api.ts';
 import { FaultError } from '../../proto/fault.ts';
+import { LEFT_FILE } from '../../proto/left-record.ts';
 import { LOCK_FILE, type LockFile, SIGNATURE_FILE } from '../../proto/lockfile.ts';
 import { cryptography } from '../adapters/cryptography.ts';
 import { compareSums, readSums } from '../core/release/checksums.ts';
+import { encodeLeft } from '../core/release/left-record.ts';
 import { pureFiles } from '../core/release/read-lock.ts';
 import { checkSignature } from '../core/release/signature.ts';
 import { type VerifyPorts, verifyRelease } from './verify-release.ts';
@@ -201,6 +203,41 @@ describe('a file', () => {
     ]);
     const wrong = await verify(beside, { named });
     expect(wrong.faults).toMatchObject([{ code: 'QD-6512', file: named }]);
+  });
+});
+
+describe('an output that was left on another machine', () => {
+  const [away] = wholeLock.lock.outputs;
+  const { file = '', bytes = 0, sha256: digest = '' } = away ?? {};
+  const where = { id: digest, machine: 'box', peer: 'peer', path: '/there/x.gguf' };
+  const leaving = (told: { bytes: number }): Files => {
+    const files = new Map(whole);
+    files.delete(file);
+    const outputs = [{ file, sha256: digest, ...where, ...told }];
+    files.set(LEFT_FILE, encodeLeft({ release: '0'.repeat(32), outputs }));
+    return files;
+  };
+
+  test('is told of, and the rest is what it should be', async () => {
+    const { code, faults, warnings, verified } = await verify(leaving({ bytes }));
+    expect([code, faults]).toEqual([undefined, []]);
+    expect(warnings).toMatchObject([{ code: 'QD-6535', file, why: 'box' }]);
+    expect(verified).toMatchObject({ files: 8, left: 1 });
+  });
+
+  test('is read where it lies in the folder all the same', async () => {
+    const files = leaving({ bytes });
+    files.set(file, flipped((whole.get(file) ?? new Uint8Array(0)).slice(), 40, 1));
+    expect((await verify(files)).faults[0]).toMatchObject({ file });
+  });
+
+  test('is missing where its record says something else than the lockfile', async () => {
+    const { code, faults } = await verify(leaving({ bytes: bytes + 1 }));
+    expect(code).toBe('QD-6501');
+    expect(faults.map((fault) => [fault.code, fault.file])).toEqual([
+      ['QD-6534', LEFT_FILE],
+      ['QD-6552', file],
+    ]);
   });
 });
 

@@ -3,11 +3,13 @@
  *
  *   VerifyRequest ──▶ documents ──▶ every file, read once ──▶ spot check ──▶ findings, VerifyReport
  *
- * Everything that is wrong is told; the run fails at the end.
+ * Everything that is wrong is told; the run fails at the end. Outputs that the folder's own record says
+ * lie on other machines are named and not read.
  */
 
 import type { RunEvent } from '../../proto/api.ts';
 import { FaultError } from '../../proto/fault.ts';
+import { LEFT_FILE } from '../../proto/left-record.ts';
 import { LOCK_FILE, SIGNATURE_FILE } from '../../proto/lockfile.ts';
 import type { VerifyRequest } from '../../proto/release-requests.ts';
 import type { SpotReport } from '../../proto/verify.ts';
@@ -20,6 +22,7 @@ import type { Verify } from '../core/release/signature.ts';
 import type { Clock, Kernels, Source } from '../ports.ts';
 import type { FolderEntry, ReleaseFolder } from '../release-ports.ts';
 import { runFaults } from './faults.ts';
+import { readLeftOutputs } from './left-outputs.ts';
 import { type PlannedAgain, type PlanPorts, planAgain } from './plan-again.ts';
 import { Progress } from './progress.ts';
 import { type Documents, readDocuments } from './release-documents.ts';
@@ -104,7 +107,10 @@ class Verification {
     const entries = await folder.list();
     // A lockfile is named as well as its folder is.
     const named = folder.named === LOCK_FILE ? undefined : folder.named;
-    const expected = this.#expected(documents, entries, named);
+    const left = named === undefined ? await this.#left(folder, documents) : new Set<string>();
+    const expected = this.#expected(documents, entries, named).filter(
+      ({ file }) => !left.has(file),
+    );
     const attested = await this.#attested(folder, named);
     const planned = await this.#plan(folder, source, documents);
     const { sha256, kernels } = this.#ports;
@@ -126,9 +132,27 @@ class Verification {
       attestedUnits: attested.size,
       types: planned !== undefined ? 'source' : lock !== undefined ? 'lockfile' : 'nothing',
       ...(spot === undefined ? {} : { spot }),
+      ...(left.size === 0 ? {} : { left: left.size }),
       faults: this.#faults,
       warnings: this.#warnings,
     });
+  }
+
+  /** The outputs that lie on other machines. */
+  async #left(folder: ReleaseFolder, { lock }: Documents): Promise<Set<string>> {
+    if (lock === undefined) return new Set();
+    try {
+      const unread = { network: undefined, clock: this.#ports.clock };
+      const left = (await readLeftOutputs(folder, unread, lock)).map(({ output }) => output);
+      this.#tell(
+        left.map(({ file, machine: why }) => warning(releaseFaults.leftElsewhere, { file, why })),
+      );
+      return new Set(left.map(({ file }) => file));
+    } catch (error) {
+      if (!(error instanceof FaultError)) throw error;
+      this.#tell([faulty(error.kind, error.detail)]);
+      return new Set();
+    }
   }
 
   /** What is to be read, and what it should be. */
@@ -247,7 +271,8 @@ function sumsAsFiles(
 }
 
 function unlisted(known: readonly ExpectedFile[], entries: readonly FolderEntry[]): Finding[] {
-  const names = new Set([...known.map(({ file }) => file), LOCK_FILE, SIGNATURE_FILE, SUMS_FILE]);
+  const own = [LOCK_FILE, SIGNATURE_FILE, SUMS_FILE, LEFT_FILE];
+  const names = new Set([...known.map(({ file }) => file), ...own]);
   return entries
     .filter(({ file }) => !names.has(file))
     .map(({ file, refused }) =>

@@ -179,6 +179,18 @@ export const releaseFaults = {
     what: 'the release was measured with another number of texts',
     hint: 'name all of them in their order, or leave --calibration out to take those of the release',
   },
+  badLeft: {
+    code: 'QD-6534',
+    exit: exitCodes.input,
+    what: 'quantd.left.json does not tell where the outputs of this release lie',
+    hint: 'run quantd release again: it writes the file anew, or without --leave collects the outputs',
+  },
+  leftElsewhere: {
+    code: 'QD-6535',
+    exit: mismatch,
+    what: 'an output lies on another machine and was not read',
+    hint: 'quantd publish sends it from there; quantd release again without --leave brings it here',
+  },
   notReproduced: {
     code: 'QD-6540',
     exit: mismatch,
