@@ -30,14 +30,14 @@ const batchReply = z.object({
   objects: z.array(
     z.object({
       oid: z.string(),
-      error: z.object({ code: z.number(), message: z.string() }).optional(),
+      error: z.object({ message: z.string() }).nullish(),
       actions: z
         .object({
           upload: z
-            .object({ href: z.string(), header: z.record(z.string(), z.string()).optional() })
-            .optional(),
+            .object({ href: z.string(), header: z.record(z.string(), z.coerce.string()).nullish() })
+            .nullish(),
         })
-        .optional(),
+        .nullish(),
     }),
   ),
 });
@@ -109,7 +109,7 @@ async function askBatch(
       const why = answer === undefined ? 'the storage does not say' : answer.error?.message;
       if (why !== undefined) throw new FaultError(hubFaults.unexpectedReply, { file, why });
       const action = answer?.actions?.upload;
-      if (action !== undefined) wanted.set(sha256, action);
+      if (action) wanted.set(sha256, action);
     }
   }
   return wanted;
@@ -142,8 +142,8 @@ class FileUpload {
     this.#stop = stop;
   }
 
-  async send({ href, header = {} }: UploadAction): Promise<void> {
-    const { chunk_size: chunk, ...rest } = header;
+  async send({ href, header }: UploadAction): Promise<void> {
+    const { chunk_size: chunk, ...rest } = header ?? {};
     if (chunk === undefined) {
       await this.#put(href, 0, this.#file.bytes, rest);
       return;

@@ -24,8 +24,9 @@ interface Window {
   readonly bytes: Uint8Array;
 }
 
-// Two of them are in memory: one that is used, one that comes.
-const WINDOW_BYTES: number = 8 * 1024 * 1024;
+// Two of them are in memory: one that is used, one that comes. Over a link of 70 KB/s one comes before
+// a hub has waited too long for the next byte.
+const WINDOW_BYTES: number = 2 * 1024 * 1024;
 // Together with the waiting of each pull less than a hub waits for the next byte.
 const ATTEMPTS_MAX = 3;
 const PAUSE_MS = 2000;

@@ -32,7 +32,7 @@ const digestOf = (bytes: Uint8Array): string => createHash('sha256').update(byte
 
 // In parts on the hub of the tests, and in windows here; in one piece; and on another machine.
 const contents: Record<string, Uint8Array> = {
-  'a-large.gguf': Buffer.alloc(9 * MIB + 7, 'in many parts '),
+  'a-large.gguf': Buffer.alloc(5 * MIB + 7, 'in many parts '),
   'a-small.gguf': Buffer.alloc(700_000, 'whole '),
   'b.gguf': Buffer.alloc(MIB + 1, 'elsewhere '),
 };
@@ -206,7 +206,7 @@ test('a machine that is away is named before anything is sent; a list alone tell
 
 test('a machine that goes away in the midst of it ends it; later it goes on', async () => {
   onPull = (blob) => {
-    if (blob.offset < 8 * MIB || hex(blob.id) !== idOf('a-large.gguf') || blob.bytes === 1) return;
+    if (blob.offset < 2 * MIB || hex(blob.id) !== idOf('a-large.gguf') || blob.bytes === 1) return;
     away.add('a');
     throw new Error('the stream has ended');
   };
@@ -252,7 +252,7 @@ test('a record that tells of other outputs than the lockfile is refused', async 
       /no output c\.gguf/,
       encodeLeft({ release: RELEASE, outputs: [{ ...first, file: 'c.gguf' }] }),
     ],
-    [/tells 9437191/, encodeLeft({ release: RELEASE, outputs: [{ ...first, bytes: 1 }, ...rest] })],
+    [/tells 5242887/, encodeLeft({ release: RELEASE, outputs: [{ ...first, bytes: 1 }, ...rest] })],
     [/twice/, encodeLeft({ release: RELEASE, outputs: [first, first] })],
     [/is no name/, encodeLeft({ release: RELEASE, outputs: [{ ...first, file: '../x' }] })],
     [/no line/, encodeLeft({ release: RELEASE, outputs: [{ ...first, machine: '\u001b[2J' }] })],
