@@ -12,21 +12,24 @@ import type { CommandBasis } from './cluster-commands.ts';
 import { type ConnectOptions, connect } from './daemon.ts';
 import { renderFault } from './fault-view.ts';
 import { renderRecipe, renderRecipes } from './recipe-view.ts';
+import { type HubOptions, sourceFields, withHubOptions } from './source-options.ts';
 
 type Shared = ConnectOptions & { readonly json?: boolean };
+type CheckOptions = Shared & HubOptions & { readonly source?: string };
 
 export function addRecipeCommands(basis: CommandBasis): void {
   const { program } = basis;
   const recipe = program.command('recipe').description('check a recipe, or show those there are');
-  withOptions(
-    recipe
-      .command('check')
-      .description('say what is wrong with a recipe, or what it would make')
-      .argument('<file>')
-      .option('--source <source>', 'tell the type of every tensor of this checkpoint or GGUF'),
-    basis,
-  ).action((file: string, options: Shared & { source?: string }) =>
-    check(file, options.source, options, basis),
+  const checking = recipe
+    .command('check')
+    .description('say what is wrong with a recipe, or what it would make')
+    .argument('<file>')
+    .option(
+      '--source <source>',
+      'tell the type of every tensor of this checkpoint or GGUF, or of org/name[@revision] of a hub',
+    );
+  withOptions(withHubOptions(checking), basis).action((file: string, options: CheckOptions) =>
+    check(file, options, basis),
   );
   withOptions(
     recipe
@@ -47,13 +50,12 @@ function withOptions(command: Command, { dataOption, jsonOption }: CommandBasis)
 
 async function check(
   given: string,
-  source: string | undefined,
-  options: Shared,
+  options: CheckOptions,
   { print, printJson }: CommandBasis,
 ): Promise<void> {
   const request = {
     recipe: { path: resolve(given), given },
-    ...(source === undefined ? {} : { source: resolve(source) }),
+    ...(options.source === undefined ? {} : sourceFields(options.source, options)),
   };
   const report = await asked(options, async (client) => {
     return (await client.ask('POST', '/v1/recipes/check', request)) as RecipeReport;

@@ -109,6 +109,17 @@ test('a plan reads headers and small files, and leaves nothing', async () => {
   expect(existsSync(join(data, 'hub', 'test-org--tiny'))).toBe(false);
 });
 
+test('a recipe is checked against a repository', async () => {
+  const data = at('data-plan');
+  const check = ['recipe', 'check', 'daemon/recipes/Q8_0.toml', '--source', 'test-org/tiny'];
+  const run = await mustRunQuantd([...check, '--hub-url', hub.url, '--json'], {
+    ...{ data, environment },
+  });
+  const { size } = statSync(join(at('reference'), 'tiny-Q8_0.gguf'));
+  expect(parseEvents(run)).toMatchObject([{ outputs: [{ planned: { bytes: size } }] }]);
+  expect(existsSync(join(data, 'hub', 'test-org--tiny'))).toBe(false);
+});
+
 test('a release names its repository, the token nowhere, and is published as it is', async () => {
   const data = at('data-release');
   await mustRunQuantd(

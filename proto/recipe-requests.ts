@@ -7,6 +7,7 @@
  */
 
 import * as z from 'zod';
+import { hubAccess } from './hub-access.ts';
 import { namedFile } from './requests.ts';
 
 // Longer than any path or name of a type that a person types.
@@ -14,8 +15,9 @@ const text = z.string().min(1).max(4096);
 
 export const recipeCheckRequest = z.strictObject({
   recipe: namedFile,
-  /** Absolute path of a checkpoint or GGUF, for which the types of all tensors are told. */
+  /** As a run has it: for this the types of all tensors are told. */
   source: text.optional(),
+  hub: hubAccess.optional(),
 });
 export const recipeShowRequest = z.strictObject({
   /** Name, alias or number of an ftype. */

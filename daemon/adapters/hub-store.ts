@@ -33,7 +33,7 @@ const COMMIT_LEAVES = 64;
 const COMMIT_MS = 2_000;
 // Of a list of leaves: a file of 16 TiB has so many, with a number a line.
 const LIST_BYTES_MAX = 256 << 20;
-// Stays free for the system and for journals.
+// Stays free for the system and for journals, as core/estimate/fit.ts has it for outputs.
 const RESERVE_BYTES = 64 << 20;
 
 // A data directory belongs to one daemon, so that its runs alone can be in each other's way.

@@ -10,12 +10,13 @@
 
 import type { RunEvent } from '../../proto/api.ts';
 import { FaultError } from '../../proto/fault.ts';
+import { RESERVE_BYTES } from '../core/estimate/fit.ts';
 import { COPY_BYTES_MAX, type CopiedFile } from '../core/gguf/copy-plan.ts';
 import { rewriteFaults } from '../core/gguf/rewrite-faults.ts';
 import { readRunJournal } from '../core/plan/run-journal.ts';
 import { digestFields, type Sha256 } from '../core/plan/unit-id.ts';
 import type { Clock, Kernels, OutputDirectory, OutputFile, Source } from '../ports.ts';
-import { Assembler } from './assembler.ts';
+import { Assembler, COMMIT_BYTES } from './assembler.ts';
 import { outputFaults } from './faults.ts';
 import type { AssembledOutput } from './output-assembler.ts';
 import { Progress } from './progress.ts';
@@ -39,12 +40,8 @@ export interface Copy {
 
 type Report = (event: RunEvent) => void;
 
-// Room that stays free for the system and for the journals.
-const RESERVE_BYTES = 64 * 2 ** 20;
 // While one run is written, others are read and hashed: four buffers keep disk and threads busy.
 const LANES = 4;
-// Written bytes that a crash may cost; as little as a disk takes in at once without waiting.
-const COMMIT_BYTES = 32 * 2 ** 20;
 // A disk that loses what it was given twice will lose it again.
 const ATTEMPTS_MAX = 3;
 

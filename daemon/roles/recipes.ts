@@ -13,7 +13,7 @@ import type {
   ShippedRecipe,
 } from '../../proto/recipe-report.ts';
 import type { RecipeCheckRequest } from '../../proto/recipe-requests.ts';
-import { calibrationRequest, quantizeRequest } from '../../proto/requests.ts';
+import { calibrationRequest, type HubAccess, quantizeRequest } from '../../proto/requests.ts';
 import type { Importance } from '../core/importance/importance.ts';
 import { parseCompat } from '../core/importance/importance-keys.ts';
 import { planOutputs } from '../core/plan/outputs.ts';
@@ -62,7 +62,7 @@ export async function showRecipe(text: string, ports: RecipesPorts): Promise<Shi
  * @throws FaultError where the source cannot be read
  */
 export async function checkRecipe(
-  { recipe: named, source }: RecipeCheckRequest,
+  { recipe: named, source, hub }: RecipeCheckRequest,
   ports: RecipesPorts,
   signal: AbortSignal,
 ): Promise<RecipeReport> {
@@ -81,7 +81,7 @@ export async function checkRecipe(
   const outputs =
     source === undefined
       ? recipe.outputs.map((output) => outputReport(output))
-      : await planAll(recipe, source, ports, told, signal);
+      : await planAll(recipe, { path: source, hub }, ports, told, signal);
   return {
     ...told,
     outputs,
@@ -100,12 +100,12 @@ interface Told {
 
 async function planAll(
   recipe: Recipe,
-  path: string,
+  { path, hub }: { readonly path: string; readonly hub: HubAccess | undefined },
   ports: RecipesPorts,
   told: Told,
   signal: AbortSignal,
 ): Promise<RecipeOutputReport[]> {
-  const source = await ports.openSource(path);
+  const source = await ports.openSource(path, { hub, signal });
   try {
     // The directory of the outputs is asked of no one here.
     const request = quantizeRequest.parse({ kind: 'quantize', source: path, out: path });
@@ -126,6 +126,8 @@ async function planAll(
     }
     return reports;
   } finally {
+    // What was fetched to be looked at is not kept.
+    await source.remote?.forget(true);
     await source.close();
   }
 }

@@ -11,6 +11,7 @@ import { FaultError } from '../../proto/fault.ts';
 import { HUB_PREFIX } from '../../proto/hub-name.ts';
 import { LOCK_BYTES_MAX, LOCK_FILE, type LockFile, type PureLock } from '../../proto/lockfile.ts';
 import type { ReproduceRequest } from '../../proto/release-requests.ts';
+import { RESERVE_BYTES } from '../core/estimate/fit.ts';
 import { CONTRACT, hex } from '../core/plan/unit-id.ts';
 import { canonicalJson } from '../core/release/canonical.ts';
 import { compareLocks } from '../core/release/compare-locks.ts';
@@ -42,8 +43,6 @@ export interface ReproducePorts extends ReleasePorts {
 type Report = (event: RunEvent) => void;
 type Done = Extract<RunEvent, { type: 'done' }>;
 
-// Room that stays free for the system and for the journals.
-const RESERVE_BYTES = 64 * 1024 * 1024;
 // Enough to tell folders side by side apart.
 const ID_DIGITS = 8;
 

@@ -33,8 +33,8 @@ export interface FitFault {
   readonly remedies: readonly FitRemedy[];
 }
 
-// Room that stays free beside the outputs, for journals and the system: a run that would take it is
-// refused.
+// Room that stays free beside what is written, for journals and the system: a run that would take it
+// is refused. adapters/hub-store.ts keeps as much.
 export const RESERVE_BYTES: number = 64 * 1024 * 1024;
 
 type Found = Omit<FitFault, 'remedies'> & { readonly candidates: () => readonly FitRemedy[][] };
@@ -173,7 +173,7 @@ function moreMemory({ peer }: EstimateOffer, bytes: number): FitRemedy {
 
 const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
-// Sizes as people type them: whole MiB, and from some GiB on tenths of them at least.
+// Below it a whole GiB more would be much of what is asked for.
 const EXACT_GIB_MAX = 4;
 
 /** Up to a size that a person can type: whole MiB below 4 GiB, whole GiB above. */

@@ -67,7 +67,7 @@ export interface PlannedOutput {
   readonly file: string;
   readonly layout: GgufLayout;
   readonly runs: readonly OutputRun[];
-  /** Digest of the header and of every unit id: equal ids mean equal bytes. */
+  /** Digest of the header, of the file's length and of every unit id: equal ids mean equal bytes. */
   readonly id: Uint8Array;
 }
 
