@@ -81,6 +81,7 @@ export const anyLease = fc
         fc.record({ unit: anyHex(32), type: anyName, bytes: fc.integer({ min: 1, max: 2 ** 40 }) }),
         { maxLength: 8 },
       ),
+      assemblers: fc.array(anyPeer, { maxLength: 8 }),
     }),
     fc.record({ importance: anyDigest, origin: anyOrigin }, maybe),
   )

@@ -25,6 +25,7 @@ import {
   toLongs,
 } from './peer-fields.ts';
 import {
+  ASSEMBLERS_MAX,
   DIGEST_BYTES,
   DIMENSIONS_MAX,
   FILE_CHARACTERS_MAX,
@@ -63,6 +64,7 @@ export function encodeLease(lease: Lease): quantd.Lease.$Properties {
     })),
     sources: [...lease.sources],
     runs: lease.runs.map((run) => ({ ...run, unit: fromHex(run.unit) })),
+    assemblers: lease.assemblers.slice(0, ASSEMBLERS_MAX),
     ...(importance === undefined ? {} : { importance }),
     ...(origin === undefined ? {} : { origin: encodeOrigin(origin) }),
   };
@@ -84,6 +86,9 @@ export function decodeLease(lease: quantd.Lease.$Properties): Lease {
     ),
     sources: list(lease.sources, 'sources', SOURCES_MAX).map((peer) => peerId(peer, 'sources')),
     runs: list(lease.runs, 'runs', LEASED_RUNS_MAX).map(decodeRun),
+    assemblers: list(lease.assemblers, 'assemblers', ASSEMBLERS_MAX).map((peer) =>
+      peerId(peer, 'assemblers'),
+    ),
     ...(importance && importance.length > 0
       ? { importance: digest(importance, 'importance') }
       : {}),

@@ -204,6 +204,7 @@ describe('hostile frames', () => {
     ],
     sources: ['12D3KooW'.padEnd(52, 'x')],
     runs: [{ unit: '2'.repeat(64), type: 'Q4_K', bytes: 144 }],
+    assemblers: [],
   };
   const [piece] = lease.pieces;
   const [leased] = lease.runs;
@@ -231,6 +232,7 @@ describe('hostile frames', () => {
     'a name without end': { ...lease, tensor: 'x'.repeat(2000) },
     'a peer that is none': { ...lease, sources: ['../../etc/passwd'] },
     'too many sources': { ...lease, sources: new Array(65).fill(lease.sources[0]) },
+    'an assembler that is none': { ...lease, assemblers: ['/dns4/evil'] },
     'too many runs': { ...lease, runs: new Array(65).fill(leased) },
     'importance of 5 bytes': { ...lease, importance: new Uint8Array(5) },
   };

@@ -45,6 +45,9 @@ export const LEASED_LEAVES_MAX = 512;
 /** As many as connect to one node. */
 export const SOURCES_MAX = 64;
 
+/** Machines that may take what a lease makes; what others put together goes by way of the coordinator. */
+export const ASSEMBLERS_MAX = 64;
+
 /** Tasks a peer may be at, or that are forgotten in one message. */
 export const TASKS_MAX = 4096;
 

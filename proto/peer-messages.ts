@@ -106,6 +106,8 @@ export interface Lease {
   /** Peers that can be asked for the pieces, the best first. */
   readonly sources: readonly PeerId[];
   readonly runs: readonly LeasedRun[];
+  /** Other machines that may take what is made: those on whose disks outputs of it grow. */
+  readonly assemblers: readonly PeerId[];
   /** SHA-256 of the weights of the columns, as the unit ids name them; pulled where not known. */
   readonly importance?: Uint8Array;
   /** Where the pieces are to be fetched; `sources` have them where it cannot be reached. */

@@ -44,6 +44,7 @@ interface Piece {
 
 export class Assembler implements OutputAssembler {
   readonly isLocal = true;
+  readonly peer = undefined;
   readonly output: AssembledOutput;
   readonly #file: OutputFile;
   readonly #ports: AssemblerPorts;

@@ -9,6 +9,7 @@ import {
   LEAF_BYTES,
   type Lease,
   type LeaseAnswer,
+  type PeerId,
   type SourceOrigin,
   type SourcePiece,
 } from '../../proto/peer-messages.ts';
@@ -42,6 +43,7 @@ const PULL_PAUSE_MS = 1000;
 
 export class HeldLease {
   readonly #lease: Lease;
+  #assemblers: readonly PeerId[];
   readonly #task: Task;
   readonly #ports: LeasePorts;
   readonly #weights: Map<string, Promise<Float32Array>>;
@@ -60,9 +62,20 @@ export class HeldLease {
     weights: Map<string, Promise<Float32Array>>,
   ) {
     this.#lease = lease;
+    this.#assemblers = lease.assemblers;
     this.#task = task;
     this.#ports = ports;
     this.#weights = weights;
+  }
+
+  /** Whether the machine puts an output together that wants what is made here. */
+  isTakenBy(peer: PeerId): boolean {
+    return this.#assemblers.includes(peer);
+  }
+
+  /** An output may have gone to another machine since. */
+  rename({ assemblers }: Lease): void {
+    this.#assemblers = assemblers;
   }
 
   /** Whether a lease that came again asks for nothing that this one does not. */

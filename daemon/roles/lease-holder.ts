@@ -158,6 +158,7 @@ export class LeaseHolder {
     const { task: index } = message;
     const known = held.leases.get(index);
     if (known?.isFor(message) === true) {
+      known.rename(message);
       this.#sayAnswer(coordinator, known);
       return;
     }
@@ -254,19 +255,26 @@ export class LeaseHolder {
     return answer?.length === blob.bytes ? answer : undefined;
   }
 
-  /** A block run, for the coordinator that asked for it or a member that assembles for it. */
+  /** A block run, for the coordinator that asked for it or a machine that its lease names. */
   #madeFor(to: PeerId, blob: BlobName): Uint8Array | undefined {
     if (blob.kind !== 'block-run') return undefined;
     this.#hear(`${to}/${blob.run}`);
-    return this.made(blob.run, blob.unit, blob.bytes);
+    return this.#made(blob, (held, lease) => held.coordinator === to || lease.isTakenBy(to));
   }
 
   /** A block run that waits here to be taken; its bytes stay until the coordinator has said so. */
   made(run: RunId, unit: string, bytes: number): Uint8Array | undefined {
+    return this.#made({ run, unit, bytes }, () => true);
+  }
+
+  #made(
+    { run, unit, bytes }: { readonly run: RunId; readonly unit: string; readonly bytes: number },
+    mayTake: (held: HeldRun, lease: HeldLease) => boolean,
+  ): Uint8Array | undefined {
     for (const held of this.#runs.values()) {
       if (held.run !== run) continue;
       for (const lease of held.leases.values()) {
-        const found = lease.made.get(unit);
+        const found = mayTake(held, lease) ? lease.made.get(unit) : undefined;
         if (found?.length === bytes) return found;
       }
     }

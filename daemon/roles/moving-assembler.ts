@@ -8,6 +8,7 @@
  */
 
 import { FaultError } from '../../proto/fault.ts';
+import type { PeerId } from '../../proto/peer-messages.ts';
 import { assemblyFaults } from './assembly-faults.ts';
 import type {
   AssembledOutput,
@@ -41,6 +42,10 @@ export class MovingAssembler implements OutputAssembler {
 
   get isLocal(): boolean {
     return this.#current.isLocal;
+  }
+
+  get peer(): PeerId | undefined {
+    return this.#current.peer;
   }
 
   get isSealed(): boolean {

@@ -49,6 +49,8 @@ export interface OutputAssembler {
   readonly output: AssembledOutput;
   /** Whether it grows here: then the bytes of a run have to be here before they are placed. */
   readonly isLocal: boolean;
+  /** The machine on which it grows, where that is another. */
+  readonly peer: PeerId | undefined;
   readonly isSealed: boolean;
   /** Bytes written that wait for a `commit`; 0 where somebody else sees to it. */
   readonly bytesPending: number;

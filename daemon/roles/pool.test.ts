@@ -32,6 +32,7 @@ test.each([
     clock: { now: () => nowMs, after: () => () => undefined },
     plan: { tasks: [], outputs: [], sourceBytes: 0, fileDigests: new Map() } satisfies Plan,
     leaves: undefined as never,
+    assemblers: [],
     onJoined: () => undefined,
     onLeft: () => undefined,
     onAnswer: () => undefined,

@@ -32,6 +32,8 @@ export interface PoolParts {
   readonly leaves: LeafDigests;
   /** Where machines fetch the source by themselves. */
   readonly origin?: SourceOrigin | undefined;
+  /** By output of the plan: on whose disk it grows now. */
+  readonly assemblers: readonly { readonly peer: PeerId | undefined }[];
   readonly onJoined: (peer: ConnectedPeer) => void;
   readonly onLeft: (peer: PeerId) => void;
   readonly onAnswer: (from: PeerId, answer: LeaseAnswer) => void;
@@ -195,8 +197,24 @@ export class Pool {
     if (lease === undefined) return;
     network.send(
       peer,
-      leaseOf(plan, task, lease.runs, { run, sources: [network.self], leaves, origin }),
+      leaseOf(plan, task, lease.runs, {
+        ...{ run, sources: [network.self], leaves, origin },
+        assemblers: this.#assemblersOf(peer, task, lease.runs),
+      }),
     );
+  }
+
+  /** Other machines than the one that makes them. */
+  #assemblersOf(maker: PeerId, task: number, runs: readonly number[]): PeerId[] {
+    const { plan, assemblers } = this.#parts;
+    const peers = new Set<PeerId>();
+    for (const run of runs) {
+      for (const { output } of plan.tasks[task]?.runs[run]?.placements ?? []) {
+        const peer = assemblers[output]?.peer;
+        if (peer !== undefined && peer !== maker) peers.add(peer);
+      }
+    }
+    return [...peers];
   }
 
   #leavesOf(index: number): Promise<Uint8Array[][]> {

@@ -242,6 +242,7 @@ export namespace quantd {
         runs: quantd.LeasedRun.$Properties[];
         importance: Uint8Array;
         origin?: (quantd.SourceOrigin.$Properties|null);
+        assemblers: string[];
         static encode(message: quantd.Lease.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
         static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.Lease & quantd.Lease.$Shape;
     }
@@ -260,6 +261,7 @@ export namespace quantd {
             runs?: (quantd.LeasedRun.$Properties[]|null);
             importance?: (Uint8Array|null);
             origin?: (quantd.SourceOrigin.$Properties|null);
+            assemblers?: (string[]|null);
             $unknowns?: Uint8Array[];
         }
         type $Shape = quantd.Lease.$Properties;

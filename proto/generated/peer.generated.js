@@ -924,6 +924,7 @@ export const quantd = $root.quantd = (() => {
             this.pieces = [];
             this.sources = [];
             this.runs = [];
+            this.assemblers = [];
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -942,6 +943,7 @@ export const quantd = $root.quantd = (() => {
         Lease.prototype.runs = $util.emptyArray;
         Lease.prototype.importance = $util.newBuffer([]);
         Lease.prototype.origin = null;
+        Lease.prototype.assemblers = $util.emptyArray;
 
         Lease.encode = function (message, writer, _depth) {
             if (!writer)
@@ -977,6 +979,9 @@ export const quantd = $root.quantd = (() => {
                 writer.uint32(90).bytes(message.importance);
             if (message.origin != null && $Object.hasOwnProperty.call(message, "origin"))
                 $root.quantd.SourceOrigin.encode(message.origin, writer.uint32(98).fork(), _depth + 1).ldelim();
+            if (message.assemblers != null && message.assemblers.length)
+                for (let i = 0; i < message.assemblers.length; ++i)
+                    writer.uint32(106).string(message.assemblers[i]);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -1110,6 +1115,14 @@ export const quantd = $root.quantd = (() => {
                         if (wireType !== 2)
                             break;
                         message.origin = $root.quantd.SourceOrigin.decode(reader, reader.size(), $undefined, _depth + 1, message.origin);
+                        continue;
+                    }
+                case 13: {
+                        if (wireType !== 2)
+                            break;
+                        if (!(message.assemblers && message.assemblers.length))
+                            message.assemblers = [];
+                        message.assemblers.push(reader.stringVerify());
                         continue;
                     }
                 }

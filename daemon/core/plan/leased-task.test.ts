@@ -49,7 +49,7 @@ function samplePlan(columns: number, rows: number, slices: number): Plan {
   });
 }
 
-const terms = { run: '0'.repeat(32), sources: ['p'], leaves: [] };
+const terms = { run: '0'.repeat(32), sources: ['p'], assemblers: ['q'], leaves: [] };
 
 test('a lease read on another machine is the same task, unit by unit', () => {
   fc.assert(

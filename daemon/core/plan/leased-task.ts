@@ -31,6 +31,8 @@ import type { Sha256, UnitId } from './unit-id.ts';
 export interface LeaseTerms {
   readonly run: RunId;
   readonly sources: readonly PeerId[];
+  /** Who may take what is made, beside the coordinator. */
+  readonly assemblers: readonly PeerId[];
   /** For each range of the task's row group the digests of its leaves. */
   readonly leaves: readonly (readonly Uint8Array[])[];
   /** Where the ranges are to be fetched: then nobody knows their leaves. */
@@ -42,7 +44,7 @@ export function leaseOf(
   plan: Plan,
   index: number,
   wanted: readonly number[],
-  { run, sources, leaves, origin }: LeaseTerms,
+  { run, sources, assemblers, leaves, origin }: LeaseTerms,
 ): Lease {
   const task = plan.tasks[index];
   if (task === undefined) throw new Error(`the plan has no task ${index}`);
@@ -72,6 +74,7 @@ export function leaseOf(
     })),
     sources,
     runs: leased,
+    assemblers,
     ...(origin === undefined ? {} : { origin }),
     ...(importance === undefined || !isWeighted ? {} : { importance: importance.digest }),
   };
