@@ -6,7 +6,7 @@
  */
 
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -169,20 +169,19 @@ const folder = (): string => join(scratch.path, 'release', 'tiny-GGUF');
 test('a release of what lies on other disks is published from there', async () => {
   const run = release('--leave');
   await run.done;
-  const { outputs } = leftRecord.parse(JSON.parse(readFileSync(join(folder(), LEFT_FILE), 'utf8')));
+  const told = readFileSync(join(folder(), LEFT_FILE), 'utf8');
+  const { outputs } = leftRecord.parse(JSON.parse(told));
   expect(outputs.map(({ machine }) => machine).sort()).toEqual(['a', 'b']);
   expect(digestsOf(folder()).size).toBe(OUTPUTS - outputs.length);
   const sums = readFileSync(join(folder(), 'SHA256SUMS'), 'utf8');
   for (const [file, sha256] of reference) expect(sums).toContain(`${sha256}  ${file}\n`);
-  const verified = startRun(['verify', folder(), '--json'], coordinator.data);
-  await verified.done;
-  expect(eventOf(verified, 'verified')[0]).toMatchObject({ left: 2, faults: 0, warnings: 2 });
 
-  await workers.get('a')?.kill();
-  const lost = outputs.find(({ machine }) => machine === 'a')?.file;
+  // As if a were a machine that is not here: its name among peers is another.
+  const { file: lost = '', peer = '' } = outputs.find(({ machine }) => machine === 'a') ?? {};
+  writeFileSync(join(folder(), LEFT_FILE), told.replace(peer, [...peer].reverse().join('')));
   await expect(publish('--yes').done).rejects.toThrow(new RegExp(`${lost}","why":"a: .*QD-6706`));
   expect([hub.uploads.puts, hub.uploads.repositories.size]).toEqual([[], 0]);
-  await startWorker('a', []);
+  writeFileSync(join(folder(), LEFT_FILE), told);
   const sent = publish('--yes');
   await sent.done;
   const planned = eventOf(sent, 'publish')[0]?.files ?? [];
