@@ -1,7 +1,7 @@
 /**
  * Measure view: what a run tells of its importance matrix, as text.
  *
- *   RunEvent ──▶ renderCalibration, renderMeasured, renderCoverage, renderPerplexity, renderImatrix ──▶ lines
+ *   RunEvent ──▶ renderCalibration, renderMeasured, renderAhead, renderCoverage, … ──▶ lines
  */
 
 import type { LayerCoverage, RunEvent } from '../proto/api.ts';
@@ -42,6 +42,11 @@ export function renderMeasured({ peers, stateBytes, sumsBytes }: EventOf<'measur
     ...tableText([['machine', 'steps', 'weights', 'sums'], ...rows], [1, 2, 3]),
     `between machines ${bytesText(stateBytes)} of states and ${bytesText(sumsBytes)} of sums`,
   ];
+}
+
+/** What was quantized before all was measured. */
+export function renderAhead({ units, runs }: EventOf<'ahead'>): string[] {
+  return [`ahead    ${units} units were made while others measured · ${runs} runs are of use`];
 }
 
 /** The layers whose experts have got the fewest tokens. */

@@ -13,6 +13,7 @@ import { renderFault } from './fault-view.ts';
 import { renderCopied, renderCopy } from './gguf-view.ts';
 import { printable } from './inspect-view.ts';
 import {
+  renderAhead,
   renderCalibration,
   renderCoverage,
   renderImatrix,
@@ -248,6 +249,8 @@ function toldLines(event: RunEvent, width: number): readonly string[] {
       return renderCalibration(event);
     case 'measured':
       return renderMeasured(event);
+    case 'ahead':
+      return renderAhead(event);
     case 'coverage':
       return renderCoverage(event);
     case 'perplexity':

@@ -60,11 +60,24 @@ test('three workers make the same files, and no weight is sent twice', async () 
   const run = startRun([...words('three'), ...calibration], coordinator.data);
   const done = await run.done;
   expect(digestsOf(join(scratch.path, 'three'))).toEqual(reference);
+  const ahead = run.events.find(({ type }) => type === 'ahead');
+  if (ahead?.type !== 'ahead') throw new Error('nothing was quantized while others measured');
+  console.log(`ahead: ${ahead.units} units, ${ahead.runs} runs of use`);
+  expect(ahead.units).toBeGreaterThan(0);
+  expect(ahead.runs).toBeGreaterThanOrEqual(ahead.units);
+  // Those that were made ahead are counted with the others.
+  expect(done.unitsMade).toBeGreaterThanOrEqual(unitsOf(run.events));
   const { measuring, all } = sentBytes(run.events, done);
   console.log(`sent: ${measuring} bytes to measure, ${all} in all, of ${done.sourceBytes}`);
   expect(measuring).toBeGreaterThan(done.sourceBytes / 2);
   expect(all).toBeLessThanOrEqual(done.sourceBytes);
 });
+
+/** Units of the plan. */
+function unitsOf(events: readonly RunEvent[]): number {
+  const plan = events.find(({ type }) => type === 'plan');
+  return plan?.type === 'plan' ? plan.units : Number.POSITIVE_INFINITY;
+}
 
 /** Source bytes that left for the workers. */
 function sentBytes(

@@ -198,8 +198,13 @@ export interface OutputFile {
   readJournal(): Promise<Uint8Array>;
   /** Continues a partial file: drops what a crash tore off the journal after `journalBytes`. */
   resume(journalBytes: number): Promise<void>;
-  /** Drops part and journal, and begins the journal with these bytes, durably. */
-  restart(journal: Uint8Array): Promise<void>;
+  /**
+   * Drops part and journal, and begins the journal with these bytes, durably.
+   * @param keeps what the part holds stays, and is made durable before the journal
+   */
+  restart(journal: Uint8Array, keeps?: boolean): Promise<void>;
+  /** Begins the part of a file that is new, without a journal: nobody believes what it holds. */
+  draft(): Promise<void>;
   write(offset: number, bytes: Uint8Array): Promise<void>;
   read(offset: number, into: Uint8Array): Promise<void>;
   /**
@@ -215,6 +220,10 @@ export interface OutputFile {
   ): Promise<PieceDigests>;
   /** Makes what was written durable, then appends to the journal, durably. */
   commit(journal: Uint8Array): Promise<void>;
+  /** Makes what was written to a draft durable. */
+  sync(): Promise<void>;
+  /** Removes a part that has no journal. */
+  discard(): Promise<void>;
   /** Gives the file its final name, durably. */
   seal(): Promise<void>;
   /** SHA-256 of the whole file, lower-case hex. */

@@ -204,6 +204,14 @@ export type RunEvent =
       readonly stateBytes: number;
       readonly sumsBytes: number;
     }
+  /** What machines that had no layers left to run quantized while others were still measuring. */
+  | {
+      readonly type: 'ahead';
+      /** Units that were made before the last layer was measured. */
+      readonly units: number;
+      /** Block runs that the outputs begin with. */
+      readonly runs: number;
+    }
   /** How well the calibration reached the experts; only of models that have some. */
   | {
       readonly type: 'coverage';

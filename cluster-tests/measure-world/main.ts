@@ -33,16 +33,18 @@ const count = Number(values.count);
 const startMs = performance.now();
 let failed = 0;
 let events = 0;
+let adopted = 0;
 for (let seed = from; seed < from + count; seed++) {
   const outcome = await simulateMeasure(seed, model);
   events += outcome.events;
+  adopted += outcome.ahead.adopted;
   if (outcome.violation === undefined) continue;
   failed++;
   console.log(summary(outcome));
 }
 const seconds = (performance.now() - startMs) / 1000;
 console.log(
-  `${count} seeds, ${failed} failed, ${(count / seconds).toFixed(1)} seeds/s, ${Math.round(events / count)} events a seed`,
+  `${count} seeds, ${failed} failed, ${(count / seconds).toFixed(1)} seeds/s, ${Math.round(events / count)} events and ${Math.round(adopted / count)} units made ahead a seed`,
 );
 process.exit(failed === 0 ? 0 : 1);
 

@@ -9,11 +9,15 @@
 
 import type { BlobProvider, ConnectedPeer, MeasurementFiles, Network } from '../../daemon/ports.ts';
 import { runFaults } from '../../daemon/roles/faults.ts';
+import type { LeaseHolder } from '../../daemon/roles/lease-holder.ts';
 import { type MeasurePorts, measure } from '../../daemon/roles/measure.ts';
 import { Progress } from '../../daemon/roles/progress.ts';
 import { StageHolder } from '../../daemon/roles/stage-holder.ts';
 import type { RunEvent } from '../../proto/api.ts';
 import { FaultError } from '../../proto/fault.ts';
+import type { PeerMessage } from '../../proto/peer-messages.ts';
+import type { Account } from '../simulator/account.ts';
+import { holdLeases, nothingPlanted } from '../simulator/daemons.ts';
 import type { Dice } from '../simulator/dice.ts';
 import { FalseDisk, unwatched } from '../simulator/false-disk.ts';
 import { falseKernels } from '../simulator/false-kernels.ts';
@@ -27,6 +31,7 @@ import { Violation } from '../simulator/violation.ts';
 import type { Process, World } from '../simulator/world.ts';
 import { falseForward } from './false-forward.ts';
 import type { MeasureScenario } from './measure-scenario.ts';
+import { aheadWork, expectedFiles, type QuantizeLife, quantize } from './quantize-world.ts';
 import {
   CHUNK_TOKENS,
   calibrationIds,
@@ -46,6 +51,7 @@ const FAULTS_WHEN_CALM_MAX = 3;
 const AFTERMATH_MS = 12 * 60_000;
 const COORDINATOR = peerIdOf('coordinator');
 const MEMORY_BYTES = 1 << 26;
+const SPEED = { leastMs: 1, bytesPerMs: 10_000 };
 const SOURCE = 'source/';
 
 export class MeasureCluster {
@@ -55,13 +61,16 @@ export class MeasureCluster {
   readonly #scenario: MeasureScenario;
   readonly #network: FalseNetwork;
   readonly #machines: Machine[] = [];
-  readonly #holders = new Map<Process, StageHolder>();
+  readonly #holders = new Map<Process, readonly (StageHolder | LeaseHolder)[]>();
   /** What the coordinator's data directory holds of measurements. */
   readonly #kept = new Map<string, Map<string, Uint8Array>>();
   readonly #notices: string[] = [];
   #drain = new AbortController();
   #faultsWhenCalm = 0;
   #matrix: string | undefined;
+  #account: Account | undefined;
+  /** Units that were made ahead, and those that outputs began with, over all attempts. */
+  readonly ahead = { made: 0, adopted: 0 };
   /** Chunks times layers that were run, on all machines. */
   passed = 0;
 
@@ -82,7 +91,10 @@ export class MeasureCluster {
 
   /** @throws Violation, or what the roles threw and should not have */
   async run(): Promise<void> {
-    const { calmFromMs, startsMs, misfortunes } = this.#scenario;
+    const { calmFromMs, startsMs, misfortunes, chunks, badAt, quantizes } = this.#scenario;
+    if (quantizes) {
+      this.#account = await expectedFiles(this.#model, chunks, new Set(badAt.keys()));
+    }
     const [coordinator, ...workers] = this.#machines;
     coordinator?.startIn(10);
     for (const [index, worker] of workers.entries()) worker.startIn(startsMs[index] ?? 0);
@@ -93,10 +105,14 @@ export class MeasureCluster {
     this.#world.at(calmFromMs + RECOVERY_MS_MAX, undefined, 'too late', () => {
       throw new Violation(`no matrix ${RECOVERY_MS_MAX} ms after the last trouble`);
     });
-    const end = await this.#world.run(() => this.#matrix !== undefined);
+    const end = await this.#world.run(() => this.#matrix !== undefined && this.#hasAllFiles());
     if (end !== 'over') throw new Violation(end);
     this.#checkMatrix();
     await this.#checkAftermath();
+  }
+
+  #hasAllFiles(): boolean {
+    return this.#account?.isComplete([COORDINATOR]) ?? true;
   }
 
   #build(index: number): Machine {
@@ -104,9 +120,16 @@ export class MeasureCluster {
     const { scenario, model } = { scenario: this.#scenario, model: this.#model };
     const isCoordinator = index === 0;
     const name = isCoordinator ? COORDINATOR : peerIdOf(`worker${index}`);
-    const disk = new FalseDisk(dice, unwatched, () => {
-      throw new Violation('nobody uses this disk');
-    });
+    const seen = (): ReturnType<Account['witnessOf']> | undefined =>
+      this.#account?.witnessOf(COORDINATOR);
+    const witness = {
+      ...unwatched,
+      named: (...told: Parameters<ReturnType<Account['witnessOf']>['named']>) =>
+        seen()?.named(...told),
+      cut: () => seen()?.cut(),
+    };
+    const disk = new FalseDisk(dice, isCoordinator ? witness : unwatched, () => undefined);
+    disk.trouble.badWrites = isCoordinator ? scenario.badWrites : 0;
     const sourceBytes = [...model.files.values()].reduce((sum, { length }) => sum + length, 0);
     const peer = peerOf(name, isCoordinator ? 'coordinator' : 'worker', {
       threads: 1,
@@ -117,7 +140,7 @@ export class MeasureCluster {
     const leaves = new LeafDisk(dice, peer.hello.diskBytes);
     const live = async (process: Process): Promise<void> => {
       const network = withTrouble(this.#network.join(process, peer), scenario, this.#world);
-      if (isCoordinator) await this.#coordinate(process, network, peer, leaves);
+      if (isCoordinator) await this.#coordinate(process, network, peer, leaves, disk);
       else this.#hold(process, network, leaves);
     };
     return new Machine({ world: this.#world, name, network: this.#network, disk, leaves, live });
@@ -135,7 +158,11 @@ export class MeasureCluster {
       cacheBytes: this.#scenario.isStreamed ? 0 : MEMORY_BYTES,
     });
     holder.start();
-    this.#holders.set(process, holder);
+    this.#holders.set(process, [holder]);
+    if (!this.#scenario.quantizes) return;
+    const offer = { ramBytes: MEMORY_BYTES };
+    const leases = holdLeases({ process, leaves, network, speed: SPEED, offer }, nothingPlanted);
+    this.#holders.set(process, [holder, leases]);
   }
 
   #forward(process: Process, leaves: LeafDisk): ReturnType<typeof falseForward> {
@@ -162,6 +189,7 @@ export class MeasureCluster {
     network: Network,
     peer: ConnectedPeer,
     leaves: LeafDisk,
+    disk: FalseDisk,
   ): Promise<void> {
     this.#drain = new AbortController();
     const report = (event: RunEvent): void => {
@@ -172,10 +200,26 @@ export class MeasureCluster {
     const ports = this.#ports(process, network, peer, leaves);
     try {
       const progress = new Progress(process.clock, report);
-      const telling = { report, progress, drain: this.#drain.signal, goesOn: false };
-      const { matrix } = await measure(this.#request(process), ports, telling);
+      const { quantizes } = this.#scenario;
+      const telling = { report, progress, drain: this.#drain.signal, goesOn: quantizes };
+      const request = this.#request(process);
+      const life: QuantizeLife = {
+        ...{ process, network, source: request.source },
+        world: this.#model,
+        kernels: ports.kernels,
+        offer: ports.offer,
+        openDirectory: async () => disk.openFor(process),
+        drain: this.#drain.signal,
+      };
+      const ahead = quantizes ? aheadWork(life) : undefined;
+      const measured = await measure({ ...request, ahead }, ports, telling);
+      const { matrix } = measured;
       this.#world.tell(() => `${process.name} has measured all`);
       this.#matrix = spell([...matrix.entries], matrix.chunkCount);
+      if (!quantizes) return;
+      const { made, adopted } = await quantize(life, measured);
+      this.ahead.made += made;
+      this.ahead.adopted += adopted;
     } catch (error) {
       if (!(error instanceof FaultError)) throw error;
       this.#world.tell(() => `${process.name} ends: ${error.message}`);
@@ -293,6 +337,7 @@ export class MeasureCluster {
         break;
       case 'full disk':
         machine.leaves.fullUntilMs = this.#world.nowMs + what.forMs;
+        machine.disk.trouble.fullUntilMs = this.#world.nowMs + what.forMs;
         break;
       case 'interrupt':
         this.#drain.abort();
@@ -304,6 +349,8 @@ export class MeasureCluster {
     this.#network.calm();
     for (const [index, machine] of this.#machines.entries()) {
       machine.leaves.fullUntilMs = 0;
+      machine.disk.trouble.fullUntilMs = 0;
+      machine.disk.trouble.badWrites = 0;
       if (machine.process !== undefined) machine.process.stalledUntilMs = 0;
       // The one that was to die stays away.
       if (this.#scenario.kind !== 'one death' || index === 0) machine.startIn(0);
@@ -328,11 +375,37 @@ export class MeasureCluster {
     const endMs = this.#world.nowMs + AFTERMATH_MS;
     this.#world.at(AFTERMATH_MS, undefined, 'end of the world', () => undefined);
     await this.#world.run(() => this.#world.nowMs >= endMs);
-    for (const [process, holder] of this.#holders) {
-      if (!process.isAlive || holder.leases === 0) continue;
+    for (const [process, holders] of this.#holders) {
+      if (!process.isAlive || holders.every(({ leases }) => leases === 0)) continue;
       throw new Violation(`${process.name} still holds leases of a run that ended`);
     }
   }
+}
+
+/** Whoever has stages to run is given nothing else meanwhile: told of each message that is sent. */
+function watchLeases(network: Network): (to: string, message: PeerMessage) => void {
+  const given = new Map<string, Set<string>>();
+  network.listen({ disconnected: (peer) => given.delete(peer) });
+  return (to, message) => {
+    const leases = given.get(to) ?? new Set();
+    given.set(to, leases);
+    for (const over of endedBy(message)) leases.delete(over);
+    const begun = begunBy(message);
+    if (begun !== undefined) leases.add(begun);
+    if (new Set([...leases].map((lease) => lease.split(' ')[0])).size > 1) {
+      throw new Violation(`${to} is given tasks while it measures`);
+    }
+  };
+}
+
+function begunBy(message: PeerMessage): string | undefined {
+  if (message.kind === 'stage-lease') return `stage ${message.lease}`;
+  return message.kind === 'lease' ? `task ${message.task}` : undefined;
+}
+
+function endedBy(message: PeerMessage): string[] {
+  if (message.kind === 'stage-kept') return message.leases.map((lease) => `stage ${lease}`);
+  return message.kind === 'kept' ? message.tasks.map((task) => `task ${task}`) : [];
 }
 
 /** Word gets round as it does, or never, or twice; a provider's bytes are not what they were. */
@@ -345,7 +418,7 @@ function withTrouble(
     ...provider,
     read: async (to, blob, offset, bytes) => {
       const block = await provider.read(to, blob, offset, bytes);
-      const isChecked = blob.kind === 'source' || blob.kind === 'sums';
+      const isChecked = ['source', 'sums', 'importance', 'block-run'].includes(blob.kind);
       const isTroubled = world.nowMs < calmFromMs && world.dice.chance(wrongBlobs);
       if (block === undefined || !isChecked || !isTroubled) return block;
       const copy = block.slice();
@@ -354,11 +427,15 @@ function withTrouble(
       return copy;
     },
   });
+  const see = watchLeases(network);
   return {
     self: network.self,
     peers: () => network.peers(),
     listen: (listener) => network.listen(listener),
-    send: (to, message) => network.send(to, message),
+    send: (to, message) => {
+      see(to, message);
+      network.send(to, message);
+    },
     addressesOf: (peer) => network.addressesOf(peer),
     meet: (peer, addresses) => network.meet(peer, addresses),
     hint: (message) => {

@@ -28,6 +28,10 @@ export interface MeasureScenario
   readonly wrongBlobs: number;
   /** Weights do not fit into memory. */
   readonly isStreamed: boolean;
+  /** Outputs are made of what is measured, ahead of its end where machines are idle. */
+  readonly quantizes: boolean;
+  /** The share of the writes into outputs that store other bytes. */
+  readonly badWrites: number;
 }
 
 const LAYERS = 7;
@@ -40,7 +44,7 @@ export function inventMeasureScenario(dice: Dice): MeasureScenario {
     return [dice.between(0, chunks - 1), dice.between(0, LAYERS - 1)] as const;
   });
   const { wrongBlocks } = scenario.network;
-  return {
+  const drawn = {
     ...scenario,
     network: { ...scenario.network, wrongBlocks: 0 },
     misfortunes: [...scenario.misfortunes, ...inventRestarts(dice, scenario)],
@@ -53,6 +57,9 @@ export function inventMeasureScenario(dice: Dice): MeasureScenario {
     chunkMs: dice.skewed(1, 300),
     isStreamed: dice.chance(0.3),
   };
+  // Of numbers that are drawn already: what a seed of a measurement alone has found it finds again.
+  const quantizes = (chunks + drawn.chunkMs) % 3 === 0;
+  return { ...drawn, quantizes, badWrites: chunks % 2 === 0 ? 0.02 : 0 };
 }
 
 /** The coordinator dies in the middle and is soon back: its workers still have what it gave them. */

@@ -50,6 +50,7 @@ describe('of five machines and 100 chunks', () => {
     hints: 'usual',
     badAt: new Map(),
     wrongBlobs: 0,
+    quantizes: false,
   };
 
   test.each<[string, Partial<MeasureScenario>]>([
@@ -80,6 +81,23 @@ describe('of five machines and 100 chunks', () => {
       const { violation } = await simulateMeasure(2, model, { scenario });
       expect(violation).toBeUndefined();
     }
+  });
+
+  test('outputs begin with what idle machines made while others measured', async () => {
+    const scenario = { ...quiet, quantizes: true, badWrites: 0, chunkMs: 200 };
+    const outcome = await simulateMeasure(4, model, { scenario });
+    expect(outcome.violation).toBeUndefined();
+    expect(outcome.ahead.adopted).toBeGreaterThan(0);
+    expect(outcome.ahead.made).toBe(outcome.ahead.adopted);
+  });
+
+  test('nothing is kept of what was made before a chunk of the last layer turned out bad', async () => {
+    // In the last group, so that the layers before it are complete and their machines idle.
+    const badAt = new Map([[99, LAYERS - 1]]);
+    const scenario = { ...quiet, quantizes: true, badWrites: 0, chunkMs: 200, badAt };
+    const { violation, ahead } = await simulateMeasure(6, model, { scenario });
+    expect(violation).toBeUndefined();
+    expect(ahead.made).toBeGreaterThan(ahead.adopted);
   });
 
   test('a coordinator that dies again and again measures no stored group twice', async () => {

@@ -9,6 +9,7 @@ import { Violation } from '../simulator/violation.ts';
 import { World } from '../simulator/world.ts';
 import { MeasureCluster } from './measure-cluster.ts';
 import { inventMeasureScenario, type MeasureScenario } from './measure-scenario.ts';
+import type { UnitsAhead } from './quantize-world.ts';
 import type { WorldModel } from './world-model.ts';
 
 export interface MeasureOutcome {
@@ -19,6 +20,8 @@ export interface MeasureOutcome {
   readonly events: number;
   readonly virtualMs: number;
   readonly deaths: number;
+  /** Units that were made while others measured, and those that outputs began with. */
+  readonly ahead: UnitsAhead;
   /** Chunks times layers that were run, on all machines. */
   readonly passed: number;
   readonly trace: readonly string[];
@@ -53,8 +56,18 @@ export async function simulateMeasure(
   } finally {
     process.off('unhandledRejection', onUnheard);
   }
-  const { passed } = cluster;
+  const { passed, ahead } = cluster;
   const { events, nowMs: virtualMs } = world;
   const trace = world.trace ?? [];
-  return { seed, violation, scenario, events, virtualMs, deaths: cluster.deaths, passed, trace };
+  return {
+    seed,
+    violation,
+    scenario,
+    events,
+    virtualMs,
+    deaths: cluster.deaths,
+    passed,
+    ahead,
+    trace,
+  };
 }

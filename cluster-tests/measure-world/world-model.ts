@@ -11,6 +11,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { vocabularyOf } from '../../daemon/core/calibration/vocabulary.ts';
 import type { Checkpoint } from '../../daemon/core/checkpoint/checkpoint.ts';
+import type { MatrixEntry } from '../../daemon/core/importance/importance-matrix.ts';
 import { measuredEntries } from '../../daemon/core/importance/measured.ts';
 import { sumsBytes } from '../../daemon/core/importance/statistics.ts';
 import { describeModel, forwardOf } from '../../daemon/core/models/families.ts';
@@ -121,6 +122,14 @@ export function expectedMatrix(
   chunks: number,
   leftOut: ReadonlySet<number>,
 ): string {
+  return spell(expectedEntries(world, chunks, leftOut), chunks - leftOut.size);
+}
+
+export function expectedEntries(
+  world: WorldModel,
+  chunks: number,
+  leftOut: ReadonlySet<number>,
+): MatrixEntry[] {
   const { forward, model } = world;
   const { bos } = vocabularyOf(model);
   const { layers } = measuredModel(forward, CHUNK_TOKENS, { perplexity: false, output: false });
@@ -141,7 +150,7 @@ export function expectedMatrix(
     statistics,
     bytes: sums[index] ?? new Uint8Array(0),
   }));
-  return spell(measuredEntries(measured), chunks - leftOut.size);
+  return measuredEntries(measured);
 }
 
 /** A matrix as text, to compare. */

@@ -24,7 +24,7 @@ export class Account {
   readonly sentBytes: Map<BlobName['kind'], number> = new Map();
   readonly #sent = new Map<string, number>();
 
-  constructor(model: InventedModel) {
+  constructor(model: Pick<InventedModel, 'tensors' | 'files' | 'importance' | 'outputs'>) {
     this.expected = new Map(
       model.outputs.map((output) => [output.file, expectedBytes(output, model)]),
     );
@@ -92,7 +92,10 @@ function firstDifference(a: Uint8Array, b: Uint8Array): number | undefined {
   return at < 0 ? a.length : at;
 }
 
-function expectedBytes({ layout, types }: OutputRequest, model: InventedModel): Uint8Array {
+function expectedBytes(
+  { layout, types }: OutputRequest,
+  model: Pick<InventedModel, 'tensors' | 'files' | 'importance'>,
+): Uint8Array {
   const bytes = new Uint8Array(layout.fileBytes);
   bytes.set(layout.header);
   for (const { name, offset } of layout.tensors) {
@@ -107,7 +110,7 @@ function expectedBytes({ layout, types }: OutputRequest, model: InventedModel): 
 function expectedTensor(
   tensor: ModelTensor,
   type: keyof typeof blockTypes,
-  { files, importance }: InventedModel,
+  { files, importance }: Pick<InventedModel, 'files' | 'importance'>,
 ): Uint8Array {
   const { source, shape, name } = tensor;
   const element = source.kind === 'generated' ? 'F32' : source.dtype;

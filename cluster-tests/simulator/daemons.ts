@@ -148,7 +148,14 @@ async function openHere(
     await close();
     throw error;
   }
-  return { assemblers, remotes: () => [], leftovers: () => [], outputBytes: new Map(), close };
+  return {
+    assemblers,
+    remotes: () => [],
+    leftovers: () => [],
+    outputBytes: new Map(),
+    runsAdopted: 0,
+    close,
+  };
 }
 
 function openPooled(
@@ -175,7 +182,7 @@ function openPooled(
 }
 
 /** Of the length of a real one, and as quickly made as a digest. */
-function falseSignature(peer: string, message: Uint8Array): Uint8Array {
+export function falseSignature(peer: string, message: Uint8Array): Uint8Array {
   const digest = sha256(Buffer.concat([Buffer.from(peer), message]));
   return Buffer.concat([digest, digest]);
 }

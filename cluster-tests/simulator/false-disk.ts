@@ -151,12 +151,12 @@ class FalseOutput implements OutputFile {
     await this.#sync(this.#disk.outputs, 'sync output folder');
   }
 
-  async restart(journal: Uint8Array): Promise<void> {
+  async restart(journal: Uint8Array, keeps = false): Promise<void> {
     const { outputs, journals } = this.#disk;
     await this.#step('remove journal', () => {
       journals.change((entries) => entries.delete(this.#file));
     });
-    const part = await this.#step('make part', () => this.#emptyPart());
+    const part = await this.#step('make part', () => this.#beginPart(keeps));
     this.#part = part;
     await this.#sync(part, 'sync part');
     const log = new DiskFile();
@@ -170,12 +170,30 @@ class FalseOutput implements OutputFile {
     await this.#sync(outputs, 'sync output folder');
   }
 
-  #emptyPart(): DiskFile {
+  async draft(): Promise<void> {
+    await this.#step('remove journal', () => {
+      this.#disk.journals.change((entries) => entries.delete(this.#file));
+    });
+    this.#part = await this.#step('make part', () => this.#beginPart(false));
+  }
+
+  sync(): Promise<void> {
+    return this.#sync(this.#open(), 'sync part');
+  }
+
+  discard(): Promise<void> {
+    this.#part = undefined;
+    return this.#step('remove part', () => {
+      this.#disk.outputs.change((entries) => entries.delete(`${this.#file}.part`));
+    });
+  }
+
+  #beginPart(keeps: boolean): DiskFile {
     const { outputs } = this.#disk;
     const name = `${this.#file}.part`;
     const part = outputs.entries.get(name) ?? new DiskFile();
     outputs.change((entries) => entries.set(name, part));
-    part.truncate(0);
+    if (!keeps) part.truncate(0);
     part.truncate(this.#bytes);
     return part;
   }

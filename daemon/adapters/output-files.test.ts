@@ -41,3 +41,34 @@ test.each([
   await again.close();
   await directory.close();
 });
+
+test("a draft is nobody's until a journal takes it over, and then what it holds stays", async () => {
+  const path = mkdtempSync(join(scratch, 'out-'));
+  const part = join(path, 'model.gguf.part');
+  const directory = await openOutputDirectory(path, hasher);
+  const open = (overwrite = false) => directory.open('model.gguf', 100, { overwrite });
+  const draft = await open();
+  await draft.draft();
+  await draft.write(40, Buffer.from('ahead'));
+  await draft.sync();
+  await draft.close();
+  const file = await open();
+  expect(file.state).toBe('new');
+  await file.restart(head, true);
+  await file.close();
+  const expected = Buffer.alloc(100);
+  expected.write('ahead', 40);
+  expect(readFileSync(part)).toEqual(expected);
+  const again = await open();
+  expect(again.state).toBe('partial');
+  // It belongs to a journal now.
+  await again.discard();
+  expect(existsSync(part)).toBe(true);
+  await again.close();
+  const other = await open(true);
+  await other.draft();
+  expect(readFileSync(part)).toEqual(Buffer.alloc(100));
+  await other.discard();
+  expect(existsSync(part)).toBe(false);
+  await directory.close();
+});

@@ -7,6 +7,7 @@
  * still there after a power cut.
  */
 
+import { constants } from 'node:fs';
 import { type FileHandle, mkdir, open, rename, rm, stat, statfs } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { FaultError } from '../../proto/fault.ts';
@@ -66,7 +67,7 @@ export async function outputRoom(
 
 class DiskOutput implements OutputFile {
   readonly state: OutputFile['state'];
-  readonly allocatedBytes: number;
+  allocatedBytes: number;
   readonly #name: string;
   readonly #final: string;
   readonly #journalPath: string;
@@ -109,7 +110,8 @@ class DiskOutput implements OutputFile {
       output.#journal = await open(journal, 'a');
       return output;
     }
-    if (sealed === undefined || overwrite) return new DiskOutput(paths, 'new', 0);
+    if (sealed === undefined || overwrite)
+      return new DiskOutput(paths, 'new', part?.allocated ?? 0);
     const state = log === undefined ? 'foreign' : 'sealed';
     const output = new DiskOutput(paths, state, sealed.allocated);
     output.#part = await open(final, 'r');
@@ -139,18 +141,14 @@ class DiskOutput implements OutputFile {
     });
   }
 
-  async restart(journal: Uint8Array): Promise<void> {
+  async restart(journal: Uint8Array, keeps = false): Promise<void> {
     await this.#guard(async () => {
-      await this.close();
-      // The journal goes first: a part without a journal is begun anew, never trusted.
-      await rm(this.#journalPath, { force: true });
-      await mkdir(dirname(this.#journalPath), { recursive: true });
-      this.#part = await open(`${this.#final}.part`, 'w+');
+      const part = await this.#openPart(keeps);
       // What takes a file's place may be read by those who might read that file, and by nobody else.
       const replaced = await sizeOf(this.#final);
-      if (replaced !== undefined) await this.#part.chmod(replaced.mode & 0o777);
-      await this.#part.truncate(this.#bytes);
-      await this.#part.sync();
+      if (replaced !== undefined) await part.chmod(replaced.mode & 0o777);
+      await part.truncate(this.#bytes);
+      await part.sync();
       // It gets its name whole: a torn head could not be told from the journal of another run.
       const draft = `${this.#journalPath}.new`;
       await rm(draft, { force: true });
@@ -161,6 +159,24 @@ class DiskOutput implements OutputFile {
       await syncDirectory(dirname(this.#journalPath));
       await syncDirectory(dirname(this.#final));
     });
+  }
+
+  async draft(): Promise<void> {
+    await this.#guard(async () => {
+      const part = await this.#openPart(false);
+      await part.truncate(this.#bytes);
+    });
+  }
+
+  async #openPart(keeps: boolean): Promise<FileHandle> {
+    await this.close();
+    // The journal goes first: a part without a journal is begun anew, never trusted.
+    await rm(this.#journalPath, { force: true });
+    await mkdir(dirname(this.#journalPath), { recursive: true });
+    if (!keeps) this.allocatedBytes = 0;
+    const flags = constants.O_RDWR | constants.O_CREAT | (keeps ? 0 : constants.O_TRUNC);
+    this.#part = await open(`${this.#final}.part`, flags);
+    return this.#part;
   }
 
   async write(offset: number, bytes: Uint8Array): Promise<void> {
@@ -204,6 +220,18 @@ class DiskOutput implements OutputFile {
       if (this.#journal === undefined) throw new Error(`${this.#name} has no journal`);
       await appendFully(this.#journal, journal);
       await this.#journal.datasync();
+    });
+  }
+
+  async sync(): Promise<void> {
+    await this.#guard(() => this.#open().datasync());
+  }
+
+  async discard(): Promise<void> {
+    if (this.state !== 'new' || this.#journal !== undefined) return;
+    await this.#guard(async () => {
+      await this.close();
+      await rm(`${this.#final}.part`, { force: true });
     });
   }
 

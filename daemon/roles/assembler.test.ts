@@ -13,9 +13,12 @@ import { afterAll, expect, test } from 'vitest';
 import { loadKernels } from '../adapters/kernels.ts';
 import { openOutputDirectory } from '../adapters/output-files.ts';
 import type { OutputRun, PlannedOutput } from '../core/plan/plan.ts';
+import type { StoredRun } from '../core/plan/run-journal.ts';
 import type { UnitId } from '../core/plan/unit-id.ts';
+import { type AheadRun, adoptedRuns } from '../core/schedule/ahead.ts';
 import type { OutputDirectory, OutputFile } from '../ports.ts';
 import { Assembler } from './assembler.ts';
+import { DraftOutput } from './draft-output.ts';
 import { outputFaults } from './faults.ts';
 
 const addonPath = fileURLToPath(new URL('../../build/kernels/quantd.node', import.meta.url));
@@ -179,4 +182,56 @@ test('a sealed file that was changed is a fault, and so is a shorter one', async
     assembler.verify(() => undefined, AbortSignal.abort(new Error('enough'))),
   ).rejects.toThrow('enough');
   await close();
+});
+
+/** Has these bytes written as the output's first runs, whatever their digests say. */
+async function makeAhead(
+  { output, runs }: Made,
+  file: OutputFile,
+  written: readonly Uint8Array[],
+): Promise<StoredRun[]> {
+  await file.draft();
+  const draft = { file, made: new Map<number, AheadRun>() };
+  const ahead = new DraftOutput(output, draft);
+  for (const [run, content] of written.entries()) {
+    const digest = sha256(runs[run] ?? content);
+    await ahead.place(run, { unit: '', from: '', digest, content });
+    expect([ahead.holds(run), ahead.hasRun(run)]).toEqual([true, false]);
+  }
+  await ahead.commit();
+  expect(ahead.storedRuns()).toEqual([...written.keys()]);
+  await file.close();
+  return adoptedRuns(output, [...draft.made.values()]);
+}
+
+test('an output goes on with what was made ahead of it, and reads it back like the rest', async () => {
+  await fc.assert(
+    fc.asyncProperty(anyOutput, fc.nat(), fc.boolean(), async (made, choice, isWrong) => {
+      const { output, runs, expected } = made;
+      const path = mkdtempSync(join(scratch, 'out-'));
+      const directory = await openOutputDirectory(path, kernels);
+      const file = await directory.open(output.file, expected.length, { overwrite: false });
+      const chosen = choice % runs.length;
+      const written = runs.slice(0, chosen + 1).map((bytes, run) => {
+        return run === chosen && isWrong ? bytes.map((byte) => byte ^ 1) : bytes;
+      });
+      const adopted = await makeAhead(made, file, written);
+      expect(adopted.map(({ run }) => run)).toEqual([...Array(chosen + 1).keys()]);
+      const assembler = await Assembler.open(output, true, { directory, sha256 }, adopted);
+      expect(assembler.storedRuns()).toEqual([...Array(chosen + 1).keys()]);
+      for (const [run, bytes] of runs.entries()) {
+        if (run > chosen) await assembler.write(run, bytes, sha256(bytes));
+      }
+      await assembler.commit();
+      const lost = await assembler.verify(() => undefined, signal);
+      expect(lost).toEqual(isWrong ? [chosen] : []);
+      await assembler.close();
+      // Its journal tells of them as of the others.
+      const again = await Assembler.open(output, false, { directory, sha256 });
+      expect(again.storedRuns().length).toBe(runs.length);
+      await again.close();
+      await directory.close();
+    }),
+    { numRuns: 15 },
+  );
 });

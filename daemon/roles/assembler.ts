@@ -7,6 +7,7 @@
  * name only after every run, the header and the padding between tensors have been read back.
  */
 
+import { joinBytes } from '../../proto/bytes.ts';
 import { FaultError } from '../../proto/fault.ts';
 import {
   journalHead,
@@ -53,6 +54,8 @@ export class Assembler implements OutputAssembler {
   #written: StoredRun[] = [];
   /** Runs that are written and not yet committed. */
   readonly #pending = new Set<number>();
+  /** Runs that it began with, of those that were made before its plan was. */
+  runsAdopted = 0;
   /** Bytes written since the last commit. */
   bytesPending = 0;
   #sealed: boolean;
@@ -74,18 +77,30 @@ export class Assembler implements OutputAssembler {
     this.#sealed = file.state === 'sealed';
   }
 
-  /** Continues what an earlier run left of the same output, or begins it. */
+  /**
+   * Continues what an earlier run left of the same output, or begins it.
+   * @param ahead what the part of a new output holds already, written without a journal
+   */
   static async open(
     output: AssembledOutput,
     overwrite: boolean,
     ports: AssemblerPorts,
+    ahead: readonly StoredRun[] = [],
   ): Promise<Assembler> {
     const { fileBytes, header } = output.layout;
-    const file = await ports.directory.open(output.file, fileBytes, { overwrite });
+    const { sha256 } = ports;
+    const keeps = ahead.length > 0;
+    // The part of what is made ahead was new: what stood in the way is gone already.
+    const replaces = overwrite && !keeps;
+    const file = await ports.directory.open(output.file, fileBytes, { overwrite: replaces });
     const begin = async (): Promise<Assembler> => {
-      await file.restart(journalHead(ports.sha256, output.id, output.runs.length));
+      const head = journalHead(sha256, output.id, output.runs.length);
+      await file.restart(joinBytes([head, journalRecords(sha256, ahead)]), keeps);
       await file.write(0, header);
-      return new Assembler(output, file, new Map(), ports);
+      const digests = new Map(ahead.map(({ run, digest }) => [run, digest]));
+      const assembler = new Assembler(output, file, digests, ports);
+      assembler.runsAdopted = ahead.length;
+      return assembler;
     };
     try {
       if (file.state === 'foreign') {

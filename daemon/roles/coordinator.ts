@@ -19,6 +19,7 @@ import {
 import type { Clock, Kernels, Source } from '../ports.ts';
 import { COMMIT_BYTES } from './assembler.ts';
 import { outputFaults, runFaults } from './faults.ts';
+import { IdlePeers } from './idle-peers.ts';
 import { LeafDigests } from './leaf-digests.ts';
 import {
   LOCAL_PEER,
@@ -49,6 +50,11 @@ export interface CoordinatorParts {
   readonly assemblers: readonly OutputAssembler[];
   readonly progress: Progress;
   readonly clock: Clock;
+  /**
+   * Who may be given work, where machines are measuring meanwhile: see `idleChanged`. For those the
+   * run goes on when this part of it is over.
+   */
+  readonly isIdle?: (peer: PeerId) => boolean;
   /** Layers whose weights each peer has, from having measured them. */
   readonly holds?: ReadonlyMap<PeerId, ReadonlySet<number>>;
   /** What has been hashed of the source already. */
@@ -81,6 +87,7 @@ export class Coordinator {
   readonly #schedule: Schedule;
   readonly #pool: Pool | undefined;
   readonly #results: Results;
+  readonly #idle: IdlePeers | undefined;
   readonly #busy = new Set<Promise<void>>();
   readonly #verifyAttempts = new Map<number, number>();
   /** Why each peer declined last. */
@@ -113,6 +120,22 @@ export class Coordinator {
     this.#schedule = new Schedule(parts.plan);
     this.#pool = this.#makePool();
     this.#results = this.#makeResults();
+    const { isIdle } = parts;
+    this.#idle =
+      isIdle &&
+      new IdlePeers({
+        isIdle,
+        feed: (event) => this.#feed(event),
+        withdraw: (peer) => {
+          this.#pool?.releaseAll(peer);
+          this.#results.left(peer);
+        },
+      });
+  }
+
+  /** Somebody has become idle, or is it no more: that one's leases end at once. */
+  idleChanged(): void {
+    if (this.#opening === undefined && !this.#isOver) this.#idle?.changed();
   }
 
   /**
@@ -155,7 +178,7 @@ export class Coordinator {
       stopTicking();
       drain.removeEventListener('abort', onDrain);
       const isSealed = assemblers.every((assembler) => assembler.isSealed);
-      this.#pool?.stop(isSealed);
+      this.#pool?.stop(this.#idle === undefined ? { sealed: isSealed } : undefined);
       await proof?.end(isSealed);
     }
     if (this.#failure !== undefined) throw this.#failure;
@@ -182,11 +205,12 @@ export class Coordinator {
       onJoined: (peer) => {
         const offer = offerOf(peer, this.#parts.outputBytes?.get(peer.peer));
         if (this.#opening !== undefined) this.#opening.push(offer);
-        else this.#feed({ kind: 'peers-joined', peers: [offer] });
+        else this.#came([offer]);
       },
       onLeft: (peer) => {
         this.#results.left(peer);
-        this.#feed({ kind: 'peer-left', peer });
+        if (this.#idle === undefined) this.#feed({ kind: 'peer-left', peer });
+        else this.#idle.left(peer);
       },
       onAnswer: (from, answer) => {
         if (this.#isOver || this.#failure !== undefined) return;
@@ -228,9 +252,14 @@ export class Coordinator {
     for (const [peer, layers] of this.#parts.holds ?? []) {
       if (peer !== LOCAL_PEER) this.#feed({ kind: 'layers-held', peer, layers: [...layers] });
     }
-    this.#feed({ kind: 'peers-joined', peers: [localOffer(offer), ...others] });
+    this.#came([localOffer(offer), ...others]);
     const nameOf = (peer: PeerId): string | undefined => this.#pool?.share(peer)?.name;
     this.#parts.onPlaced?.(plannedShares(this.#parts.plan, this.#schedule, nameOf));
+  }
+
+  #came(peers: readonly PeerOffer[]): void {
+    if (this.#idle === undefined) this.#feed({ kind: 'peers-joined', peers });
+    else this.#idle.came(peers);
   }
 
   #keepTicking(): () => void {

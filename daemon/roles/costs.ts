@@ -111,14 +111,19 @@ export class Costs {
     const syncing = this.#syncing;
     return {
       state: file.state,
-      allocatedBytes: file.allocatedBytes,
+      get allocatedBytes() {
+        return file.allocatedBytes;
+      },
       readJournal: () => file.readJournal(),
       resume: (journalBytes) => file.resume(journalBytes),
-      restart: (journal) => syncing.during(file.restart(journal)),
+      restart: (...journal) => syncing.during(file.restart(...journal)),
+      draft: () => file.draft(),
       write: (offset, bytes) => writing.during(file.write(offset, bytes)),
       read: (offset, into) => file.read(offset, into),
       hash: (...pieces) => file.hash(...pieces),
       commit: (journal) => syncing.during(file.commit(journal)),
+      sync: () => syncing.during(file.sync()),
+      discard: () => file.discard(),
       seal: () => syncing.during(file.seal()),
       digest: () => file.digest(),
       close: () => file.close(),

@@ -17,6 +17,7 @@ import { sumsBytes } from '../core/importance/statistics.ts';
 import { forwardOf } from '../core/models/families.ts';
 import { measuredModel } from '../core/models/measured-model.ts';
 import type { Source } from '../ports.ts';
+import type { AheadWork } from './ahead.ts';
 import { type DescribedSource, describeSource } from './describe-source.ts';
 import { fetchSource, tellRepository } from './fetch-source.ts';
 import { fingerprint } from './fingerprint.ts';
@@ -99,7 +100,15 @@ export async function measureSource(
   { model, checkpoint }: DescribedSource,
   fileDigests: ReadonlyMap<string, string>,
   source: Source,
-  { ports, telling }: { readonly ports: RunPorts; readonly telling: Telling },
+  {
+    ports,
+    telling,
+    ahead,
+  }: {
+    readonly ports: RunPorts;
+    readonly telling: Telling;
+    readonly ahead?: AheadWork | undefined;
+  },
 ): Promise<Measured> {
   if (checkpoint === undefined) throw new FaultError(measureFaults.gguf);
   // Where it lies and who asks change nothing; every wish that makes other bytes does.
@@ -119,6 +128,7 @@ export async function measureSource(
     model,
     fileDigests,
     purpose,
+    ahead,
   };
   const network = ports.network();
   const measured = await measure(

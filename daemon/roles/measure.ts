@@ -45,6 +45,7 @@ import type {
   Source,
   WeightPiece,
 } from '../ports.ts';
+import { Ahead, type AheadWork, type MadeAhead } from './ahead.ts';
 import { KeptStates } from './kept-states.ts';
 import { LeafDigests } from './leaf-digests.ts';
 import { measureFaults } from './measure-faults.ts';
@@ -90,6 +91,8 @@ export interface MeasureRequest {
   readonly fileDigests: ReadonlyMap<string, string>;
   /** Other inputs of the run that follows: a part of its name among machines. */
   readonly purpose: string;
+  /** What is to be quantized, where machines that have measured their part may begin with it. */
+  readonly ahead?: AheadWork | undefined;
 }
 
 export interface Measured {
@@ -100,6 +103,7 @@ export interface Measured {
   /** Layers whose weights each machine has now. */
   readonly holds: ReadonlyMap<PeerId, ReadonlySet<number>>;
   readonly leaves: LeafDigests;
+  readonly ahead: MadeAhead | undefined;
   /** Removes what a measurement keeps for the case that it is begun again. */
   readonly forget: () => Promise<void>;
 }
@@ -247,11 +251,13 @@ class Session {
     const { files, run, model } = this.#prepared;
     const { progress, report, drain, goesOn } = this.#telling;
     const store = await SumsStore.open(files, model.statistics, this.#ports.sha256);
-    const measurer = this.#measurer(store);
+    const ahead = this.#ahead(() => measurer);
+    const measurer = this.#measurer(store, ahead);
     let ended: { sealed: boolean } | undefined = { sealed: false };
     try {
       progress.begin('measure', this.#chunks * model.layers.length);
       await measurer.run(drain);
+      const made = await ahead?.finish();
       await this.#cover(measurer);
       const { entries, experts, losses } = await finish(measurer, model);
       this.#tellCoverage(experts);
@@ -263,8 +269,11 @@ class Session {
       const matrix = { entries: sortedByName(entries), datasets, chunkCount, chunkSize };
       const { holds } = measurer;
       this.#tellMeasured(measurer);
-      const leaves = this.#leaves;
-      return { matrix, run, shares: measurer.shares(), holds, leaves, forget: () => files.drop() };
+      const kept = { shares: measurer.shares(), holds, leaves: this.#leaves, ahead: made };
+      return { matrix, run, ...kept, forget: () => files.drop() };
+    } catch (error) {
+      await ahead?.abandon();
+      throw error;
     } finally {
       await measurer.close(ended);
       this.#front.close();
@@ -274,7 +283,25 @@ class Session {
     }
   }
 
-  #measurer(store: SumsStore): Measurer {
+  /** Chunks that are added for experts change what every layer has: then nothing is settled early. */
+  #ahead(measurer: () => Measurer): Ahead | undefined {
+    const { ahead, calibration } = this.#request;
+    const { network } = this.#ports;
+    if (ahead === undefined || network === undefined) return undefined;
+    if (calibration.minExpertTokens !== undefined) return undefined;
+    const { run, model } = this.#prepared;
+    return new Ahead({
+      ...ahead,
+      calibration: this.#calibration,
+      cluster: { network, run },
+      leaves: this.#leaves,
+      statistics: model.statistics,
+      sums: (layer) => measurer().sumsOf(layer),
+      holds: () => measurer().holds,
+    });
+  }
+
+  #measurer(store: SumsStore, ahead: Ahead | undefined): Measurer {
     const { model, run, weights, description } = this.#prepared;
     const { network, clock, kernels, sha256, offer, cacheBytes } = this.#ports;
     const { report, progress } = this.#telling;
@@ -301,6 +328,7 @@ class Session {
     };
     return new Measurer({
       model,
+      ahead,
       costs: model.layers.map(({ multiplications }, layer) => ({
         multiplications,
         sourceBytes: sizes[layer] ?? 0,

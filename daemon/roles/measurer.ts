@@ -22,6 +22,7 @@ import type {
 } from '../core/schedule/measurement-events.ts';
 import type { LayerCost, Stage } from '../core/schedule/stages.ts';
 import type { Clock, ConnectedPeer, Kernels } from '../ports.ts';
+import type { Ahead } from './ahead.ts';
 import { faultOf, runFaults } from './faults.ts';
 import type { KeptStates } from './kept-states.ts';
 import { type LocalLease, LocalStage, type LocalStageParts } from './local-stage.ts';
@@ -57,6 +58,8 @@ export interface MeasurerParts {
   readonly onNotice: (text: string) => void;
   readonly onPassed: (steps: number) => void;
   readonly onStages: (stages: readonly { from: number; to: number; names: string[] }[]) => void;
+  /** What is made of layers while others are measured. */
+  readonly ahead?: Pick<Ahead, 'layerComplete' | 'layerReopened' | 'idle'> | undefined;
 }
 
 const TICK_MS = 1000;
@@ -176,14 +179,16 @@ export class Measurer {
 
   /** The sums of every layer, from the first, one at a time: together they are large. */
   async *sums(): AsyncGenerator<Uint8Array> {
+    for (const layer of this.#parts.model.layers.keys()) yield await this.sumsOf(layer);
+  }
+
+  /** Those of a layer that is complete. */
+  sumsOf(layer: number): Promise<Uint8Array> {
     // A group of which every chunk was taken out has no sums.
     const measured = this.#groups.flatMap((chunks, group) =>
       this.#leftOutOf(group).length < chunks ? [group] : [],
     );
-    const all = groupSet(measured);
-    for (const layer of this.#parts.model.layers.keys()) {
-      yield await this.#parts.store.sums(layer, all);
-    }
+    return this.#parts.store.sums(layer, groupSet(measured));
   }
 
   /** @param ended as MeasurePool.stop */
@@ -253,9 +258,11 @@ export class Measurer {
 
   #feed(event: MeasurementEvent): void {
     if (this.#failure !== undefined) return;
-    for (const effect of this.#measurement.step(event, this.#parts.clock.now())) {
-      this.#perform(effect);
-    }
+    const { clock, ahead } = this.#parts;
+    const effects = this.#measurement.step(event, clock.now());
+    // Before leases go out: who gets one lets go of everything else first.
+    ahead?.idle(this.#measurement.idle);
+    for (const effect of effects) this.#perform(effect);
   }
 
   #perform(effect: MeasurementEffect): void {
@@ -292,7 +299,10 @@ export class Measurer {
         this.#end();
         break;
       case 'layer-complete':
+        this.#parts.ahead?.layerComplete(effect.layer);
+        break;
       case 'layer-reopened':
+        this.#parts.ahead?.layerReopened(effect.layer);
         break;
     }
   }

@@ -14,6 +14,7 @@ import { RESERVE_BYTES } from '../core/estimate/fit.ts';
 import { placeOutputs } from '../core/plan/output-placement.ts';
 import type { Plan, PlannedOutput } from '../core/plan/plan.ts';
 import type { Sha256 } from '../core/plan/unit-id.ts';
+import { type AheadRun, adoptedRuns } from '../core/schedule/ahead.ts';
 import { Schedule } from '../core/schedule/schedule.ts';
 import type { Clock, Network, OutputDirectory } from '../ports.ts';
 import { Assembler } from './assembler.ts';
@@ -30,6 +31,8 @@ export interface OpenAssemblersParts {
   readonly plan: Plan;
   readonly directory: OutputDirectory;
   readonly overwrite: boolean;
+  /** By the name of an output, what its part holds already, without a journal. */
+  readonly ahead?: ReadonlyMap<string, readonly AheadRun[]> | undefined;
   /** Undefined where this machine works alone: then every output grows here. */
   readonly spread?: SpreadParts;
   readonly sha256: Sha256;
@@ -61,6 +64,8 @@ export interface OpenedAssemblers {
   leftovers(): readonly RemoteAssembler[];
   /** Bytes that outputs take of each machine's disk. */
   readonly outputBytes: ReadonlyMap<PeerId, number>;
+  /** Block runs that were made ahead and count now. */
+  readonly runsAdopted: number;
   close(): Promise<void>;
 }
 
@@ -70,6 +75,7 @@ export async function openAssemblers(parts: OpenAssemblersParts): Promise<Opened
   try {
     await opening.openKnown();
     await opening.openNew();
+    await opening.dropDrafts();
     return opening.opened();
   } catch (error) {
     await opening.close();
@@ -85,6 +91,7 @@ class Opening {
   readonly #remotes = new Map<number, RemoteAssembler>();
   readonly #leftovers: RemoteAssembler[] = [];
   #moves: Promise<void> = Promise.resolve();
+  #runsAdopted = 0;
   /** Why machines would not have an output. */
   readonly #refusals = new Map<PeerId, string>();
 
@@ -115,6 +122,7 @@ class Opening {
           }),
       leftovers: () => this.#leftovers,
       outputBytes,
+      runsAdopted: this.#runsAdopted,
       close: () => this.close(),
     };
   }
@@ -206,6 +214,18 @@ class Opening {
     await this.#checkRoom(spread?.isLeft === true);
   }
 
+  /** Of what was made ahead, the parts of outputs that grow elsewhere, or nowhere any more. */
+  async dropDrafts(): Promise<void> {
+    const { directory, ahead } = this.#parts;
+    const here = new Set(this.#locals.map(({ output }) => output.file));
+    for (const name of ahead?.keys() ?? []) {
+      if (here.has(name)) continue;
+      const file = await directory.open(name, 0, { overwrite: false });
+      await file.discard();
+      await file.close();
+    }
+  }
+
   async #placesOf(waiting: readonly PlannedOutput[]): Promise<readonly string[]> {
     const { spread } = this.#parts;
     if (spread?.isWanted !== true) return waiting.map(() => LOCAL_PEER);
@@ -286,8 +306,11 @@ class Opening {
   }
 
   async #openHere(index: number, output: PlannedOutput): Promise<void> {
-    const { directory, overwrite, sha256 } = this.#parts;
-    const assembler = await Assembler.open(output, overwrite, { directory, sha256 });
+    const { directory, overwrite, sha256, ahead } = this.#parts;
+    const adopted = adoptedRuns(output, ahead?.get(output.file) ?? []);
+    const ports = { directory, sha256 };
+    const assembler = await Assembler.open(output, overwrite, ports, adopted);
+    this.#runsAdopted += assembler.runsAdopted;
     this.#locals.push(assembler);
     this.#assemblers.set(index, assembler);
   }

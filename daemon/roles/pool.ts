@@ -120,10 +120,16 @@ export class Pool {
     ];
   }
 
-  /** Tells every peer that the run is over. `sealed`: its source will not be asked for again. */
-  stop(sealed: boolean): void {
+  /**
+   * Tells every peer that the run is over. `sealed`: its source will not be asked for again.
+   * @param ended undefined where the run goes on: then peers are only told to let go of its leases
+   */
+  stop(ended: { readonly sealed: boolean } | undefined): void {
     const { network, run } = this.#parts;
-    for (const peer of this.#members.keys()) network.send(peer, { kind: 'run-close', run, sealed });
+    for (const peer of this.#members.keys()) {
+      if (ended === undefined) this.releaseAll(peer);
+      else network.send(peer, { kind: 'run-close', run, sealed: ended.sealed });
+    }
     for (const stop of this.#stops) stop();
     this.#stops = [];
   }
@@ -142,6 +148,10 @@ export class Pool {
     const { network, run } = this.#parts;
     this.#members.get(peer)?.leases.delete(task);
     network.send(peer, { kind: 'kept', run, tasks: [task] });
+  }
+
+  releaseAll(peer: PeerId): void {
+    for (const task of this.#members.get(peer)?.leases.keys() ?? []) this.release(peer, task);
   }
 
   /** Says leases again that nothing has been heard of. */

@@ -10,6 +10,7 @@ import type { ModelRequest } from '../../proto/requests.ts';
 import type { Plan } from '../core/plan/plan.ts';
 import { hex, runId, type Sha256 } from '../core/plan/unit-id.ts';
 import type { Clock, MeasurementFiles, Network, OutputDirectory } from '../ports.ts';
+import type { Measured } from './measure.ts';
 import { LOCAL_PEER, type Offer } from './offers.ts';
 import { type OpenedAssemblers, openAssemblers } from './open-assemblers.ts';
 import type { OutputAssembler } from './output-assembler.ts';
@@ -18,6 +19,7 @@ import { PlacementRecord } from './placement-record.ts';
 interface Planned {
   readonly request: ModelRequest;
   readonly plan: Plan;
+  readonly measured: Pick<Measured, 'ahead'> | undefined;
 }
 
 interface Where {
@@ -47,6 +49,7 @@ export async function openAll(
   if (network === undefined) return await openAssemblers(own);
   return await openAssemblers({
     ...own,
+    ahead: planned.measured?.ahead?.runs,
     spread: {
       ...{ network, clock, run, release, offer },
       firstOpening: ports.drawFirstLease(),

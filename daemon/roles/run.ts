@@ -11,7 +11,6 @@ import type { PeerId } from '../../proto/peer-messages.ts';
 import type { HubAccess, ModelRequest } from '../../proto/requests.ts';
 import { checkRunRequest } from '../core/calibration/check-request.ts';
 import { coverageNotices, type Importance } from '../core/importance/importance.ts';
-import type { ImportanceMatrix } from '../core/importance/importance-matrix.ts';
 import type { Model } from '../core/models/family.ts';
 import {
   type OutputOptions,
@@ -31,18 +30,19 @@ import type {
   OutputDirectory,
   Source,
 } from '../ports.ts';
+import { addShares } from './ahead.ts';
 import { finishOutputs } from './collect-outputs.ts';
 import { Coordinator, type CoordinatorParts } from './coordinator.ts';
 import { type DescribedSource, describeSource } from './describe-source.ts';
 import { type EstimatedRun, estimate } from './estimate.ts';
-import { fetchSource, tellRepository } from './fetch-source.ts';
+import { tellRepository } from './fetch-source.ts';
 import { fingerprint } from './fingerprint.ts';
-import { makeImatrix, measureSource, unmeasuredMatrix } from './make-imatrix.ts';
+import { makeImatrix } from './make-imatrix.ts';
 import type { Measured, MeasureTools } from './measure.ts';
 import type { Offer } from './offers.ts';
 import type { OpenedAssemblers } from './open-assemblers.ts';
-import { type CalibrationPorts, openCalibration, tellCalibration } from './open-calibration.ts';
-import { type ImportancePorts, openImatrix, useMatrix } from './open-imatrix.ts';
+import type { CalibrationPorts } from './open-calibration.ts';
+import type { ImportancePorts } from './open-imatrix.ts';
 import { provideSource } from './open-proof.ts';
 import { openRecipe, type RecipePorts } from './open-recipe.ts';
 import type { PieceHasher } from './origin-pieces.ts';
@@ -58,8 +58,8 @@ import {
   openAll,
   releaseOf,
 } from './run-assemblers.ts';
+import { importanceOf } from './run-importance.ts';
 import { Worker } from './worker.ts';
-import { writeImatrix } from './write-imatrix.ts';
 
 /** What a request says of how its source is reached. */
 export interface SourceOptions {
@@ -159,7 +159,14 @@ export async function run(
     const telling = { report, progress, drain };
     const place = hooks.place?.(name) ?? outputDirectory(request, ports);
     const wanted = request.kind === 'quantize' ? { ...request, out: place } : request;
-    const weighed = await importanceOf(wanted, described, fileDigests, source, ports, telling);
+    const sought = recipe && options && { recipe, options, onAttested: hooks.onAttested };
+    const weighed = await importanceOf(
+      wanted,
+      sought,
+      { described, fileDigests, source },
+      ports,
+      telling,
+    );
     const { importance, measured, calibration } = weighed;
     const chosen = recipe && options && { recipe, options: { ...options, importance } };
     const outputs = outputsOf(request, model, name, ports, chosen);
@@ -267,6 +274,10 @@ async function make(
     opened = await openAll(planned, directory, { ports, network, run, release, report });
     const { assemblers, outputBytes } = opened;
     report(planEvent(planned, assemblers, ports));
+    const ahead = measured?.ahead;
+    if (ahead !== undefined && ahead.units > 0) {
+      report({ type: 'ahead', units: ahead.unitsMeanwhile, runs: opened.runsAdopted });
+    }
     const isMade = assemblers.every(isMadeAlready);
     const pool = { ...planned, source, network, run, release, assemblers, isMade };
     const proof = await provideSource(pool, ports, telling);
@@ -319,69 +330,17 @@ async function make(
 
 function madeBy(coordinator: Coordinator, measured: Measured | undefined): Omit<Made, 'left'> {
   const pulled = new Map(measured?.shares.map(({ peer, sourceBytes }) => [peer, sourceBytes]));
-  const peers = coordinator.shares().map(({ peer, sourceBytes, ...work }) => {
+  const ahead = measured?.ahead;
+  const shares = addShares(coordinator.shares(), ahead?.shares ?? []);
+  const peers = shares.map(({ peer, sourceBytes, ...work }) => {
     // What a machine was given to measure with, it quantizes without being given it again.
     return { ...work, sourceBytes: sourceBytes + (pulled.get(peer) ?? 0) };
   });
   return {
-    unitsMade: coordinator.unitsMade,
+    unitsMade: coordinator.unitsMade + (ahead?.units ?? 0),
     sourceBytesRead: peers.reduce((sum, { sourceBytes }) => sum + sourceBytes, 0),
     peers,
   };
-}
-
-/** The importance that the outputs are made with, and what is left of having measured it. */
-interface Weighed {
-  readonly importance: Importance | undefined;
-  readonly measured?: Measured;
-  /** Of a dry run: what would be measured. */
-  readonly calibration?: EstimatedRun['calibration'];
-}
-
-async function importanceOf(
-  request: ModelRequest,
-  described: DescribedSource,
-  fileDigests: ReadonlyMap<string, string>,
-  source: Source,
-  ports: RunPorts,
-  telling: Telling,
-): Promise<Weighed> {
-  if (request.kind !== 'quantize') return { importance: undefined };
-  const { model, name } = described;
-  const filters = { include: request.includeWeights, exclude: request.excludeWeights };
-  if (request.imatrix !== undefined) {
-    const wanted = { ...request.imatrix, filters };
-    return { importance: await openImatrix(wanted, model.tensors, ports) };
-  }
-  if (request.calibration === undefined) return { importance: undefined };
-  const file = `${name}-imatrix.gguf`;
-  const use = (matrix: ImportanceMatrix): Promise<Importance> =>
-    useMatrix(matrix, { file, given: file, filters }, model.tensors, ports);
-  const { calibration, dryRun } = request;
-  if (dryRun) {
-    const opened = await openCalibration(calibration, model, ports, telling.drain);
-    const chunks = tellCalibration(opened, telling.report);
-    const matrix = unmeasuredMatrix(described, calibration, opened.calibration);
-    // What it says of experts that no token has reached is true of all of them.
-    const importance = { ...(await use(matrix)), notices: [] };
-    return { importance, calibration: { request: calibration, chunks } };
-  }
-  await fetchSource(source, described, telling.progress, telling.drain);
-  const measured = await measureSource(
-    { ...request, calibration },
-    described,
-    fileDigests,
-    source,
-    {
-      ports,
-      telling: { ...telling, goesOn: true },
-    },
-  );
-  const { matrix } = measured;
-  const { overwrite, out } = request;
-  const into = { directory: out, file, format: 'gguf', overwrite } as const;
-  telling.report(await writeImatrix(matrix, into, ports));
-  return { importance: await use(matrix), measured };
 }
 
 function outputsOf(

@@ -157,6 +157,11 @@ class World {
       const mine = [...this.out.values()].filter(({ peer }) => peer === offer.peer);
       expect(mine.length).toBeLessThanOrEqual(offer.leasesMax ?? 2);
     }
+    for (const idle of this.measurement.idle) {
+      expect([...this.out.values()].filter(({ peer }) => peer === idle)).toEqual([]);
+      const own = this.measurement.stages.filter(({ peers }) => peers.includes(idle));
+      for (const { from, to } of own) expect(this.lacks(from, to)).toBe(false);
+    }
     for (const [lease, { from, group }] of this.out) {
       for (const input of this.inputsOf.get(lease) ?? []) {
         expect(from).toBeGreaterThan(0);
@@ -168,6 +173,11 @@ class World {
         });
       }
     }
+  }
+
+  lacks(from: number, to: number): boolean {
+    for (let layer = from; layer < to; layer++) if (!this.complete.has(layer)) return true;
+    return false;
   }
 
   isThere({ running, states }: FalsePeer, lease: number): boolean {

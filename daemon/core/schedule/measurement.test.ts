@@ -90,6 +90,24 @@ test('groups are spread over the replicas of a stage, each of them whole', () =>
   ]);
 });
 
+test('a peer is idle when its layers are complete, until a bad chunk gives it more to run', () => {
+  const measurement = new Measurement(rowOf(2, 1));
+  const step = (event: MeasurementEvent): string[] => {
+    measurement.step(event, 1);
+    return [...measurement.idle];
+  };
+  expect(step({ kind: 'peers-joined', peers: [peer('a'), peer('b'), peer('idler', { speed: 0 })] }))
+    // It has no stage.
+    .toEqual(['idler']);
+  // Its sums are still on their way.
+  expect(step({ kind: 'stage-done', peer: 'a', lease: 0 })).toEqual(['idler']);
+  const stored = { kind: 'sums-stored', group: 0, excluded: [] } as const;
+  expect(step({ ...stored, layer: 0 })).toEqual(['a', 'idler']);
+  // Nothing is waited for any more of the lease that b has.
+  expect(step({ ...stored, layer: 1 })).toEqual(['a', 'b', 'idler']);
+  expect(step({ kind: 'bad-chunks', group: 0, chunks: [3] })).toEqual(['idler']);
+});
+
 test('what an earlier run stored is only run through, and only as far as must be', () => {
   const measurement = new Measurement(rowOf(6, 2));
   for (const layer of [0, 1, 2, 4, 5]) {

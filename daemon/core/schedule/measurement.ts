@@ -106,6 +106,17 @@ export class Measurement {
     return this.#held;
   }
 
+  /** Peers that run nothing, and to which no more will come unless something is lost. */
+  get idle(): ReadonlySet<PeerId> {
+    const waiting = this.#stages.flatMap(({ from, to, peers }) =>
+      this.#complete.slice(from, to).every((isComplete) => isComplete) ? [] : peers,
+    );
+    const idle = [...this.#peers.values()].filter(
+      ({ peer, running }) => running.size === 0 && !waiting.includes(peer),
+    );
+    return new Set(idle.map(({ peer }) => peer));
+  }
+
   /** Chunks that are taken out of a group, by index in it, ascending. */
   excluded(group: number): readonly number[] {
     return this.#group(group).excluded;
