@@ -120,6 +120,7 @@ const anyStageMessage: fc.Arbitrary<PeerMessage> = fc.oneof<fc.Arbitrary<PeerMes
     run: anyRun,
     leases: fc.array(anyTask, { maxLength: 50 }),
     passed: fc.maxSafeNat(),
+    begun: anyTask,
   }),
   fc
     .tuple(

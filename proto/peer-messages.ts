@@ -207,6 +207,8 @@ export interface StageWorking {
   readonly leases: readonly number[];
   /** Layers times chunks that it has passed, of all its leases of the run so far. */
   readonly passed: number;
+  /** Grows when the process takes a run up anew: what it had of it before is gone. */
+  readonly begun: number;
 }
 
 /** Through, or why not; said again until `stage-kept`. */

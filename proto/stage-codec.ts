@@ -49,7 +49,14 @@ export function encodeStageMessage(message: StageMessage): Envelope {
         },
       };
     case 'stage-working':
-      return { stageWorking: { run, leases: [...message.leases], passed: message.passed } };
+      return {
+        stageWorking: {
+          run,
+          leases: [...message.leases],
+          passed: message.passed,
+          begun: message.begun,
+        },
+      };
     case 'stage-answer':
       return { stageAnswer: encodeAnswer(message, run) };
     case 'stage-kept':
@@ -73,6 +80,7 @@ export function decodeStageMessage(envelope: Envelope): StageMessage | undefined
       run: runId(stageWorking.run),
       leases: numbers(stageWorking.leases, 'leases', STAGE_LEASES_MAX),
       passed: integer(stageWorking.passed, 'passed'),
+      begun: integer(stageWorking.begun, 'begun'),
     };
   }
   if (stageAnswer) return decodeAnswer(stageAnswer);

@@ -70,6 +70,7 @@ const ENDED_MAX = 4096;
 export class HeldMeasurement {
   readonly run: RunId;
   readonly coordinator: PeerId;
+  readonly #begun: number;
   readonly #ports: MeasurePorts;
   readonly #leases = new Map<number, HeldStage>();
   /** Leases that are over: run again, the end of that would take along the states they left. */
@@ -86,9 +87,11 @@ export class HeldMeasurement {
   /** When the coordinator last spoke of the run. */
   heardMs: number;
 
-  constructor(run: RunId, coordinator: PeerId, ports: MeasurePorts) {
+  /** @param begun see StageWorking */
+  constructor(run: RunId, coordinator: PeerId, begun: number, ports: MeasurePorts) {
     this.run = run;
     this.coordinator = coordinator;
+    this.#begun = begun;
     this.#ports = ports;
     this.#states = new KeptStates(run, ports);
     this.#sums = new KeptSums(run, ports);
@@ -163,9 +166,10 @@ export class HeldMeasurement {
     const leases = new Set([...running.map(({ lease }) => lease.lease), ...this.#states.leases]);
     if (leases.size === 0 && !this.#isAskedAnew) return;
     this.#isAskedAnew = false;
-    const passed = this.#passed;
     const said = [...leases].slice(0, STAGE_LEASES_MAX);
-    network.send(this.coordinator, { kind: 'stage-working', run: this.run, leases: said, passed });
+    const counts = { passed: this.#passed, begun: this.#begun };
+    const { run } = this;
+    network.send(this.coordinator, { kind: 'stage-working', run, leases: said, ...counts });
   }
 
   /** Says at once what a new connection may have missed. */

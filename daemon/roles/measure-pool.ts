@@ -51,6 +51,7 @@ export interface MeasurePoolParts {
   readonly weightsOf: (layer: number) => readonly WeightSource[];
   /** Chunks that the calibration has, those among them that may follow later. */
   readonly chunkCount: () => number;
+  /** Also of a peer that was here all the time and has forgotten the run. */
   readonly onJoined: (peer: ConnectedPeer) => void;
   readonly onLeft: (peer: PeerId) => void;
   readonly onAnswer: (from: PeerId, answer: StageAnswer) => void;
@@ -75,21 +76,29 @@ export interface MeasureShare {
 interface Given {
   lease: StageLease;
   heardMs: number;
+  /** When it was told last what its input is now; undefined where that is as at first. */
+  changedMs: number | undefined;
 }
 
 interface Member {
+  readonly peer: ConnectedPeer;
   readonly share: MeasureShare;
   readonly leases: Map<number, Given>;
   /** Leases whose states may be wanted. */
   readonly leaving: Set<number>;
   /** What it said last to have passed, of this run since it knows of it. */
   heardPassed: number;
+  /** As it said last, on this connection. */
+  begun: number | undefined;
+  openedMs: number;
   isHere: boolean;
   /** Of whom it has been told where they are. */
   readonly met: Set<PeerId>;
 }
 
 const SAY_AGAIN_MS = 5000;
+// A worker that hears nothing for ten minutes forgets the run, and a lease may take longer.
+const OPEN_AGAIN_MS = 30_000;
 
 export class MeasurePool {
   readonly #parts: MeasurePoolParts;
@@ -138,7 +147,8 @@ export class MeasurePool {
     const member = this.#members.get(peer);
     if (member === undefined) return;
     if (!member.leases.has(lease.lease)) member.share.leases++;
-    member.leases.set(lease.lease, { lease, heardMs: this.#parts.clock.now() });
+    const heardMs = this.#parts.clock.now();
+    member.leases.set(lease.lease, { lease, heardMs, changedMs: undefined });
     if (lease.leavesState) member.leaving.add(lease.lease);
     this.#introduce(peer, lease.inputs);
     this.#send(peer, lease);
@@ -149,6 +159,7 @@ export class MeasurePool {
     const given = this.#members.get(peer)?.leases.get(lease);
     if (given === undefined) return;
     given.lease = { ...given.lease, inputs };
+    given.changedMs = this.#parts.clock.now();
     this.#introduce(peer, inputs);
     this.#send(peer, given.lease);
   }
@@ -189,13 +200,16 @@ export class MeasurePool {
     network.send(peer, { kind: 'sums-kept', run, digests });
   }
 
-  /** Says leases again that nothing has been heard of. */
+  /** Says leases again that nothing has been heard of, or of which an old word may have come last. */
   tick(): void {
-    const { clock } = this.#parts;
-    for (const [peer, { leases }] of this.#members) {
-      for (const given of leases.values()) {
-        if (clock.now() - given.heardMs < SAY_AGAIN_MS) continue;
-        given.heardMs = clock.now();
+    const now = this.#parts.clock.now();
+    for (const [peer, member] of this.#members) {
+      if (member.isHere && now - member.openedMs >= OPEN_AGAIN_MS) this.#sayOpen(member);
+      for (const given of member.leases.values()) {
+        const { heardMs, changedMs = now } = given;
+        if (now - heardMs < SAY_AGAIN_MS && now - changedMs < SAY_AGAIN_MS) continue;
+        given.heardMs = now;
+        if (given.changedMs !== undefined) given.changedMs = now;
         this.#send(peer, given.lease);
       }
     }
@@ -210,7 +224,7 @@ export class MeasurePool {
   }
 
   #open(peer: ConnectedPeer): void {
-    const { network, run, onJoined } = this.#parts;
+    const { onJoined } = this.#parts;
     if (!isWorking(peer)) return;
     const known = this.#members.get(peer.peer);
     const share = known?.share ?? {
@@ -220,9 +234,18 @@ export class MeasurePool {
     };
     const heardPassed = known?.heardPassed ?? 0;
     const fresh = { leases: new Map(), leaving: new Set<number>(), met: new Set<PeerId>() };
-    this.#members.set(peer.peer, { share, isHere: true, heardPassed, ...fresh });
-    network.send(peer.peer, { kind: 'run-open', run });
+    const told = { heardPassed, begun: undefined, openedMs: 0 };
+    const member = { peer, share, isHere: true, ...told, ...fresh };
+    this.#members.set(peer.peer, member);
+    this.#sayOpen(member);
     onJoined(peer);
+  }
+
+  /** It is answered with what the peer has of the run. */
+  #sayOpen(member: Member): void {
+    const { network, run, clock } = this.#parts;
+    member.openedMs = clock.now();
+    network.send(member.peer.peer, { kind: 'run-open', run });
   }
 
   #hear(
@@ -245,8 +268,12 @@ export class MeasurePool {
     }
   }
 
-  #hearWorking(peer: PeerId, member: Member, { leases, passed }: StageWorking): void {
+  #hearWorking(peer: PeerId, member: Member, { leases, passed, begun }: StageWorking): void {
     const { firstLease, clock, onPassed } = this.#parts;
+    // A word from before it took the run up anew, which came late.
+    if (begun < (member.begun ?? 0)) return;
+    if (member.begun !== undefined && begun > member.begun) this.#begunAnew(member);
+    member.begun = begun;
     let isAtOurs = false;
     for (const lease of leases.map((number) => number - firstLease)) {
       const given = member.leases.get(lease);
@@ -264,6 +291,13 @@ export class MeasurePool {
     member.heardPassed = passed;
     member.share.passed += more;
     onPassed(more);
+  }
+
+  /** Its leases, its states and its sums are gone, though it never left. */
+  #begunAnew(member: Member): void {
+    member.leases.clear();
+    member.leaving.clear();
+    this.#parts.onJoined(member.peer);
   }
 
   #provider(): BlobProvider {

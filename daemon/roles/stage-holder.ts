@@ -7,7 +7,13 @@
  * measure-pool.ts, the other end.
  */
 
-import type { BlobName, PeerId, PeerMessage, StageLease } from '../../proto/peer-messages.ts';
+import type {
+  BlobName,
+  PeerId,
+  PeerMessage,
+  RunId,
+  StageLease,
+} from '../../proto/peer-messages.ts';
 import type { BlobProvider, ConnectedPeer } from '../ports.ts';
 import { HeldMeasurement, type MeasurePorts } from './held-measurement.ts';
 
@@ -21,6 +27,7 @@ const LEASES_MAX = 64;
 export class StageHolder {
   readonly #ports: MeasurePorts;
   readonly #runs = new Map<string, HeldMeasurement>();
+  #begun = 0;
   #stops: (() => void)[] = [];
   #cancelTimer: (() => void) | undefined;
 
@@ -69,7 +76,8 @@ export class StageHolder {
         held?.keptSums(message.digests);
         break;
       case 'run-open':
-        held?.sayAgain();
+        if (held !== undefined) held.sayAgain();
+        else this.#sayNothing(from.peer, message.run);
         break;
       case 'run-close':
         this.#forget(key);
@@ -80,11 +88,23 @@ export class StageHolder {
   #take(key: string, coordinator: PeerId, lease: StageLease): void {
     const known = this.#runs.get(key);
     if (known === undefined && this.#runs.size >= RUNS_MAX) return;
-    const held = known ?? new HeldMeasurement(lease.run, coordinator, this.#ports);
+    const held = known ?? this.#begin(lease.run, coordinator);
     this.#runs.set(key, held);
     if (held.leases >= LEASES_MAX) return;
     held.take(lease);
     this.#cancelTimer ??= this.#ports.clock.after(SAY_MS, () => this.#sayAll());
+  }
+
+  #begin(run: RunId, coordinator: PeerId): HeldMeasurement {
+    this.#begun++;
+    return new HeldMeasurement(run, coordinator, this.#begun, this.#ports);
+  }
+
+  /** Whatever this machine had of the run it has no more. */
+  #sayNothing(coordinator: PeerId, run: RunId): void {
+    const begun = this.#begun + 1;
+    const nothing = { leases: [], passed: 0, begun };
+    this.#ports.network.send(coordinator, { kind: 'stage-working', run, ...nothing });
   }
 
   #sayAll(): void {

@@ -561,6 +561,7 @@ export namespace quantd {
         run: Uint8Array;
         leases: number[];
         passed: number;
+        begun: number;
         static encode(message: quantd.StageWorking.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
         static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.StageWorking & quantd.StageWorking.$Shape;
     }
@@ -570,6 +571,7 @@ export namespace quantd {
             run?: (Uint8Array|null);
             leases?: (number[]|null);
             passed?: (number|null);
+            begun?: (number|null);
             $unknowns?: Uint8Array[];
         }
         type $Shape = quantd.StageWorking.$Properties;

@@ -2587,6 +2587,7 @@ export const quantd = $root.quantd = (() => {
         StageWorking.prototype.run = $util.newBuffer([]);
         StageWorking.prototype.leases = $util.emptyArray;
         StageWorking.prototype.passed = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+        StageWorking.prototype.begun = 0;
 
         StageWorking.encode = function (message, writer, _depth) {
             if (!writer)
@@ -2601,6 +2602,8 @@ export const quantd = $root.quantd = (() => {
                 writer.uint32(18).uint32s(message.leases);
             if (message.passed != null && $Object.hasOwnProperty.call(message, "passed") && (typeof message.passed === "object" ? message.passed.low || message.passed.high : message.passed !== 0))
                 writer.uint32(24).uint64(message.passed);
+            if (message.begun != null && $Object.hasOwnProperty.call(message, "begun") && message.begun !== 0)
+                writer.uint32(32).uint32(message.begun);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -2664,6 +2667,15 @@ export const quantd = $root.quantd = (() => {
                             message.passed = value;
                         else
                             delete message.passed;
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.begun = value;
+                        else
+                            delete message.begun;
                         continue;
                     }
                 }
