@@ -19,6 +19,8 @@ import { StateInput } from './state-input.ts';
 export interface LocalLease extends StageTask {
   readonly lease: number;
   readonly group: number;
+  /** Chunks of the group that it runs without; when its sums come, others may be left out too. */
+  readonly leftOut: readonly number[];
   readonly leavesState: boolean;
   /** Who has, or will have, the state in front of `from`, this machine by its own name. */
   inputs: readonly PeerId[];

@@ -121,7 +121,9 @@ export class Measurer {
       states: parts.states,
       self: wire?.network.self ?? LOCAL_PEER,
       passed: (chunks) => parts.onPassed(chunks),
-      keepSums: (lease, layer, bytes) => this.#keepLocal(lease, layer, bytes),
+      keepSums: ({ group, leftOut }, layer, bytes) => {
+        return this.#storeSums(layer, group, leftOut, bytes);
+      },
     });
   }
 
@@ -338,7 +340,8 @@ export class Measurer {
     if (crosses) this.stateBytes += chunks.length * stateBytes(cuts[from] ?? [], positions);
     if (peer === LOCAL_PEER) {
       const { waveChunks } = this.#parts;
-      const task = { lease, group, from, to, chunks, leavesState, waveChunks, inputs: named };
+      const range = { lease, group, leftOut, from, to, chunks };
+      const task = { ...range, leavesState, waveChunks, inputs: named };
       this.#track(this.#runLocal({ ...task, collect: new Set(collect) }));
       return;
     }
@@ -359,10 +362,6 @@ export class Measurer {
     if (bad === undefined) return;
     if (bad.length > 0) await this.#void(lease.group, bad);
     else this.#feed({ kind: 'stage-done', peer: LOCAL_PEER, lease: lease.lease });
-  }
-
-  async #keepLocal({ group }: LocalLease, layer: number, bytes: Uint8Array): Promise<void> {
-    await this.#storeSums(layer, group, this.#leftOutOf(group), bytes);
   }
 
   #leftOutOf(group: number): number[] {
