@@ -1,7 +1,9 @@
-// Soak: what takes longer than every commit should wait. Its last result is kept in docs/soak.md.
-//   npm run soak
+// Soak: what takes longer than every commit should wait. The last result of each part is kept in
+// docs/soak.md.
+//   npm run soak                  all of it, in an hour or more
+//   npm run soak -- 3 7           some parts, by their numbers in that page
 import { spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { setup, timed } from './setup.mjs';
@@ -50,30 +52,53 @@ const parts = [
   ['a published tokenizer of 262 144 tokens', 'cluster-tests/oracle/real-tokenizer.mjs'],
 ];
 
+const page = `${root}/docs/soak.md`;
+const chosen = process.argv.slice(2).map(Number);
+const unknown = chosen.find((number) => parts[number - 1] === undefined);
+if (unknown !== undefined) {
+  console.error(`soak: there are parts 1 to ${parts.length}`);
+  process.exit(2);
+}
 await setup({ dev: true, isas: 'all' });
-const commit = spawnSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: root, encoding: 'utf8' });
-const rows = [];
+const git = spawnSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: root, encoding: 'utf8' });
+const commit = git.stdout.trim();
+const machine = `${cpus()[0]?.model ?? 'unknown CPU'}, ${cpus().length} cores`;
 let failed = 0;
-for (const [name, ...command] of parts) {
+for (const [index, [name, ...command]] of parts.entries()) {
+  if (chosen.length > 0 && !chosen.includes(index + 1)) continue;
   let status;
   const seconds = await timed(() => {
     const env = { ...process.env, QUANTD_SOAK: '1' };
     status = spawnSync(process.execPath, command, { cwd: root, stdio: 'inherit', env }).status;
   });
   if (status !== 0) failed++;
-  rows.push(`| ${name} | ${status === 0 ? 'passed' : 'FAILED'} | ${seconds} s |`);
+  const result = status === 0 ? 'passed' : 'FAILED';
+  // At once: the next part may take half an hour, and end the machine.
+  writePage(name, `${result} | ${seconds} s | ${commit} | ${machine} |`);
 }
-const text = [
-  '# The last soak',
-  '',
-  `Commit ${commit.stdout.trim()}, ${cpus()[0]?.model ?? 'unknown CPU'}, ${cpus().length} cores, Node ${process.versions.node}.`,
-  'Made by `npm run soak`; the table of the first part is [quantizers-result.md](quantizers-result.md).',
-  '',
-  '| part | result | time |',
-  '|---|---|---|',
-  ...rows,
-  '',
-].join('\n');
-writeFileSync(`${root}/docs/soak.md`, text);
-console.log(text);
+console.log(readFileSync(page, 'utf8'));
 process.exit(failed);
+
+/** Writes a new result of one part beside the last of the others. */
+function writePage(name, result) {
+  const rows = new Map();
+  for (const line of readFileSync(page, 'utf8').split('\n')) {
+    const [, number, part, ...rest] = line.split('|').map((cell) => cell.trim());
+    if (/^\d+$/.test(number ?? '')) rows.set(part, rest.join(' | ').trim());
+  }
+  rows.set(name, result);
+  const text = [
+    '# The last soak',
+    '',
+    `Made by \`npm run soak\`, with Node ${process.versions.node}; the table of the first part is`,
+    '[quantizers-result.md](quantizers-result.md).',
+    '',
+    '| | part | result | time | commit | machine |',
+    '|---|---|---|---|---|---|',
+    ...parts.map(([part], index) => {
+      return `| ${index + 1} | ${part} | ${rows.get(part) ?? 'not run | | | |'}`;
+    }),
+    '',
+  ];
+  writeFileSync(page, text.join('\n'));
+}
