@@ -86,8 +86,8 @@ export const anyLease = fc
     fc.record({ importance: anyDigest, origin: anyOrigin }, maybe),
   )
   .map(([lease, more]): Lease => {
-    // Of what comes from a hub nobody knows the leaves beforehand.
-    const bare = lease.pieces.map((piece) => ({ ...piece, leaves: [] }));
+    // Of what comes from a hub nobody knows the leaves beforehand; what the coordinator keeps has them.
+    const bare = lease.pieces.map((piece, at) => (at % 2 === 0 ? { ...piece, leaves: [] } : piece));
     return { ...lease, ...more, kind: 'lease', ...(more.origin ? { pieces: bare } : {}) };
   });
 
@@ -96,7 +96,7 @@ const anySet = (max: number, maxLength: number): fc.Arbitrary<number[]> =>
     .uniqueArray(fc.nat(max), { maxLength })
     .map((numbers) => numbers.toSorted((one, other) => one - other));
 
-const anyStageLease: fc.Arbitrary<PeerMessage> = fc.record({
+const anyBareStageLease = fc.record({
   kind: fc.constant('stage-lease' as const),
   run: anyRun,
   lease: anyTask,
@@ -112,6 +112,10 @@ const anyStageLease: fc.Arbitrary<PeerMessage> = fc.record({
   description: anyDigest,
   descriptionBytes: fc.integer({ min: 1, max: 2 ** 26 }),
 });
+
+const anyStageLease: fc.Arbitrary<PeerMessage> = fc
+  .tuple(anyBareStageLease, fc.record({ origin: anyOrigin }, maybe))
+  .map(([lease, more]) => ({ ...lease, ...more }));
 
 const anyStageMessage: fc.Arbitrary<PeerMessage> = fc.oneof<fc.Arbitrary<PeerMessage>[]>(
   anyStageLease,
@@ -130,7 +134,7 @@ const anyStageMessage: fc.Arbitrary<PeerMessage> = fc.oneof<fc.Arbitrary<PeerMes
         lease: anyTask,
         bad: anySet(1000, 16),
       }),
-      fc.record({ fault: anyFault, declined: anySentence }, maybe),
+      fc.record({ fault: anyFault, declined: anySentence, detour: anySentence }, maybe),
     )
     .map(([answer, why]) => ({ ...answer, ...why })),
   fc.record({

@@ -32,8 +32,8 @@ import type { Sha256 } from './core/plan/unit-id.ts';
 import type { Clock } from './ports.ts';
 import { AssemblyHolder } from './roles/assembly-holder.ts';
 import { LeaseHolder } from './roles/lease-holder.ts';
-import type { MeasureTools } from './roles/measure.ts';
-import type { OpenOrigin } from './roles/origin-pieces.ts';
+import { type OpenOrigin, OriginPieces } from './roles/origin-pieces.ts';
+import type { MeasureTools } from './roles/prepare-measure.ts';
 import { StageHolder } from './roles/stage-holder.ts';
 import { Service } from './service.ts';
 import { parseSettings, type Settings, socketPath } from './settings.ts';
@@ -157,10 +157,14 @@ async function holdLeases(
   const { store, cacheBytes, openForward } = tools;
   if (store === undefined) return [];
   const { sign } = await loadIdentity(settings.dataDirectory);
-  const parts = { ...ports, network: cluster.network, store, sign, memoryBytes: settings.ramBytes };
   const openOrigin: OpenOrigin = (origin, signal) => openHubOrigin(origin, settings.hub, signal);
+  const origins = new OriginPieces({ ...ports, store, hasher: ports.kernels, openOrigin });
+  const parts = {
+    ...{ ...ports, network: cluster.network, store, sign, origins },
+    memoryBytes: settings.ramBytes,
+  };
   const outputs = openHeldOutputs(join(settings.dataDirectory, 'outputs'), ports.kernels);
-  const leases = new LeaseHolder({ ...parts, openOrigin, hasher: ports.kernels });
+  const leases = new LeaseHolder(parts);
   const own = (...wanted: Parameters<LeaseHolder['made']>): Uint8Array | undefined =>
     leases.made(...wanted);
   const holders = [

@@ -29,7 +29,7 @@ import type { Sha256 } from './core/plan/unit-id.ts';
 import type { Clock, LocalService, Network } from './ports.ts';
 import { Costs } from './roles/costs.ts';
 import { inspectFile, inspectRemote } from './roles/inspect.ts';
-import type { MeasureTools } from './roles/measure.ts';
+import type { MeasureTools } from './roles/prepare-measure.ts';
 import { checkRecipe, listRecipes, showRecipe } from './roles/recipes.ts';
 import type { SourceOptions } from './roles/run.ts';
 import { type StartPorts, startRun } from './roles/start-run.ts';

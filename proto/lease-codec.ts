@@ -82,7 +82,7 @@ export function decodeLease(lease: quantd.Lease.$Properties): Lease {
     rowStart: integer(lease.rowStart, 'row_start'),
     rows: integer(lease.rows, 'rows', 1),
     pieces: list(lease.pieces, 'pieces', PIECES_MAX).map((piece) =>
-      decodePiece(piece, origin ? 0 : undefined),
+      decodePiece(piece, Boolean(origin)),
     ),
     sources: list(lease.sources, 'sources', SOURCES_MAX).map((peer) => peerId(peer, 'sources')),
     runs: list(lease.runs, 'runs', LEASED_RUNS_MAX).map(decodeRun),
@@ -96,16 +96,17 @@ export function decodeLease(lease: quantd.Lease.$Properties): Lease {
   };
 }
 
-/** @param leafCount of a piece; by default as many as cover its bytes */
-function decodePiece(piece: quantd.SourcePiece.$Properties, leafCount?: number): SourcePiece {
+/** @param mayBeBare whether a piece without leaves is one, too */
+function decodePiece(piece: quantd.SourcePiece.$Properties, mayBeBare: boolean): SourcePiece {
   const bytes = integer(piece.bytes, 'pieces.bytes', 1, PIECE_BYTES_MAX);
   const offset = integer(piece.offset, 'pieces.offset', 0, Number.MAX_SAFE_INTEGER - bytes);
+  const isBare = mayBeBare && (piece.leaves?.length ?? 0) === 0;
   return {
     file: name(piece.file, 'pieces.file', FILE_CHARACTERS_MAX),
     fileDigest: digestHex(piece.fileDigest, 'pieces.file_digest'),
     offset,
     bytes,
-    leaves: fromDigests(piece.leaves, 'pieces.leaves', leafCount ?? Math.ceil(bytes / LEAF_BYTES)),
+    leaves: fromDigests(piece.leaves, 'pieces.leaves', isBare ? 0 : Math.ceil(bytes / LEAF_BYTES)),
   };
 }
 

@@ -70,7 +70,8 @@ export interface SourceOrigin {
 
 /**
  * Part of a source file; `leaves` are the SHA-256 of its pieces of 1 MiB, the last one shorter.
- * In a lease with an origin there are none: whoever fetches the piece says them.
+ * In a lease with an origin there are none of what is to be fetched there: whoever fetches the piece
+ * says them. Those of a piece that the coordinator keeps are named, and it is pulled from there.
  */
 export interface SourcePiece {
   readonly file: string;
@@ -198,6 +199,8 @@ export interface StageLease {
   /** SHA-256 and length of the model's description, which is pulled where it is not known. */
   readonly description: Uint8Array;
   readonly descriptionBytes: number;
+  /** Where weights are to be fetched; the coordinator has them where it cannot be reached. */
+  readonly origin?: SourceOrigin;
 }
 
 /** The peer is at these leases, or keeps states that they have left. */
@@ -220,6 +223,8 @@ export interface StageAnswer {
   readonly bad: readonly number[];
   readonly fault?: FaultMessage;
   readonly declined?: string;
+  /** Of a lease with an origin: why weights were not fetched there. */
+  readonly detour?: string;
 }
 
 /** Answers that have been heard, and leases that are wanted no more. */

@@ -7,6 +7,7 @@
 import { joinBytes } from './bytes.ts';
 import type { quantd } from './generated/peer.generated.js';
 import { cut, decodeFault, encodeFault } from './lease-codec.ts';
+import { decodeOrigin, encodeOrigin } from './origin-codec.ts';
 import {
   digest,
   fromDigests,
@@ -37,17 +38,20 @@ type Envelope = quantd.Envelope.$Properties;
 export function encodeStageMessage(message: StageMessage): Envelope {
   const run = fromHex(message.run);
   switch (message.kind) {
-    case 'stage-lease':
+    case 'stage-lease': {
+      const { origin, ...lease } = message;
       return {
         stageLease: {
-          ...message,
+          ...lease,
           run,
           chunks: [...message.chunks],
           leftOut: [...message.leftOut],
           collect: [...message.collect],
           inputs: [...message.inputs],
+          ...(origin === undefined ? {} : { origin: encodeOrigin(origin) }),
         },
       };
+    }
     case 'stage-working':
       return {
         stageWorking: {
@@ -133,22 +137,24 @@ function decodeLease(lease: quantd.StageLease.$Properties): StageLease {
     ),
     leavesState: lease.leavesState === true,
     waveChunks: integer(lease.waveChunks, 'wave_chunks'),
+    ...(lease.origin ? { origin: decodeOrigin(lease.origin) } : {}),
   };
 }
 
 function encodeAnswer(answer: StageAnswer, run: Uint8Array): quantd.StageAnswer.$Properties {
-  const { lease, bad, fault, declined } = answer;
+  const { lease, bad, fault, declined, detour } = answer;
   return {
     run,
     lease,
     bad: [...bad],
     ...(fault === undefined ? {} : { fault: encodeFault(fault) }),
     ...(declined === undefined ? {} : { declined: cut(declined) }),
+    ...(detour === undefined ? {} : { detour: cut(detour) }),
   };
 }
 
 function decodeAnswer(answer: quantd.StageAnswer.$Properties): StageAnswer {
-  const { fault, declined } = answer;
+  const { fault, declined, detour } = answer;
   return {
     kind: 'stage-answer',
     run: runId(answer.run),
@@ -157,6 +163,9 @@ function decodeAnswer(answer: quantd.StageAnswer.$Properties): StageAnswer {
     ...(fault ? { fault: decodeFault(fault) } : {}),
     ...(typeof declined === 'string'
       ? { declined: sentence(declined, 'declined', SENTENCE_CHARACTERS_MAX) }
+      : {}),
+    ...(typeof detour === 'string'
+      ? { detour: sentence(detour, 'detour', SENTENCE_CHARACTERS_MAX) }
       : {}),
   };
 }

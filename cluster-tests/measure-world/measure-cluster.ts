@@ -7,17 +7,22 @@
  * same command again. The others hold stages.
  */
 
-import type { BlobProvider, ConnectedPeer, MeasurementFiles, Network } from '../../daemon/ports.ts';
+import type { ConnectedPeer, Kernels, MeasurementFiles, Network } from '../../daemon/ports.ts';
 import { runFaults } from '../../daemon/roles/faults.ts';
-import type { LeaseHolder } from '../../daemon/roles/lease-holder.ts';
-import { type MeasurePorts, measure } from '../../daemon/roles/measure.ts';
+import { LeaseHolder } from '../../daemon/roles/lease-holder.ts';
+import { measure } from '../../daemon/roles/measure.ts';
+import {
+  OriginPieces,
+  type OriginReader,
+  type PieceHasher,
+} from '../../daemon/roles/origin-pieces.ts';
+import type { MeasurePorts } from '../../daemon/roles/prepare-measure.ts';
 import { Progress } from '../../daemon/roles/progress.ts';
 import { StageHolder } from '../../daemon/roles/stage-holder.ts';
 import type { RunEvent } from '../../proto/api.ts';
 import { FaultError } from '../../proto/fault.ts';
-import type { PeerMessage } from '../../proto/peer-messages.ts';
 import type { Account } from '../simulator/account.ts';
-import { holdLeases, nothingPlanted } from '../simulator/daemons.ts';
+import { falseSignature } from '../simulator/daemons.ts';
 import type { Dice } from '../simulator/dice.ts';
 import { FalseDisk, unwatched } from '../simulator/false-disk.ts';
 import { falseKernels } from '../simulator/false-kernels.ts';
@@ -30,7 +35,9 @@ import { sha256 } from '../simulator/sha256.ts';
 import { Violation } from '../simulator/violation.ts';
 import type { Process, World } from '../simulator/world.ts';
 import { falseForward } from './false-forward.ts';
+import { FalseHub, falseHasher } from './false-hub.ts';
 import type { MeasureScenario } from './measure-scenario.ts';
+import { withTrouble } from './network-trouble.ts';
 import { aheadWork, expectedFiles, type QuantizeLife, quantize } from './quantize-world.ts';
 import {
   CHUNK_TOKENS,
@@ -45,6 +52,9 @@ import {
 const RECOVERY_MS_MAX = 20 * 60_000;
 // After an error the user runs the command again.
 const AGAIN_MS = 5_000;
+// So long a user waits for other machines.
+const SHARED_MS_MAX = 60_000;
+const LOOK_MS = 200;
 // More of them in a calm world are no bad luck.
 const FAULTS_WHEN_CALM_MAX = 3;
 // Workers wait some minutes for a coordinator that went away.
@@ -60,10 +70,12 @@ export class MeasureCluster {
   readonly #model: WorldModel;
   readonly #scenario: MeasureScenario;
   readonly #network: FalseNetwork;
+  readonly #hub: FalseHub;
   readonly #machines: Machine[] = [];
   readonly #holders = new Map<Process, readonly (StageHolder | LeaseHolder)[]>();
   /** What the coordinator's data directory holds of measurements. */
   readonly #kept = new Map<string, Map<string, Uint8Array>>();
+  #sums: string | undefined;
   readonly #notices: string[] = [];
   #drain = new AbortController();
   #faultsWhenCalm = 0;
@@ -73,16 +85,25 @@ export class MeasureCluster {
   readonly ahead = { made: 0, adopted: 0 };
   /** Chunks times layers that were run, on all machines. */
   passed = 0;
+  /** The codes of what ended runs before the good one. */
+  readonly faults: string[] = [];
 
   constructor(world: World, model: WorldModel, scenario: MeasureScenario) {
     this.#world = world;
     this.#dice = world.dice;
     this.#model = model;
     this.#scenario = scenario;
+    const { hub, calmFromMs } = scenario;
+    this.#hub = new FalseHub(world, model.files, { flips: hub?.flips ?? 0, calmFromMs });
     const nothing = (): void => undefined;
     this.#network = new FalseNetwork(world, { sent: nothing, said: nothing, parted: nothing });
     this.#network.trouble = scenario.network;
     for (let index = 0; index <= scenario.workers; index++) this.#machines.push(this.#build(index));
+  }
+
+  /** Ranges that machines fetched of the hub, by themselves. */
+  get fetched(): number {
+    return this.#hub.ranges;
   }
 
   get deaths(): number {
@@ -141,28 +162,47 @@ export class MeasureCluster {
     const live = async (process: Process): Promise<void> => {
       const network = withTrouble(this.#network.join(process, peer), scenario, this.#world);
       if (isCoordinator) await this.#coordinate(process, network, peer, leaves, disk);
-      else this.#hold(process, network, leaves);
+      else this.#hold(process, network, leaves, index);
     };
     return new Machine({ world: this.#world, name, network: this.#network, disk, leaves, live });
   }
 
-  #hold(process: Process, network: Network, leaves: LeafDisk): void {
-    const holder = new StageHolder({
+  #hold(process: Process, network: Network, leaves: LeafDisk, index: number): void {
+    const kernels = this.#kernels(process, leaves);
+    const parts = {
       network,
-      kernels: falseKernels(process, { leastMs: 1, bytesPerMs: 10_000 }),
-      openForward: () => this.#forward(process, leaves),
+      kernels,
       store: leaves.openFor(process),
       clock: process.clock,
       sha256,
-      memoryBytes: MEMORY_BYTES,
+    };
+    const openOrigin = async (): Promise<OriginReader> => {
+      const hasWay = this.#scenario.hub?.hasNoWay.includes(index) === false;
+      if (!hasWay) throw new Error('no way to the hub');
+      return this.#hub.reader(process);
+    };
+    const origins = new OriginPieces({ ...parts, hasher: kernels, openOrigin });
+    const shared = { ...parts, origins, memoryBytes: MEMORY_BYTES };
+    const holder = new StageHolder({
+      ...shared,
+      openForward: () => this.#forward(process, leaves),
       cacheBytes: this.#scenario.isStreamed ? 0 : MEMORY_BYTES,
     });
     holder.start();
     this.#holders.set(process, [holder]);
-    if (!this.#scenario.quantizes) return;
-    const offer = { ramBytes: MEMORY_BYTES };
-    const leases = holdLeases({ process, leaves, network, speed: SPEED, offer }, nothingPlanted);
+    if (!this.#scenario.quantizes && this.#scenario.hub === undefined) return;
+    // Who passes the chains along, and makes outputs.
+    const leases = new LeaseHolder({
+      ...shared,
+      sign: (message) => falseSignature(network.self, message),
+    });
+    leases.start();
     this.#holders.set(process, [holder, leases]);
+  }
+
+  #kernels(process: Process, leaves: LeafDisk): Kernels & PieceHasher {
+    const kernels = falseKernels(process, SPEED);
+    return { ...kernels, sha256Pieces: falseHasher(process, leaves) };
   }
 
   #forward(process: Process, leaves: LeafDisk): ReturnType<typeof falseForward> {
@@ -198,6 +238,7 @@ export class MeasureCluster {
       this.#world.tell(() => `${process.name} says: ${event.text}`);
     };
     const ports = this.#ports(process, network, peer, leaves);
+    await this.#untilShared(process, network);
     try {
       const progress = new Progress(process.clock, report);
       const { quantizes } = this.#scenario;
@@ -223,16 +264,27 @@ export class MeasureCluster {
     } catch (error) {
       if (!(error instanceof FaultError)) throw error;
       this.#world.tell(() => `${process.name} ends: ${error.message}`);
+      this.faults.push(error.kind.code);
       this.#checkFault(error);
       this.#machines[0]?.leave();
       this.#machines[0]?.startIn(AGAIN_MS);
     }
   }
 
+  /** A user asks for it when the others are there, as a rule: alone it is fetched as a whole. */
+  async #untilShared(process: Process, network: Network): Promise<void> {
+    if (this.#scenario.hub === undefined) return;
+    const endMs = process.clock.now() + this.#dice.pick([0, SHARED_MS_MAX, SHARED_MS_MAX]);
+    while (process.clock.now() < endMs && network.peers().length === 0) {
+      await process.later(LOOK_MS, 'look for others', () => undefined);
+    }
+  }
+
   #request(process: Process): Parameters<typeof measure>[0] {
     const { checkpoint, model, fileDigests, files } = this.#model;
     const { chunks, replicas, waveChunks } = this.#scenario;
-    const source = falseSource(process, this.#dice, files);
+    const remote = this.#scenario.hub && { remote: this.#hub.remote(process) };
+    const source = { ...falseSource(process, this.#dice, files), ...remote };
     return {
       calibration: {
         files: [{ path: 'text', given: 'text' }],
@@ -249,9 +301,9 @@ export class MeasureCluster {
       },
       source: { ...source, path: (file) => `${SOURCE}${file}` },
       checkpoint,
-      model,
-      tensors: model.tensors,
+      described: { model, files: checkpoint.files },
       fileDigests,
+      keepSource: false,
       purpose: 'simulated',
     };
   }
@@ -275,17 +327,24 @@ export class MeasureCluster {
       openTokenizer: () => ({ encode: async () => calibrationIds(chunks + 1).slice(1) }),
       openTemplate: () => ({ render: () => '' }),
       defaultText: 'text',
-      kernels: falseKernels(process, { leastMs: 1, bytesPerMs: 10_000 }),
+      kernels: this.#kernels(process, leaves),
       clock: process.clock,
       sha256,
       offer: { leasesMax: 2, memoryBytes: MEMORY_BYTES, bytesPerSecond: hello.bytesPerSecond },
       network: workers === 0 ? undefined : network,
       openForward: () => this.#forward(process, leaves),
-      openMeasurement: async (id) => this.#files(process, id),
+      openMeasurement: async (id) => this.#filesOf(process, id),
       store: leaves.openFor(process),
       cacheBytes: isStreamed ? 0 : MEMORY_BYTES,
       drawFirstLease: () => this.#dice.between(0, 2 ** 31 - 1),
     };
+  }
+
+  /** What is opened first are the sums. Without a hub there are no records of what came from one. */
+  #filesOf(process: Process, id: string): MeasurementFiles {
+    this.#sums ??= id;
+    if (id === this.#sums || this.#scenario.hub !== undefined) return this.#files(process, id);
+    return { ...this.#files(process, id), list: async () => [], drop: async () => undefined };
   }
 
   /** Each write is durable when it is said to be, and not at all before. */
@@ -380,69 +439,4 @@ export class MeasureCluster {
       throw new Violation(`${process.name} still holds leases of a run that ended`);
     }
   }
-}
-
-/** Whoever has stages to run is given nothing else meanwhile: told of each message that is sent. */
-function watchLeases(network: Network): (to: string, message: PeerMessage) => void {
-  const given = new Map<string, Set<string>>();
-  network.listen({ disconnected: (peer) => given.delete(peer) });
-  return (to, message) => {
-    const leases = given.get(to) ?? new Set();
-    given.set(to, leases);
-    for (const over of endedBy(message)) leases.delete(over);
-    const begun = begunBy(message);
-    if (begun !== undefined) leases.add(begun);
-    if (new Set([...leases].map((lease) => lease.split(' ')[0])).size > 1) {
-      throw new Violation(`${to} is given tasks while it measures`);
-    }
-  };
-}
-
-function begunBy(message: PeerMessage): string | undefined {
-  if (message.kind === 'stage-lease') return `stage ${message.lease}`;
-  return message.kind === 'lease' ? `task ${message.task}` : undefined;
-}
-
-function endedBy(message: PeerMessage): string[] {
-  if (message.kind === 'stage-kept') return message.leases.map((lease) => `stage ${lease}`);
-  return message.kind === 'kept' ? message.tasks.map((task) => `task ${task}`) : [];
-}
-
-/** Word gets round as it does, or never, or twice; a provider's bytes are not what they were. */
-function withTrouble(
-  network: Network,
-  { hints, wrongBlobs, calmFromMs }: MeasureScenario,
-  world: World,
-): Network {
-  const spoiled = (provider: BlobProvider): BlobProvider => ({
-    ...provider,
-    read: async (to, blob, offset, bytes) => {
-      const block = await provider.read(to, blob, offset, bytes);
-      const isChecked = ['source', 'sums', 'importance', 'block-run'].includes(blob.kind);
-      const isTroubled = world.nowMs < calmFromMs && world.dice.chance(wrongBlobs);
-      if (block === undefined || !isChecked || !isTroubled) return block;
-      const copy = block.slice();
-      const at = world.dice.between(0, bytes - 1);
-      copy[at] = (copy[at] ?? 0) ^ 1;
-      return copy;
-    },
-  });
-  const see = watchLeases(network);
-  return {
-    self: network.self,
-    peers: () => network.peers(),
-    listen: (listener) => network.listen(listener),
-    send: (to, message) => {
-      see(to, message);
-      network.send(to, message);
-    },
-    addressesOf: (peer) => network.addressesOf(peer),
-    meet: (peer, addresses) => network.meet(peer, addresses),
-    hint: (message) => {
-      const times = { usual: 1, never: 0, twice: 2 }[hints];
-      for (let told = 0; told < times; told++) network.hint(message);
-    },
-    pull: (sources, blob, into, options) => network.pull(sources, blob, into, options),
-    serve: (provider) => network.serve(spoiled(provider)),
-  };
 }

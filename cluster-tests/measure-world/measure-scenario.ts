@@ -32,6 +32,8 @@ export interface MeasureScenario
   readonly quantizes: boolean;
   /** The share of the writes into outputs that store other bytes. */
   readonly badWrites: number;
+  /** The source is a repository: each machine fetches its part, with this share of wrong ranges. */
+  readonly hub: { readonly flips: number; readonly hasNoWay: readonly number[] } | undefined;
 }
 
 const LAYERS = 7;
@@ -59,7 +61,13 @@ export function inventMeasureScenario(dice: Dice): MeasureScenario {
   };
   // Of numbers that are drawn already: what a seed of a measurement alone has found it finds again.
   const quantizes = (chunks + drawn.chunkMs) % 3 === 0;
-  return { ...drawn, quantizes, badWrites: chunks % 2 === 0 ? 0.02 : 0 };
+  const hub = (chunks + 2 * drawn.chunkMs) % 5 < 2 ? hubOf(chunks, scenario) : undefined;
+  return { ...drawn, quantizes, hub, badWrites: chunks % 2 === 0 ? 0.02 : 0 };
+}
+
+function hubOf(chunks: number, { kind }: Scenario): MeasureScenario['hub'] {
+  const flips = kind === 'troubled' && chunks % 3 === 0 ? 0.005 : 0;
+  return { flips, hasNoWay: chunks % 4 === 0 ? [1] : [] };
 }
 
 /** The coordinator dies in the middle and is soon back: its workers still have what it gave them. */

@@ -18,6 +18,7 @@ import type { Offer } from '../../daemon/roles/offers.ts';
 import { openAssemblers } from '../../daemon/roles/open-assemblers.ts';
 import { useMatrix } from '../../daemon/roles/open-imatrix.ts';
 import { Progress } from '../../daemon/roles/progress.ts';
+import { SourceProof } from '../../daemon/roles/source-proof.ts';
 import { Worker } from '../../daemon/roles/worker.ts';
 import { Account } from '../simulator/account.ts';
 import { falseSignature } from '../simulator/daemons.ts';
@@ -109,7 +110,7 @@ export interface UnitsAhead {
 
 export async function quantize(life: QuantizeLife, measured: Measured): Promise<UnitsAhead> {
   const { world, process, network, kernels, source, offer, drain } = life;
-  const { matrix, run, holds, leaves, ahead } = measured;
+  const { matrix, run, holds, leaves, ahead, chains } = measured;
   const { clock } = process;
   const plan = planRun({
     tensors: world.model.tensors,
@@ -127,6 +128,7 @@ export async function quantize(life: QuantizeLife, measured: Measured): Promise<
         ...{ plan, source, kernels, clock, holds, leaves },
         worker: new Worker(kernels),
         assemblers: opened.assemblers,
+        proof: chains && new SourceProof(plan, chains),
         progress: new Progress(clock, () => undefined),
         cluster: { network, run, isSigned },
         checkSource: () => source.checkUnchanged(),

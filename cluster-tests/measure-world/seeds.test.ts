@@ -52,6 +52,7 @@ describe('of five machines and 100 chunks', () => {
     badAt: new Map(),
     wrongBlobs: 0,
     quantizes: false,
+    hub: undefined,
   };
 
   // A stage of two layers is 13 minutes at a group; the whole takes longer than a world is given.
@@ -73,6 +74,7 @@ describe('of five machines and 100 chunks', () => {
     ['waves are of one chunk', { waveChunks: 1 }],
     ['weights do not fit into memory', { isStreamed: true }],
     ['a lease takes longer than a silence may', slow],
+    ['each machine fetches its part', { hub: { flips: 0, hasNoWay: [2] } }],
     ['as many machines as layers', { workers: 7, startsMs: [0, 0, 0, 0, 0, 0, 0] }],
   ])('%s: each chunk passes each layer once', async (_, scenario) => {
     const outcome = await simulateMeasure(1, model, { scenario: { ...quiet, ...scenario } });
@@ -112,12 +114,24 @@ describe('of five machines and 100 chunks', () => {
     expect(ahead.made).toBeGreaterThan(ahead.adopted);
   });
 
+  test('a wrong bit of a hub, whoever has run layers on it: the matrix is that of the right ones', async () => {
+    const kind = 'troubled' as const;
+    const outcomes = [];
+    for (const coordinatorWorks of [false, true]) {
+      const hub = { flips: 0.02, hasNoWay: [2] };
+      const scenario = { ...quiet, kind, hub, coordinatorWorks, calmFromMs: 30_000 };
+      outcomes.push(await simulateMeasure(4, model, { scenario }));
+    }
+    expect(outcomes.map(({ violation }) => violation)).toEqual([undefined, undefined]);
+    for (const { faults } of outcomes) expect(new Set(faults)).toEqual(new Set(['QD-6801']));
+  });
+
   test('a coordinator that dies again and again measures no stored group twice', async () => {
     const restarts = [4_000, 9_000, 14_000].map((atMs) => {
       return { atMs, machine: 0, what: { kind: 'kill', awayMs: 500 } as const };
     });
     const scenario = { ...quiet, misfortunes: restarts, kind: 'troubled' as const };
-    const outcome = await simulateMeasure(3, model, { scenario });
+    const outcome = await simulateMeasure(7, model, { scenario });
     expect(outcome.violation).toBeUndefined();
     expect(outcome.deaths).toBe(3);
     // Of each machine two leases are open; and what waits for the stage behind is lost.

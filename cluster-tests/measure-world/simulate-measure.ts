@@ -24,6 +24,10 @@ export interface MeasureOutcome {
   readonly ahead: UnitsAhead;
   /** Chunks times layers that were run, on all machines. */
   readonly passed: number;
+  /** The codes of what ended runs before the good one. */
+  readonly faults: readonly string[];
+  /** Ranges that machines fetched of a hub, by themselves. */
+  readonly fetched: number;
   readonly trace: readonly string[];
 }
 
@@ -56,18 +60,9 @@ export async function simulateMeasure(
   } finally {
     process.off('unhandledRejection', onUnheard);
   }
-  const { passed, ahead } = cluster;
+  const { passed, faults, fetched, deaths, ahead } = cluster;
   const { events, nowMs: virtualMs } = world;
   const trace = world.trace ?? [];
-  return {
-    seed,
-    violation,
-    scenario,
-    events,
-    virtualMs,
-    deaths: cluster.deaths,
-    passed,
-    ahead,
-    trace,
-  };
+  const said = { violation, events, virtualMs, deaths, passed, faults, fetched, ahead, trace };
+  return { seed, scenario, ...said };
 }

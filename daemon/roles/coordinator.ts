@@ -178,7 +178,8 @@ export class Coordinator {
       stopTicking();
       drain.removeEventListener('abort', onDrain);
       const isSealed = assemblers.every((assembler) => assembler.isSealed);
-      this.#pool?.stop(this.#idle === undefined ? { sealed: isSealed } : undefined);
+      const isWorthless = proof?.isWorthless === true;
+      this.#pool?.stop(this.#idle === undefined ? { sealed: isSealed || isWorthless } : undefined);
       await proof?.end(isSealed);
     }
     if (this.#failure !== undefined) throw this.#failure;
@@ -200,7 +201,11 @@ export class Coordinator {
     return new Pool({
       ...parts,
       ...cluster,
-      ...(proof && { origin: proof.origin, source: { read: proof.relay.bind(proof) } }),
+      ...(proof && {
+        origin: proof.origin,
+        kept: (piece) => proof.kept(piece),
+        source: { read: proof.relay.bind(proof) },
+      }),
       leaves: parts.leaves ?? new LeafDigests(parts.source, parts.kernels),
       onJoined: (peer) => {
         const offer = offerOf(peer, this.#parts.outputBytes?.get(peer.peer));
@@ -250,7 +255,9 @@ export class Coordinator {
     const others = this.#opening ?? [];
     this.#opening = undefined;
     for (const [peer, layers] of this.#parts.holds ?? []) {
-      if (peer !== LOCAL_PEER) this.#feed({ kind: 'layers-held', peer, layers: [...layers] });
+      // This machine reads any layer where it has the source, and its own alone where each fetches.
+      if (peer === LOCAL_PEER && this.#parts.proof === undefined) continue;
+      this.#feed({ kind: 'layers-held', peer, layers: [...layers] });
     }
     this.#came([localOffer(offer), ...others]);
     const nameOf = (peer: PeerId): string | undefined => this.#pool?.share(peer)?.name;

@@ -69,8 +69,7 @@ export async function estimate(run: EstimatedRun, ports: RunPorts): Promise<RunE
     measuring,
     downloadBytes,
     // As open-proof.ts decides.
-    isFetchedApart:
-      downloadBytes > 0 && !run.keepsSource && measuring === undefined && peers.length > 1,
+    isFetchedApart: downloadBytes > 0 && !run.keepsSource && peers.length > 1,
     isSpread: run.isSpread,
     room: await ports.roomOf(
       place,

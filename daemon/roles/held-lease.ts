@@ -220,9 +220,22 @@ export class HeldLease {
     if (origins === undefined) throw new Error('this machine fetches nothing from hubs');
     const { run, pieces } = this.#lease;
     const { signal } = this.#stop;
+    if (piece.leaves.length > 0) {
+      await this.#readKept(piece, into);
+      this.#fetched.set(pieces.indexOf(piece), { leaves: piece.leaves });
+      return;
+    }
     const detour = (): Promise<void> => this.#pullSource(piece, into);
     const fetched = await origins.provide(run, origin, piece, into, detour, signal);
     this.#fetched.set(pieces.indexOf(piece), fetched);
+  }
+
+  /** What the coordinator keeps of a hub's file is not kept here a second time. */
+  async #readKept(piece: SourcePiece, into: Uint8Array): Promise<void> {
+    const { store, sha256 } = this.#ports;
+    const isHere = await store.read(this.#lease.run, leafKey(sha256, piece), into);
+    if (isHere && (await this.#isRight(piece, into))) return;
+    await this.#pullSource(piece, into);
   }
 
   /** From those whom the lease names; compared with the leaves that it names, if it does. */

@@ -24,13 +24,15 @@ import { rotationsOf } from '../core/models/rotation.ts';
 import { sourceBytesOf, weightSources } from '../core/plan/layer-source.ts';
 import { hex, type Sha256 } from '../core/plan/unit-id.ts';
 import type { Clock, ForwardKernels, Kernels, LeafStore, Network } from '../ports.ts';
+import { FetchedWeights } from './fetched-weights.ts';
 import { KeptStates } from './kept-states.ts';
 import { KeptSums } from './kept-sums.ts';
 import { measureFaults } from './measure-faults.ts';
+import type { OriginPieces } from './origin-pieces.ts';
 import { PulledWeights } from './pulled-weights.ts';
 import { gather, stateBytes } from './stage-io.ts';
 import { type StageIo, StageRunner } from './stage-runner.ts';
-import { StageWeights } from './stage-weights.ts';
+import { StageWeights, type StageWeightsParts } from './stage-weights.ts';
 import { StateInput } from './state-input.ts';
 
 export interface MeasurePorts {
@@ -40,6 +42,8 @@ export interface MeasurePorts {
   readonly store: LeafStore;
   readonly clock: Clock;
   readonly sha256: Sha256;
+  /** What this machine fetches from hubs; none: it does not. */
+  readonly origins?: OriginPieces | undefined;
   /** For waves, scratch memory and sums. */
   readonly memoryBytes: number;
   /** Source bytes of weights that memory holds beside that. */
@@ -80,6 +84,8 @@ export class HeldMeasurement {
   readonly #input: StateInput;
   readonly #ending = new AbortController();
   #model: Promise<OpenModel> | undefined;
+  /** Where weights come from a hub. */
+  #fetched: FetchedWeights | undefined;
   #passed = 0;
   #workingMs = 0;
   /** The coordinator may be another process: it is told what was passed before its time. */
@@ -194,6 +200,19 @@ export class HeldMeasurement {
     return this.#sums.read(digest, place);
   }
 
+  /** The leaves of a layer's weights, of those that this machine fetched from a hub. */
+  readLeaves(
+    layer: number,
+    {
+      total,
+      offset,
+      bytes,
+    }: { readonly total: number; readonly offset: number; readonly bytes: number },
+  ): Uint8Array | undefined {
+    const leaves = this.#fetched?.leaves(layer);
+    return leaves?.length === total ? leaves.subarray(offset, offset + bytes) : undefined;
+  }
+
   /** Ends what is under way; source bytes stay in the store. */
   async end(): Promise<void> {
     this.#ending.abort();
@@ -213,7 +232,8 @@ export class HeldMeasurement {
       const bad = await runner.run(task, this.#io(held, model), stop.signal);
       // So that whoever watches sees all of it before the answer.
       this.#sayWorking();
-      held.answer = { ...answer, bad };
+      const detour = this.#fetched?.detour;
+      held.answer = { ...answer, bad, ...(detour === undefined ? {} : { detour }) };
     } catch (error) {
       if (stop.signal.aborted) return;
       held.answer = { ...answer, bad: [], ...refusalOf(error) };
@@ -251,7 +271,7 @@ export class HeldMeasurement {
     const pass = forwardOf(checkpoint);
     const model = measuredModel(pass, positions, head);
     const tensors = new Map(tensorsOf(checkpoint).map((tensor) => [tensor.name, tensor]));
-    const pulled = new PulledWeights({ ...this.#ports, run, sources: [this.coordinator] });
+    const locate = this.#locator(lease);
     const forward = openForward();
     const weights = new StageWeights({
       layers: model.layers,
@@ -259,7 +279,7 @@ export class HeldMeasurement {
       fileDigests,
       angles: pass.tables.map((table) => rotationsOf(table, positions)),
       kernels: forward,
-      locate: (layer, sources, stop) => pulled.locate(layer, sources, stop),
+      locate,
     });
     const sizes = model.layers.map((layer) =>
       sourceBytesOf(weightSources(layer.weights, tensors, fileDigests)),
@@ -272,6 +292,20 @@ export class HeldMeasurement {
       sourceBytes: (layer) => sizes[layer] ?? 0,
     });
     return { kernels: forward, model, weights, runner };
+  }
+
+  /** From the hub that the lease names, else from the coordinator. */
+  #locator({ origin }: StageLease): StageWeightsParts['locate'] {
+    const { run, coordinator } = this;
+    if (origin === undefined) {
+      const pulled = new PulledWeights({ ...this.#ports, run, sources: [coordinator] });
+      return (...wanted) => pulled.locate(...wanted);
+    }
+    const { origins } = this.#ports;
+    if (origins === undefined) throw new Error('this machine fetches nothing from hubs');
+    const fetched = new FetchedWeights({ ...this.#ports, run, origin, origins, coordinator });
+    this.#fetched = fetched;
+    return (...wanted) => fetched.locate(...wanted);
   }
 
   #io(held: HeldStage, model: MeasuredModel): StageIo {

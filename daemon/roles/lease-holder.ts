@@ -22,7 +22,7 @@ import type { Sha256 } from '../core/plan/unit-id.ts';
 import type { BlobProvider, Clock, ConnectedPeer, Kernels, LeafStore, Network } from '../ports.ts';
 import { Credit } from './credit.ts';
 import { HeldLease, type LeasePorts } from './held-lease.ts';
-import { type OpenOrigin, OriginPieces, type PieceHasher } from './origin-pieces.ts';
+import type { OriginPieces } from './origin-pieces.ts';
 import { Worker } from './worker.ts';
 
 export interface LeaseHolderParts {
@@ -33,9 +33,8 @@ export interface LeaseHolderParts {
   readonly sha256: Sha256;
   /** Memory that leases under way may take, over all runs. */
   readonly memoryBytes: number;
-  /** Fetches from the hubs that this machine's user allows; none: from no hub. */
-  readonly openOrigin?: OpenOrigin;
-  readonly hasher?: PieceHasher;
+  /** What it fetches from the hub that this machine's user allows; none: from no hub. */
+  readonly origins?: OriginPieces;
   /** This machine's signature. */
   readonly sign: (message: Uint8Array) => Uint8Array;
 }
@@ -69,10 +68,8 @@ export class LeaseHolder {
 
   constructor(parts: LeaseHolderParts) {
     this.#parts = parts;
-    const { openOrigin, hasher } = parts;
     this.#ports = {
       ...parts,
-      origins: openOrigin && hasher && new OriginPieces({ ...parts, openOrigin, hasher }),
       worker: new Worker(parts.kernels),
       memory: new Credit(parts.memoryBytes),
     };

@@ -19,7 +19,7 @@ import { measuredModel } from '../core/models/measured-model.ts';
 import type { Source } from '../ports.ts';
 import type { AheadWork } from './ahead.ts';
 import { type DescribedSource, describeSource } from './describe-source.ts';
-import { fetchSource, tellRepository } from './fetch-source.ts';
+import { tellRepository } from './fetch-source.ts';
 import { fingerprint } from './fingerprint.ts';
 import { type Measured, measure } from './measure.ts';
 import { measureFaults } from './measure-faults.ts';
@@ -87,17 +87,21 @@ async function measureAlone(
   for (const text of described.notices) report({ type: 'notice', text });
   const { model, files } = described;
   const digests = await fingerprint(source, model, files, progress, drain);
-  await fetchSource(source, described, progress, drain);
   return await measureSource(request, described, digests, source, { ports, telling });
 }
 
 /**
- * Measures a source that has been described and fingerprinted.
+ * Measures a source that has been described and fingerprinted; of a hub it is fetched, by this machine
+ * or by each its part.
  * @throws FaultError QD-5305 where it is no checkpoint
  */
 export async function measureSource(
-  request: { readonly calibration: CalibrationRequest; readonly kind: string },
-  { model, checkpoint }: DescribedSource,
+  request: {
+    readonly calibration: CalibrationRequest;
+    readonly kind: string;
+    readonly keepSource?: boolean | undefined;
+  },
+  described: DescribedSource,
   fileDigests: ReadonlyMap<string, string>,
   source: Source,
   {
@@ -110,6 +114,7 @@ export async function measureSource(
     readonly ahead?: AheadWork | undefined;
   },
 ): Promise<Measured> {
+  const { checkpoint } = described;
   if (checkpoint === undefined) throw new FaultError(measureFaults.gguf);
   // Where it lies and who asks change nothing; every wish that makes other bytes does.
   const purpose = JSON.stringify({
@@ -125,17 +130,14 @@ export async function measureSource(
     calibration: request.calibration,
     source,
     checkpoint,
-    model,
+    described,
     fileDigests,
     purpose,
     ahead,
+    keepSource: request.keepSource === true,
   };
   const network = ports.network();
-  const measured = await measure(
-    { ...wanted, tensors: model.tensors },
-    { ...ports, network },
-    telling,
-  );
+  const measured = await measure(wanted, { ...ports, network }, telling);
   await source.checkUnchanged();
   return measured;
 }

@@ -9,46 +9,35 @@
  */
 
 import { assert } from '../../proto/assert.ts';
-import { joinBytes } from '../../proto/bytes.ts';
 import type {
   BlobName,
   HeldSums,
   PeerId,
-  RunId,
   StageAnswer,
   StageLease,
   StageWorking,
 } from '../../proto/peer-messages.ts';
-import type { MeasuredModel } from '../core/models/measured-model.ts';
-import { pieceKey } from '../core/plan/file-segments.ts';
-import type { LayerPiece, WeightSource } from '../core/plan/layer-source.ts';
-import type { BlobProvider, Clock, ConnectedPeer, Network, Source } from '../ports.ts';
+import type { BlobProvider, Clock, ConnectedPeer, Network } from '../ports.ts';
 import type { KeptStates } from './kept-states.ts';
-import type { LeafDigests } from './leaf-digests.ts';
+import { LayerLeaves, type LayerLeavesParts } from './layer-leaves.ts';
 import type { ModelFront } from './model-front.ts';
 import { isWorking } from './offers.ts';
 import { gather, stateBytes } from './stage-io.ts';
 import { StateRelay } from './state-relay.ts';
 
-export interface MeasurePoolParts {
+export interface MeasurePoolParts extends LayerLeavesParts {
   readonly network: Network;
   readonly clock: Clock;
-  readonly run: RunId;
   /**
    * What the numbers of leases begin with on the wire, drawn at random: an answer to an earlier
    * process of this machine is none to this one.
    */
   readonly firstLease: number;
-  readonly source: Pick<Source, 'read'>;
-  readonly model: MeasuredModel;
   readonly description: Uint8Array;
   readonly descriptionDigest: Uint8Array;
   readonly front: ModelFront;
   /** What this machine's own stage has left; undefined where it runs none that is cut. */
   readonly states: KeptStates | undefined;
-  readonly leaves: LeafDigests;
-  /** The pieces of a layer's weights. */
-  readonly weightsOf: (layer: number) => readonly WeightSource[];
   /** Chunks that the calibration has, those among them that may follow later. */
   readonly chunkCount: () => number;
   /** Also of a peer that was here all the time and has forgotten the run. */
@@ -103,13 +92,13 @@ const OPEN_AGAIN_MS = 30_000;
 export class MeasurePool {
   readonly #parts: MeasurePoolParts;
   readonly #members = new Map<PeerId, Member>();
-  /** What may be pulled of the source: pieces of layers that have been asked for. */
-  readonly #pieces = new Map<string, LayerPiece>();
+  readonly #leaves: LayerLeaves;
   readonly #relay: StateRelay;
   #stops: (() => void)[] = [];
 
   constructor(parts: MeasurePoolParts) {
     this.#parts = parts;
+    this.#leaves = new LayerLeaves(parts);
     this.#relay = new StateRelay(parts.network);
   }
 
@@ -137,6 +126,7 @@ export class MeasurePool {
     const { network, run } = this.#parts;
     for (const stop of this.#stops) stop();
     this.#stops = [];
+    this.#leaves.close();
     this.#relay.close();
     if (ended === undefined) return;
     const { sealed } = ended;
@@ -150,6 +140,7 @@ export class MeasurePool {
     const heardMs = this.#parts.clock.now();
     member.leases.set(lease.lease, { lease, heardMs, changedMs: undefined });
     if (lease.leavesState) member.leaving.add(lease.lease);
+    this.#leaves.allow(lease);
     this.#introduce(peer, lease.inputs);
     this.#send(peer, lease);
   }
@@ -165,8 +156,9 @@ export class MeasurePool {
   }
 
   #send(peer: PeerId, lease: StageLease): void {
-    const { network, firstLease } = this.#parts;
-    network.send(peer, { ...lease, lease: firstLease + lease.lease });
+    const { network, firstLease, chains } = this.#parts;
+    const from = chains === undefined ? {} : { origin: chains.origin };
+    network.send(peer, { ...lease, ...from, lease: firstLease + lease.lease });
   }
 
   /** Tells a worker where those are whose states it is to take, once for each. */
@@ -308,7 +300,7 @@ export class MeasurePool {
       },
       sent: (to, blob, bytes) => {
         const share = this.#members.get(to.peer)?.share;
-        if (share !== undefined && blob.kind === 'source' && this.#pieceOf(blob) !== undefined) {
+        if (share !== undefined && blob.kind === 'source' && this.#leaves.has(blob)) {
           share.sourceBytes += bytes;
         }
       },
@@ -324,10 +316,12 @@ export class MeasurePool {
     switch (blob.kind) {
       case 'description':
         return part(this.#parts.description, blob, offset, bytes);
-      case 'layer-leaves':
-        return part(await this.#layerLeaves(blob.layer), blob, offset, bytes);
+      case 'layer-leaves': {
+        const leaves = await this.#leaves.of(to, blob.layer);
+        return leaves && part(leaves, blob, offset, bytes);
+      }
       case 'source':
-        return await this.#readSource(blob, offset, bytes);
+        return await this.#leaves.readSource(blob, offset, bytes);
       case 'state':
         return await this.#readState(to, blob, offset, bytes);
       case 'layer-inputs': {
@@ -338,34 +332,6 @@ export class MeasurePool {
       default:
         return undefined;
     }
-  }
-
-  async #layerLeaves(layer: number): Promise<Uint8Array> {
-    const { weightsOf, leaves, model } = this.#parts;
-    if (layer >= model.layers.length) return new Uint8Array(0);
-    const pieces = weightsOf(layer).flatMap((weight) => weight.pieces);
-    const digests: Uint8Array[] = [];
-    for (const piece of pieces) {
-      this.#pieces.set(pieceKey(piece), piece);
-      digests.push(...(await leaves.of(piece)));
-    }
-    return joinBytes(digests);
-  }
-
-  #pieceOf(blob: Extract<BlobName, { kind: 'source' }>): LayerPiece | undefined {
-    return this.#pieces.get(pieceKey(blob));
-  }
-
-  async #readSource(
-    blob: Extract<BlobName, { kind: 'source' }>,
-    offset: number,
-    bytes: number,
-  ): Promise<Uint8Array | undefined> {
-    const piece = this.#pieceOf(blob);
-    if (piece === undefined) return undefined;
-    const into = new Uint8Array(bytes);
-    await this.#parts.source.read(piece.file, piece.offset + offset, into);
-    return into;
   }
 
   async #readState(

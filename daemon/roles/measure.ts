@@ -7,13 +7,10 @@
  * begin again, is not in it. Read next: measurer.ts.
  */
 
-import type { RunEvent } from '../../proto/api.ts';
 import { assert } from '../../proto/assert.ts';
 import { FaultError } from '../../proto/fault.ts';
 import type { PeerId } from '../../proto/peer-messages.ts';
-import type { CalibrationRequest } from '../../proto/requests.ts';
 import { type Calibration, GROUP_CHUNKS } from '../core/calibration/chunks.ts';
-import type { Checkpoint } from '../core/checkpoint/checkpoint.ts';
 import {
   coverageOf,
   decideCoverage,
@@ -26,74 +23,32 @@ import {
   sortedByName,
 } from '../core/importance/importance-matrix.ts';
 import { layerEntries, type MeasuredLayer } from '../core/importance/measured.ts';
-import { encodeDescription } from '../core/models/description.ts';
-import { forwardOf } from '../core/models/families.ts';
-import type { ModelTensor } from '../core/models/family.ts';
-import type { Forward } from '../core/models/forward.ts';
-import { type MeasuredModel, measuredModel } from '../core/models/measured-model.ts';
+import type { MeasuredModel } from '../core/models/measured-model.ts';
 import { rotationsOf } from '../core/models/rotation.ts';
-import { sourceBytesOf, type WeightSource, weightSources } from '../core/plan/layer-source.ts';
-import { CONTRACT, runId, type Sha256 } from '../core/plan/unit-id.ts';
-import type {
-  Clock,
-  ForwardKernels,
-  Kernels,
-  LeafStore,
-  MeasurementFiles,
-  Network,
-  PlacedWeight,
-  Source,
-  WeightPiece,
-} from '../ports.ts';
-import { Ahead, type AheadWork, type MadeAhead } from './ahead.ts';
+import { sourceBytesOf, type WeightSource } from '../core/plan/layer-source.ts';
+import type { ForwardKernels, WeightPiece } from '../ports.ts';
+import { Ahead, type MadeAhead } from './ahead.ts';
+import { runFaults } from './faults.ts';
+import type { FileChains } from './file-chains.ts';
 import { KeptStates } from './kept-states.ts';
 import { LeafDigests } from './leaf-digests.ts';
-import { measureFaults } from './measure-faults.ts';
 import type { MeasureShare } from './measure-pool.ts';
 import { Measurer } from './measurer.ts';
 import { ModelFront } from './model-front.ts';
-import type { Offer } from './offers.ts';
-import { type CalibrationPorts, openCalibration, tellCalibration } from './open-calibration.ts';
+import { openCalibration, tellCalibration } from './open-calibration.ts';
 import { perplexityOf } from './perplexity.ts';
-import type { Progress } from './progress.ts';
-import { readHeaders } from './read-headers.ts';
+import {
+  type Fetching,
+  type MeasurePorts,
+  type MeasureRequest,
+  type MeasureTelling,
+  openFetching,
+  type Prepared,
+  prepare,
+} from './prepare-measure.ts';
 import { StageRunner } from './stage-runner.ts';
 import { StageWeights } from './stage-weights.ts';
-import { SumsStore } from './sums-store.ts';
-
-/** What a daemon has for measuring, its own runs and those of others. */
-export interface MeasureTools {
-  /** Threads of its own for each call; the caller closes it. */
-  readonly openForward: (threads?: number) => ForwardKernels;
-  readonly openMeasurement: (id: string) => Promise<MeasurementFiles>;
-  /** Where states are kept for other machines; undefined where there is no network. */
-  readonly store: LeafStore | undefined;
-  /** Source bytes of weights that memory holds beside what is offered to tasks. */
-  readonly cacheBytes: number;
-  /** A number below 2^31, another one each time: see MeasurePoolParts.firstLease. */
-  readonly drawFirstLease: () => number;
-}
-
-export interface MeasurePorts extends CalibrationPorts, MeasureTools {
-  readonly kernels: Kernels;
-  readonly clock: Clock;
-  readonly sha256: Sha256;
-  readonly offer: Offer;
-  readonly network: Network | undefined;
-}
-
-export interface MeasureRequest {
-  readonly calibration: CalibrationRequest;
-  readonly source: Source;
-  readonly checkpoint: Checkpoint;
-  readonly model: Parameters<typeof openCalibration>[1];
-  readonly tensors: readonly ModelTensor[];
-  readonly fileDigests: ReadonlyMap<string, string>;
-  /** Other inputs of the run that follows: a part of its name among machines. */
-  readonly purpose: string;
-  /** What is to be quantized, where machines that have measured their part may begin with it. */
-  readonly ahead?: AheadWork | undefined;
-}
+import type { SumsStore } from './sums-store.ts';
 
 export interface Measured {
   readonly matrix: ImportanceMatrix;
@@ -104,16 +59,10 @@ export interface Measured {
   readonly holds: ReadonlyMap<PeerId, ReadonlySet<number>>;
   readonly leaves: LeafDigests;
   readonly ahead: MadeAhead | undefined;
+  /** Where machines fetched the weights by themselves, and outputs are to be made of them: closed. */
+  readonly chains: FileChains | undefined;
   /** Removes what a measurement keeps for the case that it is begun again. */
   readonly forget: () => Promise<void>;
-}
-
-interface Telling {
-  readonly report: (event: RunEvent) => void;
-  readonly progress: Progress;
-  readonly drain: AbortSignal;
-  /** Quantizing with the same weights follows: other machines keep them. */
-  readonly goesOn: boolean;
 }
 
 // Experts with fewer tokens than this are named, where no other floor is asked for.
@@ -125,81 +74,26 @@ const FRONT_THREADS = 1;
 export async function measure(
   request: MeasureRequest,
   ports: MeasurePorts,
-  telling: Telling,
+  telling: MeasureTelling,
 ): Promise<Measured> {
   const { report, drain } = telling;
-  const opened = await openCalibration(request.calibration, request.model, ports, drain);
+  const { model } = request.described;
+  const opened = await openCalibration(request.calibration, model, ports, drain);
   const { calibration } = opened;
   tellCalibration(opened, report);
   const prepared = await prepare(request, calibration, ports);
-  const session = new Session(request, calibration, prepared, ports, telling);
+  const fetching = await openFetching(request, prepared, ports, telling);
+  const session = new Session(request, calibration, { ...prepared, ...fetching }, ports, telling);
   return await session.run();
-}
-
-interface Prepared {
-  readonly forward: Forward;
-  readonly model: MeasuredModel;
-  readonly description: Uint8Array;
-  readonly weights: readonly (readonly WeightSource[])[];
-  /** Of weights by name, those of the front too. */
-  readonly sourceOf: (tensor: string) => WeightSource;
-  readonly run: string;
-  readonly files: MeasurementFiles;
-}
-
-async function prepare(
-  request: MeasureRequest,
-  calibration: Calibration,
-  ports: MeasurePorts,
-): Promise<Prepared> {
-  const { source, checkpoint, tensors, fileDigests, purpose } = request;
-  if (source.path === undefined || source.named !== undefined)
-    throw new FaultError(measureFaults.gguf);
-  const { chunkTokens, digest } = calibration;
-  const { ppl, processOutput } = request.calibration;
-  const head = { perplexity: ppl, output: processOutput };
-  const forward = forwardOf(checkpoint);
-  const model = measuredModel(forward, chunkTokens, head);
-  // The others have no tensor of the model: nobody asks for a byte of them.
-  const used = checkpoint.files.flatMap(({ file, bytes }) => {
-    const fileDigest = fileDigests.get(file);
-    return fileDigest === undefined ? [] : [{ file, bytes, digest: fileDigest }];
-  });
-  const { config, headers } = await readHeaders(source, used);
-  const files = used.map((file, index) => {
-    return { ...file, header: headers[index] ?? new Uint8Array(0) };
-  });
-  const description = encodeDescription({ config, files, positions: chunkTokens, head });
-  const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
-  const sources = (weights: Parameters<typeof weightSources>[0]): WeightSource[] =>
-    weightSources(weights, byName, fileDigests);
-  const { front } = forward;
-  const fronts = sources([...front.lookups.map(({ table }) => table), ...front.layer.weights]);
-  const named = new Map(fronts.map((each) => [each.weight.tensor, each]));
-  const fields = [CONTRACT, 'measure', ports.sha256(description), digest];
-  const id = runId(ports.sha256, fields);
-  return {
-    forward,
-    model,
-    description,
-    weights: model.layers.map((layer) => sources(layer.weights)),
-    sourceOf: (tensor) => {
-      const found = named.get(tensor);
-      assert(found !== undefined, `the front has a weight ${tensor}`);
-      return found;
-    },
-    run: runId(ports.sha256, [...fields, purpose]),
-    files: await ports.openMeasurement(id),
-  };
 }
 
 /** One measurement on this machine, with all that has to be closed. */
 class Session {
   readonly #request: MeasureRequest;
   readonly #calibration: Calibration;
-  readonly #prepared: Prepared;
+  readonly #prepared: Prepared & Fetching;
   readonly #ports: MeasurePorts;
-  readonly #telling: Telling;
+  readonly #telling: MeasureTelling;
   readonly #kernels: ForwardKernels;
   readonly #frontKernels: ForwardKernels;
   readonly #front: ModelFront;
@@ -211,9 +105,9 @@ class Session {
   constructor(
     request: MeasureRequest,
     calibration: Calibration,
-    prepared: Prepared,
+    prepared: Prepared & Fetching,
     ports: MeasurePorts,
-    telling: Telling,
+    telling: MeasureTelling,
   ) {
     this.#request = request;
     this.#calibration = calibration;
@@ -235,30 +129,35 @@ class Session {
         if (tokens === undefined) throw new Error(`the calibration has no chunk ${chunk}`);
         return tokens;
       },
-      place: (tensor) => this.#place(sourceOf(tensor)),
+      place: async (tensor) => {
+        const source = sourceOf(tensor);
+        const [pieces = []] = await this.#locate([source]);
+        return { weight: source.weight, pieces };
+      },
     });
     this.#weights = new StageWeights({
       layers: model.layers,
-      tensors: new Map(request.tensors.map((tensor) => [tensor.name, tensor])),
+      tensors: new Map(request.described.model.tensors.map((tensor) => [tensor.name, tensor])),
       fileDigests: request.fileDigests,
       angles: forward.tables.map((table) => rotationsOf(table, model.positions)),
       kernels: this.#kernels,
-      locate: async (_, sources) => sources.map((each) => [...this.#place(each).pieces]),
+      locate: (_, sources) => this.#locate(sources),
     });
   }
 
   async run(): Promise<Measured> {
-    const { files, run, model } = this.#prepared;
+    const { files, run, model, store } = this.#prepared;
     const { progress, report, drain, goesOn } = this.#telling;
-    const store = await SumsStore.open(files, model.statistics, this.#ports.sha256);
     const ahead = this.#ahead(() => measurer);
     const measurer = this.#measurer(store, ahead);
     let ended: { sealed: boolean } | undefined = { sealed: false };
     try {
       progress.begin('measure', this.#chunks * model.layers.length);
+      this.#beginChains(store, measurer);
       await measurer.run(drain);
       const made = await ahead?.finish();
       await this.#cover(measurer);
+      const chains = await this.#prove(measurer);
       const { entries, experts, losses } = await finish(measurer, model);
       this.#tellCoverage(experts);
       const perplexity = losses && perplexityOf(losses);
@@ -269,13 +168,13 @@ class Session {
       const matrix = { entries: sortedByName(entries), datasets, chunkCount, chunkSize };
       const { holds } = measurer;
       this.#tellMeasured(measurer);
-      const kept = { shares: measurer.shares(), holds, leaves: this.#leaves, ahead: made };
+      const kept = { shares: measurer.shares(), holds, leaves: this.#leaves, ahead: made, chains };
       return { matrix, run, ...kept, forget: () => files.drop() };
     } catch (error) {
       await ahead?.abandon();
       throw error;
     } finally {
-      await measurer.close(ended);
+      await this.#close(measurer, ended);
       this.#front.close();
       this.#weights.close();
       this.#kernels.close();
@@ -283,13 +182,16 @@ class Session {
     }
   }
 
-  /** Chunks that are added for experts change what every layer has: then nothing is settled early. */
+  /**
+   * Chunks that are added for experts change what every layer has: then nothing is settled early. Nor
+   * is anything made before it is proven where each machine fetches its part.
+   */
   #ahead(measurer: () => Measurer): Ahead | undefined {
     const { ahead, calibration } = this.#request;
     const { network } = this.#ports;
-    if (ahead === undefined || network === undefined) return undefined;
+    const { run, model, chains } = this.#prepared;
+    if (ahead === undefined || network === undefined || chains !== undefined) return undefined;
     if (calibration.minExpertTokens !== undefined) return undefined;
-    const { run, model } = this.#prepared;
     return new Ahead({
       ...ahead,
       calibration: this.#calibration,
@@ -301,8 +203,48 @@ class Session {
     });
   }
 
+  async #close(measurer: Measurer, ended: { readonly sealed: boolean } | undefined): Promise<void> {
+    const { chains } = this.#prepared;
+    // What is worth nothing goes everywhere.
+    await measurer.close(chains?.isWorthless === true ? { sealed: true } : ended);
+    if (ended !== undefined) await chains?.end(ended.sealed);
+  }
+
+  /** Not where every sum was there before, of a source that was here as a whole. */
+  #beginChains(store: SumsStore, measurer: Measurer): void {
+    const { chains, model, isRunOn } = this.#prepared;
+    const groups = Array.from({ length: Math.ceil(this.#chunks / GROUP_CHUNKS) }, (_, at) => at);
+    const isThere = [...model.layers.keys()].every((layer) =>
+      groups.every((group) => store.has(layer, group)),
+    );
+    if (!isThere || isRunOn()) chains?.start((error) => measurer.fail(error));
+  }
+
+  /**
+   * Resolves when every weight that was used is what the repository says.
+   * @returns what outputs can be made with
+   */
+  async #prove(measurer: Measurer): Promise<FileChains | undefined> {
+    const { chains, isRunOn } = this.#prepared;
+    if (chains === undefined) return undefined;
+    if (!isRunOn()) {
+      await chains.end(true);
+      return undefined;
+    }
+    const { drain } = this.#telling;
+    const stop = (): void => chains.stop(new FaultError(runFaults.interrupted));
+    drain.addEventListener('abort', stop, { once: true });
+    try {
+      if (drain.aborted) stop();
+      await measurer.during(chains.keepRest().then(() => chains.closed()));
+    } finally {
+      drain.removeEventListener('abort', stop);
+    }
+    return chains;
+  }
+
   #measurer(store: SumsStore, ahead: Ahead | undefined): Measurer {
-    const { model, run, weights, description } = this.#prepared;
+    const { model, run, weights, description, chains } = this.#prepared;
     const { network, clock, kernels, sha256, offer, cacheBytes } = this.#ports;
     const { report, progress } = this.#telling;
     const { source } = this.#request;
@@ -323,6 +265,7 @@ class Session {
       firstLease: this.#ports.drawFirstLease(),
       descriptionDigest: sha256(description),
       leaves: this.#leaves,
+      chains,
       weightsOf: (layer: number) => weights[layer] ?? [],
       chunkCount: () => this.#calibration.chunks.length + this.#calibration.reserve.length,
     };
@@ -402,8 +345,26 @@ class Session {
     this.#telling.report({ type: 'coverage', floor, layers: covered });
   }
 
+  /** Where the pieces of each weight lie on this machine, once they do. */
+  async #locate(sources: readonly WeightSource[]): Promise<WeightPiece[][]> {
+    const { chains } = this.#prepared;
+    if (chains === undefined) return sources.map((each) => this.#place(each));
+    const located = await Promise.all(
+      sources.map(({ pieces }) =>
+        Promise.all(
+          pieces.map(async (piece) => {
+            return { path: await chains.keep(piece), offset: 0, rows: piece.rows };
+          }),
+        ),
+      ),
+    );
+    // Nothing is run before it is written down on what.
+    await chains.records.write();
+    return located;
+  }
+
   /** Where a weight lies in the source, neighbouring pieces as one. */
-  #place({ weight, pieces }: WeightSource): PlacedWeight {
+  #place({ pieces }: WeightSource): WeightPiece[] {
     const { source } = this.#request;
     const placed: WeightPiece[] = [];
     let end = -1;
@@ -416,7 +377,7 @@ class Session {
       } else placed.push({ path, offset, rows });
       end = offset + bytes;
     }
-    return { weight, pieces: placed };
+    return placed;
   }
 }
 

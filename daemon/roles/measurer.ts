@@ -49,7 +49,14 @@ export interface MeasurerParts {
   readonly wire:
     | Omit<
         MeasurePoolParts,
-        'onJoined' | 'onLeft' | 'onAnswer' | 'onSums' | 'onPassed' | 'states' | 'clock'
+        | 'onJoined'
+        | 'onLeft'
+        | 'onAnswer'
+        | 'onSums'
+        | 'onPassed'
+        | 'onFailure'
+        | 'states'
+        | 'clock'
       >
     | undefined;
   readonly clock: Clock;
@@ -78,6 +85,8 @@ export class Measurer {
   readonly #given = new Map<number, GivenLease>();
   readonly #intake: SumsIntake;
   readonly #declines = new Map<PeerId, string>();
+  /** Who has said that it cannot fetch its weights by itself. */
+  readonly #detours = new Set<PeerId>();
   #isClosed = false;
   readonly #groups: number[];
   /** Peers that are here when it begins, until they have been told of together. */
@@ -179,6 +188,21 @@ export class Measurer {
     }
   }
 
+  /** What is measured is worth nothing. */
+  fail(error: unknown): void {
+    this.#fail(error);
+  }
+
+  /** Other machines are told meanwhile that what they have is still wanted. */
+  async during<Result>(work: Promise<Result>): Promise<Result> {
+    const stopTicking = this.#keepTicking();
+    try {
+      return await work;
+    } finally {
+      stopTicking();
+    }
+  }
+
   /** The sums of every layer, from the first, one at a time: together they are large. */
   async *sums(): AsyncGenerator<Uint8Array> {
     for (const layer of this.#parts.model.layers.keys()) yield await this.sumsOf(layer);
@@ -227,6 +251,7 @@ export class Measurer {
         else this.#feed({ kind: 'peers-joined', peers: [offered] });
       },
       onLeft: (peer) => this.#feed({ kind: 'peer-left', peer }),
+      onFailure: (error) => this.#fail(error),
       onAnswer: (from, answer) => this.#answered(from, answer),
       onSums: (from, sums) => {
         for (const held of sums) this.#track(this.#intake.take(from, held));
@@ -397,6 +422,7 @@ export class Measurer {
     const given = this.#given.get(answer.lease);
     this.#pool?.end(from, answer.lease);
     if (given === undefined || given.peer !== from) return;
+    if (answer.detour !== undefined) this.#noticeDetour(from, answer.detour);
     if (answer.fault !== undefined) {
       this.#fail(faultOf(answer.fault));
     } else if (answer.declined !== undefined) {
@@ -414,6 +440,13 @@ export class Measurer {
     this.#declines.set(peer, why);
     const name = this.#pool?.share(peer)?.name ?? peer;
     this.#parts.onNotice(`${name} runs no layers for now: ${why}`);
+  }
+
+  #noticeDetour(peer: PeerId, why: string): void {
+    if (this.#detours.has(peer)) return;
+    this.#detours.add(peer);
+    const name = this.#pool?.share(peer)?.name ?? peer;
+    this.#parts.onNotice(`${name} gets its part of the source through this machine: ${why}`);
   }
 
   /** Takes chunks out of every layer: their group is measured again without them. */

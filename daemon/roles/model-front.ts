@@ -16,8 +16,8 @@ export interface ModelFrontParts {
   readonly model: MeasuredModel;
   /** Ids of a chunk's tokens, by its number. */
   readonly tokens: (chunk: number) => Int32Array;
-  /** Where a weight lies in the source. */
-  readonly place: (tensor: string) => PlacedWeight;
+  /** Where a weight lies on this machine, once it does. */
+  readonly place: (tensor: string) => Promise<PlacedWeight>;
   readonly kernels: ForwardKernels;
 }
 
@@ -109,7 +109,7 @@ export class ModelFront {
     for (const { into, table, factor } of lookups) {
       const rows = registers.get(into);
       assert(rows !== undefined, `the front reads ${into}`);
-      await kernels.embed(place(table.tensor), ids, factor, rows);
+      await kernels.embed(await place(table.tensor), ids, factor, rows);
     }
     if (layer.operations.length > 0) {
       const prepared = await this.#prepare();
@@ -124,10 +124,8 @@ export class ModelFront {
   #prepare(): Promise<PreparedLayer> {
     const { forward, kernels, place } = this.#parts;
     const { layer } = forward.front;
-    this.#layer ??= kernels.prepareLayer(
-      layer,
-      layer.weights.map((weight) => place(weight.tensor)),
-      [],
+    this.#layer ??= Promise.all(layer.weights.map((weight) => place(weight.tensor))).then(
+      (placed) => kernels.prepareLayer(layer, placed, []),
     );
     return this.#layer;
   }

@@ -7,7 +7,9 @@
  * with the source that it has now: settleSource. Read next: source-proof.ts.
  */
 
-import type { RunId } from '../../proto/peer-messages.ts';
+import { assert } from '../../proto/assert.ts';
+import type { RunId, SourceOrigin } from '../../proto/peer-messages.ts';
+import type { SourceFile } from '../core/checkpoint/checkpoint.ts';
 import {
   type FilePiece,
   type FileSegment,
@@ -21,6 +23,7 @@ import { hex, type Sha256 } from '../core/plan/unit-id.ts';
 import type { Clock, LeafStore, MeasurementFiles, Network, Source } from '../ports.ts';
 import type { DescribedSource } from './describe-source.ts';
 import { fetchSource } from './fetch-source.ts';
+import type { FileChains } from './file-chains.ts';
 import { LeafDigests } from './leaf-digests.ts';
 import { isWorking } from './offers.ts';
 import {
@@ -56,6 +59,8 @@ export interface ProvenRun {
   readonly assemblers: readonly OutputAssembler[];
   /** Every block run is there. */
   readonly isMade: boolean;
+  /** Of a run that has measured with what its machines fetched: closed. */
+  readonly chains?: FileChains | undefined;
 }
 
 /**
@@ -67,8 +72,9 @@ export async function provideSource(
   ports: ProofPorts,
   { progress, drain }: { readonly progress: Progress; readonly drain: AbortSignal },
 ): Promise<SourceProof | undefined> {
-  const { assemblers, isMade, release } = proven;
+  const { assemblers, isMade, release, chains } = proven;
   if (assemblers.every(({ isSealed }) => isSealed)) return undefined;
+  if (chains !== undefined) return await goOnWith(chains, proven, ports);
   // What is made and not sealed needs its source only where that had still to be proven.
   const files = await openFiles(release, ports);
   if (isMade && (await files.list()).length === 0) {
@@ -82,44 +88,96 @@ export async function provideSource(
   return undefined;
 }
 
+/** What was made before is compared with what has been proven since, as with a source. */
+async function goOnWith(
+  chains: FileChains,
+  proven: ProvenRun,
+  ports: ProofPorts,
+): Promise<SourceProof> {
+  const { plan } = proven;
+  for (const piece of [...sourcePieces(plan).values()].flat()) {
+    assert(chains.has(piece), `${piece.file} is proven as it is cut`);
+  }
+  await settle(proven, ports, async (piece) => chains.records.get(piece)?.leaves);
+  return new SourceProof(plan, chains);
+}
+
 /**
  * The proof of a run of which the parts are fetched where they are used; undefined where there is
  * nobody to share with, where all of the source is here already, and where it is to stay here.
  */
 async function openProof(proven: ProvenRun, ports: ProofPorts): Promise<SourceProof | undefined> {
   const { request, plan, source, network, run, release } = proven;
-  const { remote } = source;
   const { store, sha256, clock, kernels } = ports;
+  const files = sourcePieces(plan);
+  const shared = await sharedOf({ request, source, network, store }, [...files.keys()]);
+  if (shared === undefined) return undefined;
+  const segments = segmentsOf(files, proven.described.files);
+  if (segments === undefined) return undefined;
+  const records = await PieceRecords.open(await openFiles(release, ports), sha256, clock);
+  await records.begin();
+  return SourceProof.begin({
+    ...{ run, plan, segments, records, sha256, hasher: kernels, ...shared },
+    pieces: ownPieces(shared, { sha256, clock, kernels }),
+  });
+}
+
+export interface Shared {
+  readonly origin: SourceOrigin;
+  readonly reader: OriginReader;
+  readonly network: Network;
+  readonly store: LeafStore;
+}
+
+/**
+ * What it takes to have machines fetch the files by themselves; undefined where there is nobody to
+ * share with, where all of them are here already, and where they are to stay here.
+ */
+export async function sharedOf(
+  wanted: Pick<ProvenRun, 'request' | 'source' | 'network'> & Pick<ProofPorts, 'store'>,
+  files: readonly string[],
+): Promise<Shared | undefined> {
+  const { request, source, network, store } = wanted;
+  const { remote } = source;
   if (remote === undefined || network === undefined || store === undefined) return undefined;
   if (request.keepSource === true || !network.peers().some(isWorking)) return undefined;
-  const files = sourcePieces(plan);
-  if ((await remote.missingBytes([...files.keys()])) === 0) return undefined;
-  const segments = segmentsOf(files, proven);
-  if (segments === undefined) return undefined;
+  if ((await remote.missingBytes(files)) === 0) return undefined;
   const reader: OriginReader = {
     read: ({ file }, offset, into, signal) => remote.read(file, offset, into, signal),
   };
-  const records = await PieceRecords.open(await openFiles(release, ports), sha256, clock);
-  await records.begin();
+  const { hubUrl, repository, commit } = remote;
+  return { origin: { hubUrl, repository, commit }, reader, network, store };
+}
+
+/** The pieces that this machine fetches for a run of its own, with the user's own access. */
+export function ownPieces(
+  { store, reader }: Shared,
+  { sha256, clock, kernels }: Pick<ProofPorts, 'sha256' | 'clock' | 'kernels'>,
+): OriginPieces {
   const openOrigin = async (): Promise<OriginReader> => reader;
-  return new SourceProof({
-    ...{ run, plan, segments, reader, records, store, network, sha256 },
-    origin: { hubUrl: remote.hubUrl, repository: remote.repository, commit: remote.commit },
-    hasher: kernels,
-    pieces: new OriginPieces({ store, hasher: kernels, sha256, clock, openOrigin }),
-  });
+  return new OriginPieces({ store, hasher: kernels, sha256, clock, openOrigin });
 }
 
 /** The whole source is here, verified: what an earlier run made of other bytes is made again. */
 export async function settleSource(proven: ProvenRun, ports: ProofPorts): Promise<void> {
-  const { plan, source, release, assemblers } = proven;
+  const leaves = new LeafDigests(proven.source, ports.kernels);
+  await settle(proven, ports, (piece) => leaves.of(piece));
+}
+
+/** @param leavesOf what a piece has, as far as it is known to be right */
+async function settle(
+  proven: ProvenRun,
+  ports: ProofPorts,
+  leavesOf: (piece: FilePiece) => Promise<readonly Uint8Array[] | undefined>,
+): Promise<void> {
+  const { plan, release, assemblers } = proven;
   const files = await openFiles(release, ports);
   if ((await files.list()).length > 0) {
     const records = await PieceRecords.open(files, ports.sha256, ports.clock);
-    const leaves = new LeafDigests(source, ports.kernels);
     const isRight = async (piece: FilePiece): Promise<boolean> => {
       const used = records.get(piece)?.leaves;
-      return used !== undefined && isSameLeaves(used, await leaves.of(piece));
+      const right = used && (await leavesOf(piece));
+      return used !== undefined && right !== undefined && isSameLeaves(used, right);
     };
     const right = new Set<number>();
     for (const task of plan.tasks.keys()) {
@@ -136,13 +194,17 @@ export async function settleSource(proven: ProvenRun, ports: ProofPorts): Promis
   await files.drop();
 }
 
-function segmentsOf(
+/**
+ * Every byte of the files, in pieces and what lies between.
+ * @returns undefined where no chain can prove them
+ */
+export function segmentsOf(
   files: ReadonlyMap<string, readonly FilePiece[]>,
-  { described }: ProvenRun,
+  all: readonly SourceFile[],
 ): Map<string, readonly FileSegment[]> | undefined {
   const segments = new Map<string, readonly FileSegment[]>();
   for (const [file, pieces] of files) {
-    const bytes = described.files.find((each) => each.file === file)?.bytes;
+    const bytes = all.find((each) => each.file === file)?.bytes;
     const found =
       bytes === undefined ? undefined : fileSegments(pieces, bytes, ROW_GROUP_BYTES_MAX);
     if (found === undefined) return undefined;

@@ -59,6 +59,8 @@ export interface Fetched {
   readonly leaves: readonly Uint8Array[];
   /** Why it did not come from the hub. */
   readonly detour?: string;
+  /** Why it is not kept: what the disk said. */
+  readonly unkept?: unknown;
 }
 
 export interface ChainLink {
@@ -104,9 +106,25 @@ export class OriginPieces {
     const why = await this.#fetch(origin, piece, into, signal, detour !== undefined);
     if (why !== undefined) await detour?.(signal);
     const leaves = await this.#leavesOf(into);
-    // What does not fit is fetched once more, by whoever passes the chain along.
-    await this.#keep(run, piece, into, leaves).catch(() => this.forget(run, piece));
-    return { leaves, ...(why === undefined ? {} : { detour: why }) };
+    const fetched = { leaves, ...(why === undefined ? {} : { detour: why }) };
+    try {
+      await this.#keep(run, piece, into, leaves);
+      return fetched;
+    } catch (unkept) {
+      // What does not fit is fetched once more, by whoever passes the chain along.
+      await this.forget(run, piece);
+      return { ...fetched, unkept };
+    }
+  }
+
+  /** The name of a piece in the store. */
+  key(piece: Pick<FilePiece, 'fileDigest' | 'offset' | 'bytes'>): string {
+    return leafKey(this.#parts.sha256, piece);
+  }
+
+  /** Where a piece lies that is kept here. */
+  path(run: RunId, piece: Pick<FilePiece, 'fileDigest' | 'offset' | 'bytes'>): string {
+    return this.#parts.store.path(run, this.key(piece));
   }
 
   /** The chain through a piece that is kept here; undefined where it is not, or not whole. */

@@ -15,7 +15,7 @@ import type {
   RunId,
   SourceOrigin,
 } from '../../proto/peer-messages.ts';
-import { pieceKey } from '../core/plan/file-segments.ts';
+import { type FilePiece, pieceKey } from '../core/plan/file-segments.ts';
 import { leaseOf } from '../core/plan/leased-task.ts';
 import { bytesOf, digestOf, type Plan, type Weights } from '../core/plan/plan.ts';
 import { hex } from '../core/plan/unit-id.ts';
@@ -34,6 +34,8 @@ export interface PoolParts {
   readonly origin?: SourceOrigin | undefined;
   /** By output of the plan: on whose disk it grows now. */
   readonly assemblers: readonly { readonly peer: PeerId | undefined }[];
+  /** Of a source with an origin: the leaves of a piece that this machine keeps for all. */
+  readonly kept?: (piece: FilePiece) => Promise<readonly Uint8Array[] | undefined>;
   readonly onJoined: (peer: ConnectedPeer) => void;
   readonly onLeft: (peer: PeerId) => void;
   readonly onAnswer: (from: PeerId, answer: LeaseAnswer) => void;
@@ -236,12 +238,13 @@ export class Pool {
   }
 
   async #hashTask(index: number): Promise<Uint8Array[][]> {
-    const { plan, origin } = this.#parts;
+    const { plan, origin, kept } = this.#parts;
     const digests: Uint8Array[][] = [];
     for (const { file, offset, bytes } of plan.tasks[index]?.group.ranges ?? []) {
       const fileDigest = digestOf(plan.fileDigests, file);
-      const isKnown = origin === undefined;
-      digests.push(isKnown ? await this.#parts.leaves.of({ file, fileDigest, offset, bytes }) : []);
+      const piece = { file, fileDigest, offset, bytes };
+      const leaves = origin === undefined ? this.#parts.leaves.of(piece) : kept?.(piece);
+      digests.push([...((await leaves) ?? [])]);
       this.#ranges.set(pieceKey({ fileDigest, offset, bytes }), { file, offset });
     }
     return digests;

@@ -23,7 +23,6 @@ import type { AheadWork, Measuring } from './ahead.ts';
 import type { CoordinatorParts } from './coordinator.ts';
 import type { DescribedSource } from './describe-source.ts';
 import type { EstimatedRun } from './estimate.ts';
-import { fetchSource } from './fetch-source.ts';
 import { measureSource, unmeasuredMatrix } from './make-imatrix.ts';
 import type { Measured } from './measure.ts';
 import { openCalibration, tellCalibration } from './open-calibration.ts';
@@ -88,7 +87,6 @@ export async function importanceOf(
     const importance = { ...(await use(matrix, request, described, ports)), notices: [] };
     return { importance, calibration: { request: calibration, chunks } };
   }
-  await fetchSource(source, described, telling.progress, telling.drain);
   const calibrated = { ...request, calibration };
   const goesOn = { ...telling, goesOn: true };
   const ahead = wanted && aheadOf(calibrated, wanted, place, ports);
@@ -99,8 +97,13 @@ export async function importanceOf(
   const { overwrite, out } = request;
   const file = matrixFile(described);
   const into = { directory: out, file, format: 'gguf', overwrite } as const;
-  telling.report(await writeImatrix(matrix, into, ports));
-  return { importance: await use(matrix, request, described, ports), measured };
+  try {
+    telling.report(await writeImatrix(matrix, into, ports));
+    return { importance: await use(matrix, request, described, ports), measured };
+  } catch (error) {
+    await measured.chains?.end(false);
+    throw error;
+  }
 }
 
 function filtersOf({ includeWeights, excludeWeights }: QuantizeRequest) {

@@ -36,9 +36,10 @@ import { Coordinator, type CoordinatorParts } from './coordinator.ts';
 import { type DescribedSource, describeSource } from './describe-source.ts';
 import { type EstimatedRun, estimate } from './estimate.ts';
 import { tellRepository } from './fetch-source.ts';
+import type { FileChains } from './file-chains.ts';
 import { fingerprint } from './fingerprint.ts';
 import { makeImatrix } from './make-imatrix.ts';
-import type { Measured, MeasureTools } from './measure.ts';
+import type { Measured } from './measure.ts';
 import type { Offer } from './offers.ts';
 import type { OpenedAssemblers } from './open-assemblers.ts';
 import type { CalibrationPorts } from './open-calibration.ts';
@@ -49,6 +50,7 @@ import type { PieceHasher } from './origin-pieces.ts';
 import type { OutputAssembler } from './output-assembler.ts';
 import { optionsOf } from './output-options.ts';
 import { PlacementRecord } from './placement-record.ts';
+import type { MeasureTools } from './prepare-measure.ts';
 import { Progress } from './progress.ts';
 import {
   assemblyEvent,
@@ -147,6 +149,7 @@ export async function run(
   // Before anything is read: what is wrong with the options is wrong with any source.
   const options = request.kind === 'quantize' ? optionsOf(request) : undefined;
   const source = await ports.openSource(request.source, { ...request, signal: drain });
+  let chains: FileChains | undefined;
   try {
     const described = await describeSource(source, request, drain);
     const { model, name, files, notices } = described;
@@ -168,6 +171,7 @@ export async function run(
       telling,
     );
     const { importance, measured, calibration } = weighed;
+    chains = measured?.chains;
     const chosen = recipe && options && { recipe, options: { ...options, importance } };
     const outputs = outputsOf(request, model, name, ports, chosen);
     for (const text of new Set(outputNotices(importance, model, outputs))) {
@@ -190,6 +194,7 @@ export async function run(
     if (!isDryRun)
       await hooks.finish?.({ source, described, plan, outputs, place, peers: made.peers, left });
     // Nothing has to be measured again once the outputs are sealed.
+    await chains?.end(true);
     await measured?.forget();
     await source.remote?.forget(isDryRun);
     report({
@@ -200,6 +205,7 @@ export async function run(
       outputs: isDryRun ? 0 : outputs.length,
     });
   } finally {
+    await chains?.end(false);
     await source.close();
   }
 }
@@ -279,7 +285,8 @@ async function make(
       report({ type: 'ahead', units: ahead.unitsMeanwhile, runs: opened.runsAdopted });
     }
     const isMade = assemblers.every(isMadeAlready);
-    const pool = { ...planned, source, network, run, release, assemblers, isMade };
+    const { chains } = measured ?? {};
+    const pool = { ...planned, source, network, run, release, assemblers, isMade, chains };
     const proof = await provideSource(pool, ports, telling);
     if (opened.remotes().length > 0) report(assemblyEvent(opened));
     const tell = (index: number, sha256: string, machine?: string, path?: string): void => {

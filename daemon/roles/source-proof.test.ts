@@ -153,7 +153,7 @@ async function play(
       return [file, fileSegments(pieces, files.get(file)?.length ?? 0, 64) ?? []];
     }),
   );
-  const proof = new SourceProof({
+  const proof = SourceProof.begin({
     ...{ run: RUN, origin: ORIGIN, plan, segments, reader, sha256 },
     ...{ pieces: mine.pieces, store: mine.store, hasher: mine.hasher },
     records: await PieceRecords.open(filesInMemory(), sha256, clock),

@@ -1,141 +1,101 @@
 /**
- * Source proof: a run whose machines fetch their parts of a repository by themselves is made from
- * what the repository says.
+ * Source proof: a plan whose machines fetch their parts of a repository by themselves is carried out
+ * on what the repository says.
  *
- *   pieces as used, and by whom ──▶ SHA-256 of each file, passed along them ──▶ closed, or a fault
+ *   tasks, and the leaves of what they were made from ──▶ FileChains ──▶ closed, or a fault
  *
- * Who uses a piece says its leaves. The state of SHA-256 goes through each file in byte order, from
- * holder to holder: each goes on with it over what it keeps and says the leaves of just that, so
- * that what was used and what was hashed are the same bytes. What nobody keeps is fetched here,
- * hashed and forgotten. Nothing is sealed before the last state is the digest of the file.
+ * Nothing is sealed before the last state of each file is its digest. Where the same run has measured
+ * before, its chains are closed already, and what is used now has to be what they went through.
  *
- * Read next: origin-pieces.ts, piece-records.ts, core/plan/file-segments.ts.
+ * Read next: file-chains.ts, open-proof.ts.
  */
 
-import { FaultError } from '../../proto/fault.ts';
-import { DIGEST_BYTES, SHA256_STATE_BYTES, VOID_PIECES_MAX } from '../../proto/peer-limits.ts';
-import type { PeerId, RunId, SourceOrigin } from '../../proto/peer-messages.ts';
-import {
-  type FilePiece,
-  type FileSegment,
-  firstState,
-  pieceKey,
-  sourcePieces,
-  taskPieces,
-} from '../core/plan/file-segments.ts';
-import { digestOf, type Plan } from '../core/plan/plan.ts';
-import { hex, type Sha256 } from '../core/plan/unit-id.ts';
-import type { LeafStore, Network, PieceDigests, Source } from '../ports.ts';
-import { Credit } from './credit.ts';
+import type { PeerId, SourceOrigin } from '../../proto/peer-messages.ts';
+import { type FilePiece, pieceKey, taskPieces } from '../core/plan/file-segments.ts';
+import type { Plan } from '../core/plan/plan.ts';
+import type { Source } from '../ports.ts';
+import { FileChains, type FileChainsParts } from './file-chains.ts';
 import { LOCAL_PEER } from './offers.ts';
-import { originFaults } from './origin-faults.ts';
-import {
-  type ChainLink,
-  digestAt,
-  isSameLeaves,
-  leafSizes,
-  type OriginPieces,
-  type OriginReader,
-  type PieceHasher,
-} from './origin-pieces.ts';
+import { leafSizes } from './origin-pieces.ts';
 import type { OutputAssembler } from './output-assembler.ts';
-import type { PieceRecord, PieceRecords } from './piece-records.ts';
 import { keepRight, tasksOfRuns } from './stored-runs.ts';
 
-export interface SourceProofParts {
-  readonly run: RunId;
-  readonly origin: SourceOrigin;
+export interface SourceProofParts extends Omit<FileChainsParts, 'fileDigests'> {
   readonly plan: Plan;
-  /** Every byte of each file that the plan reads, in order. */
-  readonly segments: ReadonlyMap<string, readonly FileSegment[]>;
-  readonly pieces: OriginPieces;
-  readonly reader: OriginReader;
-  readonly records: PieceRecords;
-  readonly store: LeafStore;
-  readonly hasher: Pick<PieceHasher, 'sha256Pieces'>;
-  readonly network: Pick<Network, 'peers' | 'pull' | 'send'>;
-  readonly sha256: Sha256;
 }
 
-// Fetched here only to be hashed, over all files.
-const FETCHED_BYTES_MAX = 64 * 1024 * 1024;
-// A hub that gives wrong bytes once gives right ones the next time.
-const FETCH_ATTEMPTS_MAX = 2;
-
 export class SourceProof implements Pick<Source, 'read'> {
-  readonly #parts: SourceProofParts;
+  readonly #plan: Plan;
+  readonly #chains: FileChains;
+  /** Whether what is stored already was made of what had been proven before. */
+  readonly #isProven: boolean;
   readonly #tasks: readonly (readonly number[])[];
   readonly #pieceOf = new Map<string, FilePiece>();
   /** What peers say to have used, until it is used here: by peer and piece. */
   readonly #claims = new Map<string, readonly Uint8Array[]>();
-  readonly #credit = new Credit(FETCHED_BYTES_MAX);
-  readonly #stop = new AbortController();
-  /** Files that are not what the repository says. */
-  readonly #wrong = new Set<string>();
-  #walks: readonly Promise<void>[] = [];
-  #temporary = 0;
 
-  constructor(parts: SourceProofParts) {
-    this.#parts = parts;
-    this.#tasks = tasksOfRuns(parts.plan);
-    for (const pieces of sourcePieces(parts.plan).values()) {
-      for (const piece of pieces) this.#pieceOf.set(placeOf(piece.file, piece), piece);
+  /** @param chains those of the plan's files that stand already */
+  constructor(plan: Plan, chains: FileChains) {
+    this.#plan = plan;
+    this.#chains = chains;
+    this.#isProven = chains.isClosed;
+    this.#tasks = tasksOfRuns(plan);
+    for (const index of plan.tasks.keys()) {
+      for (const piece of taskPieces(plan, index)) {
+        this.#pieceOf.set(placeOf(piece.file, piece), piece);
+      }
     }
   }
 
+  static begin({ plan, ...parts }: SourceProofParts): SourceProof {
+    return new SourceProof(plan, new FileChains({ ...parts, fileDigests: plan.fileDigests }));
+  }
+
   get origin(): SourceOrigin {
-    return this.#parts.origin;
+    return this.#chains.origin;
+  }
+
+  /** See FileChains. */
+  get isWorthless(): boolean {
+    return this.#chains.isWorthless;
   }
 
   /** Begins to pass the digests along; `fail` hears of a file that cannot be right. */
   start(fail: (error: unknown) => void): void {
-    this.#walks = [...this.#parts.segments].map(([file, segments]) => {
-      const walk = this.#walk(file, segments);
-      walk.catch((error: unknown) => {
-        if (!this.#stop.signal.aborted) fail(error);
-      });
-      return walk;
-    });
+    this.#chains.start(fail);
   }
 
   /** Resolves when every file is what the repository says. */
-  async closed(): Promise<void> {
-    await Promise.all(this.#walks);
+  closed(): Promise<void> {
+    return this.#chains.closed();
   }
 
   /** Nothing more is waited for. */
   stop(reason: unknown): void {
-    this.#stop.abort(reason);
+    this.#chains.stop(reason);
   }
 
   /** What is kept for the run goes; of a run that is to go on, what is wrong. */
-  async end(isSealed: boolean): Promise<void> {
-    const { records, store, run } = this.#parts;
-    this.#stop.abort(new Error('the run is over'));
-    await Promise.allSettled(this.#walks);
-    if (isSealed) {
-      await records.drop();
-      await store.drop(run);
-      return;
-    }
-    await records.write();
-    for (const file of this.#wrong) await this.#void(file);
+  end(isSealed: boolean): Promise<void> {
+    return this.#chains.end(isSealed);
   }
 
   /** A piece of this machine's own share. */
   async read(file: string, offset: number, into: Uint8Array, signal?: AbortSignal): Promise<void> {
-    const { pieces, run, origin } = this.#parts;
     const piece = this.#pieceOf.get(placeOf(file, { offset, bytes: into.length }));
     if (piece === undefined) throw new Error(`the plan reads no such piece of ${file}`);
-    const until = signal ?? this.#stop.signal;
-    const { leaves } = await pieces.provide(run, origin, piece, into, undefined, until);
+    const leaves = await this.#chains.provide(piece, into, signal);
     this.#claims.set(claimKey(LOCAL_PEER, piece), leaves);
   }
 
-  /** Bytes of the source for whoever cannot fetch them; they are not kept. */
-  async relay(file: string, offset: number, into: Uint8Array, signal?: AbortSignal): Promise<void> {
-    const fileDigest = digestOf(this.#parts.plan.fileDigests, file);
-    await this.#parts.reader.read({ file, fileDigest }, offset, into, signal);
+  /** Bytes of the source for whoever cannot fetch them; what is fetched for it is not kept. */
+  relay(file: string, offset: number, into: Uint8Array, signal?: AbortSignal): Promise<void> {
+    return this.#chains.relay(file, offset, into, signal);
+  }
+
+  /** The leaves of a piece that this machine keeps for whoever needs it; undefined of others. */
+  kept(piece: FilePiece): Promise<readonly Uint8Array[] | undefined> {
+    return this.#chains.kept(piece);
   }
 
   /**
@@ -143,7 +103,7 @@ export class SourceProof implements Pick<Source, 'read'> {
    * @returns whether there is a leaf for each MiB of them
    */
   claim(peer: PeerId, task: number, leaves: readonly Uint8Array[]): boolean {
-    const pieces = taskPieces(this.#parts.plan, task);
+    const pieces = taskPieces(this.#plan, task);
     const counts = pieces.map(({ bytes }) => leafSizes(bytes).length);
     if (counts.reduce((sum, count) => sum + count, 0) !== leaves.length) return false;
     let at = 0;
@@ -160,10 +120,10 @@ export class SourceProof implements Pick<Source, 'read'> {
    * @throws FaultError where another has used other bytes
    */
   used(peer: PeerId, task: number): void {
-    for (const piece of taskPieces(this.#parts.plan, task)) {
+    for (const piece of taskPieces(this.#plan, task)) {
       const leaves = this.#claims.get(claimKey(peer, piece));
-      if (leaves !== undefined && this.#parts.records.add(piece, leaves, peer)) continue;
-      throw this.#open(piece.file, 'machines have used different bytes of it', piece.offset);
+      if (leaves === undefined) throw this.#chains.open(piece.file, 'nobody says what was used');
+      this.#chains.note(peer, piece, leaves);
     }
   }
 
@@ -171,117 +131,13 @@ export class SourceProof implements Pick<Source, 'read'> {
   vouched(assembler: OutputAssembler, output: number, runs: readonly number[]): readonly number[] {
     return keepRight(assembler, runs, (run) => {
       const task = this.#tasks[output]?.[run];
-      return task !== undefined && this.#isVouched(task);
+      return task !== undefined && (this.#isProven || this.#isVouched(task));
     });
   }
 
   #isVouched(task: number): boolean {
-    const { plan, records } = this.#parts;
-    return taskPieces(plan, task).every((piece) => records.get(piece) !== undefined);
-  }
-
-  async #walk(file: string, segments: readonly FileSegment[]): Promise<void> {
-    const { records, plan } = this.#parts;
-    const { signal } = this.#stop;
-    let state = firstState();
-    for (const { piece, offset, bytes } of segments) {
-      signal.throwIfAborted();
-      if (piece === undefined) {
-        state = (await this.#fetch({ file, offset, bytes }, state)).chain;
-      } else {
-        const record = await records.when(piece, signal);
-        state = await this.#pass(piece, record, state);
-      }
-    }
-    const { digest } = await this.#hash(new Uint8Array(0), state);
-    const wanted = digestOf(plan.fileDigests, file);
-    if (hex(digest) === wanted) return;
-    throw this.#open(file, `SHA-256 ${hex(digest)}, where the repository says ${wanted}`);
-  }
-
-  /** From a holder of the piece, or from the hub once more where no holder is left. */
-  async #pass(piece: FilePiece, record: PieceRecord, state: Uint8Array): Promise<Uint8Array> {
-    for (const holder of record.holders) {
-      const link = await this.#ask(holder, piece, state);
-      if (link !== undefined && isSameLeaves(link.leaves, record.leaves)) return link.state;
-    }
-    for (let attempt = 1; attempt <= FETCH_ATTEMPTS_MAX; attempt++) {
-      const { pieces, chain } = await this.#fetch(piece, state);
-      if (isSameLeaves(pieces, record.leaves)) return chain;
-    }
-    throw this.#open(piece.file, 'the hub gives other bytes than were used', piece.offset);
-  }
-
-  async #ask(holder: PeerId, piece: FilePiece, state: Uint8Array): Promise<ChainLink | undefined> {
-    const { pieces, run, network } = this.#parts;
-    if (holder === LOCAL_PEER) return await pieces.chain(run, piece, state);
-    // Who is away may stay away: the hub is there.
-    if (!network.peers().some(({ peer }) => peer === holder)) return undefined;
-    const { fileDigest, offset, bytes: pieceBytes } = piece;
-    const count = leafSizes(pieceBytes).length;
-    const into = new Uint8Array(SHA256_STATE_BYTES + count * DIGEST_BYTES);
-    const place = { fileDigest, offset, pieceBytes, state, bytes: into.length };
-    const { signal } = this.#stop;
-    try {
-      await network.pull([holder], { kind: 'chain', run, ...place }, into, { signal });
-    } catch {
-      signal.throwIfAborted();
-      return undefined;
-    }
-    const leaves = into.subarray(SHA256_STATE_BYTES);
-    return {
-      state: into.subarray(0, SHA256_STATE_BYTES),
-      leaves: Array.from({ length: count }, (_, index) => digestAt(leaves, index)),
-    };
-  }
-
-  async #fetch(
-    { file, offset, bytes }: Omit<FilePiece, 'fileDigest'>,
-    state: Uint8Array,
-  ): Promise<PieceDigests> {
-    const giveBack = await this.#credit.take(bytes);
-    try {
-      const into = new Uint8Array(bytes);
-      await this.relay(file, offset, into, this.#stop.signal);
-      return await this.#hash(into, state);
-    } finally {
-      giveBack();
-    }
-  }
-
-  /** By way of the disk, where the addon can read it. */
-  async #hash(bytes: Uint8Array, state: Uint8Array): Promise<PieceDigests> {
-    const { store, run, hasher, sha256 } = this.#parts;
-    const key = hex(sha256(new TextEncoder().encode(`to be hashed ${this.#temporary++}`)));
-    await store.put(run, key, bytes);
-    try {
-      const job = { path: store.path(run, key), offset: 0, pieces: leafSizes(bytes.length) };
-      return await hasher.sha256Pieces({ ...job, chain: state });
-    } finally {
-      await store.remove(run, key);
-    }
-  }
-
-  #open(file: string, why: string, byte?: number): FaultError {
-    this.#wrong.add(file);
-    const place = byte === undefined ? {} : { byte };
-    return new FaultError(originFaults.chainOpen, { file, why, ...place });
-  }
-
-  /** Nothing that was fetched of the file is used again, by anyone. */
-  async #void(file: string): Promise<void> {
-    const { records, pieces, run, plan, network } = this.#parts;
-    const fileDigest = digestOf(plan.fileDigests, file);
-    await records.forget(fileDigest);
-    const all = [...this.#pieceOf.values()].filter((piece) => piece.file === file);
-    for (const piece of all) await pieces.forget(run, piece);
-    for (let at = 0; at < all.length; at += VOID_PIECES_MAX) {
-      const some = all.slice(at, at + VOID_PIECES_MAX);
-      const places = some.map(({ offset, bytes }) => ({ offset, bytes }));
-      for (const { peer } of network.peers()) {
-        network.send(peer, { kind: 'pieces-void', run, fileDigest, pieces: places });
-      }
-    }
+    const { records } = this.#chains;
+    return taskPieces(this.#plan, task).every((piece) => records.get(piece) !== undefined);
   }
 }
 

@@ -132,12 +132,13 @@ export class StageHolder {
         const held = this.#heldFor(to.peer, blob);
         if (blob.kind === 'state') return await held?.readState(blob.boundary, blob.chunk, place);
         if (blob.kind === 'sums') return await held?.readSums(blob.digest, place);
+        if (blob.kind === 'layer-leaves') return held?.readLeaves(blob.layer, place);
         return undefined;
       },
     };
   }
 
-  /** Sums are for the coordinator; states for any member that knows the run. */
+  /** Sums and leaves are for the coordinator; states for any member that knows the run. */
   #heldFor(to: PeerId, blob: BlobName): HeldMeasurement | undefined {
     for (const held of this.#runs.values()) {
       if (held.run !== blob.run) continue;

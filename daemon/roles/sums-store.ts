@@ -100,6 +100,13 @@ export class SumsStore {
     });
   }
 
+  /** Drops all of it. */
+  clear(): Promise<void> {
+    return this.#inTurn(async () => {
+      for (const stored of [...this.#stored]) await this.#remove(stored);
+    });
+  }
+
   /**
    * Drops the sums of a group in every layer, unless these of its chunks are left out: a chunk was
    * bad. With them goes what they were joined with by an earlier process.

@@ -528,6 +528,7 @@ export namespace quantd {
         leavesState: boolean;
         leftOut: number[];
         waveChunks: number;
+        origin?: (quantd.SourceOrigin.$Properties|null);
         static encode(message: quantd.StageLease.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
         static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.StageLease & quantd.StageLease.$Shape;
     }
@@ -547,6 +548,7 @@ export namespace quantd {
             leavesState?: (boolean|null);
             leftOut?: (number[]|null);
             waveChunks?: (number|null);
+            origin?: (quantd.SourceOrigin.$Properties|null);
             $unknowns?: Uint8Array[];
         }
         type $Shape = quantd.StageLease.$Properties;
@@ -588,6 +590,7 @@ export namespace quantd {
         bad: number[];
         fault?: (quantd.Fault.$Properties|null);
         declined?: (string|null);
+        detour?: (string|null);
         static encode(message: quantd.StageAnswer.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
         static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.StageAnswer & quantd.StageAnswer.$Shape;
     }
@@ -599,6 +602,7 @@ export namespace quantd {
             bad?: (number[]|null);
             fault?: (quantd.Fault.$Properties|null);
             declined?: (string|null);
+            detour?: (string|null);
             $unknowns?: Uint8Array[];
         }
         type $Shape = quantd.StageAnswer.$Properties;

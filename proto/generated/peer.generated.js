@@ -2355,6 +2355,7 @@ export const quantd = $root.quantd = (() => {
         StageLease.prototype.leavesState = false;
         StageLease.prototype.leftOut = $util.emptyArray;
         StageLease.prototype.waveChunks = 0;
+        StageLease.prototype.origin = null;
 
         StageLease.encode = function (message, writer, _depth) {
             if (!writer)
@@ -2390,6 +2391,8 @@ export const quantd = $root.quantd = (() => {
                 writer.uint32(98).uint32s(message.leftOut);
             if (message.waveChunks != null && $Object.hasOwnProperty.call(message, "waveChunks") && message.waveChunks !== 0)
                 writer.uint32(104).uint32(message.waveChunks);
+            if (message.origin != null && $Object.hasOwnProperty.call(message, "origin"))
+                $root.quantd.SourceOrigin.encode(message.origin, writer.uint32(114).fork(), _depth + 1).ldelim();
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -2554,6 +2557,12 @@ export const quantd = $root.quantd = (() => {
                             delete message.waveChunks;
                         continue;
                     }
+                case 14: {
+                        if (wireType !== 2)
+                            break;
+                        message.origin = $root.quantd.SourceOrigin.decode(reader, reader.size(), $undefined, _depth + 1, message.origin);
+                        continue;
+                    }
                 }
                 reader.skipType(wireType, _depth, tag);
                 if (!reader.discardUnknown) {
@@ -2713,12 +2722,19 @@ export const quantd = $root.quantd = (() => {
         StageAnswer.prototype.bad = $util.emptyArray;
         StageAnswer.prototype.fault = null;
         StageAnswer.prototype.declined = null;
+        StageAnswer.prototype.detour = null;
 
         let $oneOfFields;
 
         // Virtual OneOf for proto3 optional field
         $Object.defineProperty(StageAnswer.prototype, "_declined", {
             get: $util.oneOfGetter($oneOfFields = ["declined"]),
+            set: $util.oneOfSetter($oneOfFields)
+        });
+
+        // Virtual OneOf for proto3 optional field
+        $Object.defineProperty(StageAnswer.prototype, "_detour", {
+            get: $util.oneOfGetter($oneOfFields = ["detour"]),
             set: $util.oneOfSetter($oneOfFields)
         });
 
@@ -2739,6 +2755,8 @@ export const quantd = $root.quantd = (() => {
                 $root.quantd.Fault.encode(message.fault, writer.uint32(34).fork(), _depth + 1).ldelim();
             if (message.declined != null && $Object.hasOwnProperty.call(message, "declined"))
                 writer.uint32(42).string(message.declined);
+            if (message.detour != null && $Object.hasOwnProperty.call(message, "detour"))
+                writer.uint32(50).string(message.detour);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -2815,6 +2833,13 @@ export const quantd = $root.quantd = (() => {
                             break;
                         message.declined = reader.stringVerify();
                         message._declined = "declined";
+                        continue;
+                    }
+                case 6: {
+                        if (wireType !== 2)
+                            break;
+                        message.detour = reader.stringVerify();
+                        message._detour = "detour";
                         continue;
                     }
                 }

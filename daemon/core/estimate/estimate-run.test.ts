@@ -312,6 +312,17 @@ test('where each machine has its own part from a hub, the largest part is waited
   expect([together.fetchBytes > 0, apart.fetchBytes]).toEqual([true, 0]);
   const held = apart.peers.reduce((sum, { fetchBytes }) => sum + fetchBytes, 0);
   expect(held).toBe(apart.sourceBytes);
+  // Measured before, each has the weights of its layers, and they cross no network between machines.
+  const measuring = {
+    ...requestOf({ ...one, chunks: 32, layerRows, offers: [alike, alike] }),
+    downloadBytes: 22e6,
+  };
+  const measured = estimateRun({ ...measuring, isFetchedApart: true });
+  expect(measured.peers.reduce((sum, { fetchBytes }) => sum + fetchBytes, 0)).toBe(
+    measured.sourceBytes,
+  );
+  expect(measured.stages.map(({ stage }) => stage)).not.toContain('fetch');
+  expect(estimateRun(measuring).stages.map(({ stage }) => stage)).toContain('fetch');
 });
 
 test('too little memory is told with the size that is enough, and a weak machine with its reason', () => {

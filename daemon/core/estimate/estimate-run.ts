@@ -12,7 +12,7 @@ import { type PeerWork, placeWork, type WeakPeer } from './place-work.ts';
 import { type EstimateRequest, outputBytes } from './request.ts';
 import { sizeText } from './size-text.ts';
 import { spreadOutputs } from './spread-outputs.ts';
-import { peerSeconds, readBytes, type StageTimes, stageTimes, sum } from './times.ts';
+import { peerSeconds, type StageTimes, stageTimes, sum } from './times.ts';
 
 export function estimateRun(request: EstimateRequest): RunEstimate {
   const placed = placeWork(request);
@@ -43,7 +43,7 @@ export function estimateRun(request: EstimateRequest): RunEstimate {
 }
 
 function estimatedPeer(
-  { plan, room, isFetchedApart }: EstimateRequest,
+  { plan, room }: EstimateRequest,
   { offer, tasks, stage, heldBytes, ramBytes }: PeerWork,
   seconds: number | null,
   /** Of the outputs that grow there. */
@@ -52,12 +52,11 @@ function estimatedPeer(
   const own = tasks.reduce((sum, task) => sum + (plan.tasks[task]?.group.sourceBytes ?? 0), 0);
   const all = plan.tasks.reduce((sum, { group }) => sum + group.sourceBytes, 0);
   const { name, isLocal, memoryBytes } = offer;
-  const keptBytes = isLocal && isFetchedApart === true ? readBytes(plan, tasks) : heldBytes;
   return {
     ...{ name, isLocal, share: all === 0 ? 0 : own / all },
     ...(stage === undefined ? {} : { layers: { from: stage.from, to: stage.to } }),
-    fetchBytes: keptBytes,
-    diskBytes: keptBytes + grownBytes,
+    fetchBytes: heldBytes,
+    diskBytes: heldBytes + grownBytes,
     diskOffered: isLocal ? (room?.freeBytes ?? null) : offer.diskBytes,
     ramBytes,
     ramOffered: memoryBytes,

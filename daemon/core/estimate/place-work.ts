@@ -108,14 +108,14 @@ function stagesOf(
 
 /** The tasks of each machine, where those that have measured a layer have its source already. */
 function sharesOf(
-  { plan }: EstimateRequest,
+  { plan, isFetchedApart }: EstimateRequest,
   workers: readonly EstimateOffer[],
   stages: readonly Stage[],
 ): ReadonlyMap<PeerId, readonly number[]> {
   const schedule = new Schedule(plan);
   for (const { peer, isLocal } of workers) {
     const stage = stages.find(({ peers }) => peers.includes(peer));
-    if (stage === undefined || isLocal) continue;
+    if (stage === undefined || (isLocal && isFetchedApart !== true)) continue;
     schedule.step({ kind: 'layers-held', peer, layers: [...layersOf(stage)] }, 0);
   }
   schedule.step({ kind: 'peers-joined', peers: workers }, 0);
@@ -127,35 +127,45 @@ function layersOf({ from, to }: Stage): Set<number> {
 }
 
 function workOf(
-  { plan, measuring }: EstimateRequest,
+  request: EstimateRequest,
   offer: EstimateOffer,
   tasks: readonly number[],
   stage: Stage | undefined,
 ): PeerWork {
+  const { plan, measuring } = request;
   const own = tasks.flatMap((index) => plan.tasks[index] ?? []);
   const largest = own.reduce((max, { memoryBytes }) => Math.max(max, memoryBytes), 0);
   const stageRam =
     stage === undefined ? 0 : (measuring?.stageRam(stage.from, stage.to, threadsOf(offer)) ?? 0);
   return {
     ...{ offer, tasks, stage },
-    heldBytes: offer.isLocal ? 0 : heldBytes(plan.tasks, new Set(tasks), stage, measuring?.layers),
+    heldBytes: heldBytes(request, offer, new Set(tasks), stage),
     ramBytes: Math.max(largest, stageRam),
   };
 }
 
-/** Source bytes of its tasks, and of the layers that it runs. */
+/**
+ * Source bytes of its tasks, and of the layers that it runs. Where layers are measured with what each
+ * machine has fetched, what belongs to none of them is kept by the one that asks, for all.
+ */
 function heldBytes(
-  tasks: readonly Task[],
+  { plan: { tasks }, measuring, isFetchedApart }: EstimateRequest,
+  { isLocal }: EstimateOffer,
   own: ReadonlySet<number>,
   stage: Stage | undefined,
-  costs: readonly { readonly sourceBytes: number }[] = [],
 ): number {
+  if (isLocal && isFetchedApart !== true) return 0;
   const layers = stage === undefined ? new Set<number>() : layersOf(stage);
-  let bytes = 0;
-  tasks.forEach(({ tensor, group }, index) => {
+  const isKeptForAll = isFetchedApart === true && measuring !== undefined;
+  const isKept = ({ tensor }: Task, index: number): boolean => {
     const layer = layerOf(tensor.name);
-    if (own.has(index) && (layer === undefined || !layers.has(layer))) bytes += group.sourceBytes;
-  });
-  for (const layer of layers) bytes += costs[layer]?.sourceBytes ?? 0;
+    if (layer === undefined && isKeptForAll) return isLocal;
+    return own.has(index) && (layer === undefined || !layers.has(layer));
+  };
+  let bytes = 0;
+  for (const [index, task] of tasks.entries()) {
+    if (hasSource(task) && isKept(task, index)) bytes += task.group.sourceBytes;
+  }
+  for (const layer of layers) bytes += measuring?.layers[layer]?.sourceBytes ?? 0;
   return bytes;
 }

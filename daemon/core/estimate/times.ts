@@ -56,17 +56,7 @@ export function stageTimes(request: EstimateRequest, placed: PlacedWork): StageT
 function downloadShare({ plan, isFetchedApart }: EstimateRequest, { peers }: PlacedWork): number {
   const { sourceBytes } = travelling(plan);
   if (isFetchedApart !== true || sourceBytes === 0) return 1;
-  return Math.max(...peers.map(({ tasks }) => readBytes(plan, tasks))) / sourceBytes;
-}
-
-/** Source bytes of some tasks; of numbers that are generated there are none. */
-export function readBytes({ tasks }: Plan, some: readonly number[]): number {
-  return sum(
-    some.map((index) => {
-      const task = tasks[index];
-      return task !== undefined && hasSource(task) ? task.group.sourceBytes : 0;
-    }),
-  );
+  return Math.max(...peers.map(({ heldBytes }) => heldBytes)) / sourceBytes;
 }
 
 /** Files are hashed side by side, each on one thread. */
@@ -84,7 +74,8 @@ function measureTimes(
   measuring: MeasuringWork,
   placed: PlacedWork,
 ): StageTimes {
-  const remote = placed.peers.filter(({ offer }) => !offer.isLocal);
+  const { isFetchedApart } = request;
+  const remote = isFetchedApart ? [] : placed.peers.filter(({ offer }) => !offer.isLocal);
   const fetchBytes = sum(remote.map(({ stage }) => stageSum(measuring, stage, 'sourceBytes')));
   const measure = {
     stage: 'measure',

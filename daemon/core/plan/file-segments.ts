@@ -8,7 +8,9 @@
  * asks. Read next: roles/source-proof.ts.
  */
 
+import type { ModelTensor } from '../models/family.ts';
 import { digestOf, type Plan } from './plan.ts';
+import { cutRowGroups, type RowGroup } from './row-groups.ts';
 
 /** Bytes of a source file that one row group reads. */
 export interface FilePiece {
@@ -44,19 +46,39 @@ export function pieceKey(piece: Pick<FilePiece, 'fileDigest' | 'offset' | 'bytes
 
 /** The pieces that one task reads, in the order of its rows. */
 export function taskPieces({ tasks, fileDigests }: Plan, task: number): FilePiece[] {
-  return (tasks[task]?.group.ranges ?? []).map(({ file, offset, bytes }) => {
+  return groupPieces(tasks[task]?.group, fileDigests);
+}
+
+function groupPieces(
+  group: Pick<RowGroup, 'ranges'> | undefined,
+  fileDigests: ReadonlyMap<string, string>,
+): FilePiece[] {
+  return (group?.ranges ?? []).map(({ file, offset, bytes }) => {
     return { file, fileDigest: digestOf(fileDigests, file), offset, bytes };
   });
 }
 
+/** The pieces that any plan reads of these tensors: their cut depends on nothing else. */
+export function tensorPieces(
+  tensors: readonly ModelTensor[],
+  fileDigests: ReadonlyMap<string, string>,
+): FilePiece[] {
+  return tensors.flatMap((tensor) =>
+    cutRowGroups(tensor).flatMap((group) => groupPieces(group, fileDigests)),
+  );
+}
+
 /** The pieces that the tasks of a plan read, each once, by file and in their order. */
 export function sourcePieces(plan: Plan): Map<string, FilePiece[]> {
+  return piecesByFile([...plan.tasks.keys()].flatMap((index) => taskPieces(plan, index)));
+}
+
+/** Pieces, each once, by file and in their order. */
+export function piecesByFile(all: readonly FilePiece[]): Map<string, FilePiece[]> {
   const files = new Map<string, Map<string, FilePiece>>();
-  for (const index of plan.tasks.keys()) {
-    for (const piece of taskPieces(plan, index)) {
-      const pieces = files.get(piece.file) ?? new Map<string, FilePiece>();
-      files.set(piece.file, pieces.set(pieceKey(piece), piece));
-    }
+  for (const piece of all) {
+    const pieces = files.get(piece.file) ?? new Map<string, FilePiece>();
+    files.set(piece.file, pieces.set(pieceKey(piece), piece));
   }
   const sorted = (pieces: Map<string, FilePiece>): FilePiece[] =>
     [...pieces.values()].sort((a, b) => a.offset - b.offset);

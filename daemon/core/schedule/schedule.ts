@@ -99,6 +99,8 @@ export class Schedule {
   readonly #missing: number[];
   readonly #outputState: ('open' | 'sealing' | 'sealed')[];
   readonly #peers = new Map<PeerId, Peer>();
+  /** Tasks whose source peers were said to hold. */
+  readonly #held = new Map<PeerId, ReadonlySet<number>>();
   /** Source bytes of each peer that has been here, by task: what it was given it still has. */
   readonly #given = new Map<PeerId, Set<number>>();
   /** Leases of each task, over all peers. */
@@ -262,9 +264,13 @@ export class Schedule {
   #hold(peer: PeerId, layers: ReadonlySet<number>): void {
     const given = this.#given.get(peer) ?? new Set();
     this.#given.set(peer, given);
+    const held = new Set<number>();
+    this.#held.set(peer, held);
     this.#plan.tasks.forEach(({ tensor }, task) => {
       const layer = layerOf(tensor.name);
-      if (layer !== undefined && layers.has(layer)) given.add(task);
+      if (layer === undefined || !layers.has(layer)) return;
+      given.add(task);
+      held.add(task);
     });
     this.#place();
   }
@@ -330,8 +336,9 @@ export class Schedule {
     const timeWith = (peer: Peer): number => ((loads.get(peer) ?? 0) + sourceBytes) / peer.speed;
     const [home] = open
       .filter(
+        // Who reads SOURCE has all of it at hand, unless it is told to hold layers as others do.
         ({ peer, isLocal, speed }) =>
-          !isLocal && speed > 0 && this.#given.get(peer)?.has(task) === true,
+          speed > 0 && (isLocal ? this.#held : this.#given).get(peer)?.has(task) === true,
       )
       .sort((a, b) => timeWith(a) - timeWith(b));
     if (home !== undefined) loads.set(home, (loads.get(home) ?? 0) + sourceBytes);
