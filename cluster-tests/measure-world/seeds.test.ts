@@ -119,7 +119,7 @@ describe('of five machines and 100 chunks', () => {
     const outcomes = [];
     for (const coordinatorWorks of [false, true]) {
       const hub = { flips: 0.02, hasNoWay: [2] };
-      const scenario = { ...quiet, kind, hub, coordinatorWorks, calmFromMs: 30_000 };
+      const scenario = { ...quiet, kind, hub, coordinatorWorks, chunks: 33, calmFromMs: 30_000 };
       outcomes.push(await simulateMeasure(4, model, { scenario }));
     }
     expect(outcomes.map(({ violation }) => violation)).toEqual([undefined, undefined]);
