@@ -18,7 +18,8 @@ import { openOracle, whyNoOracle } from './oracle/llama.ts';
 import { makeScratch, mustRunQuantd } from './quantd.ts';
 
 const TYPES = ['Q4_K_M', 'Q2_K'] as const;
-const CHUNKS = 20;
+// Two whole groups: while the last passes the later stages, the machine of the first has time.
+const CHUNKS = 32;
 
 let scratch: Awaited<ReturnType<typeof makeScratch>>;
 let reference: Map<string, string>;
