@@ -41,7 +41,7 @@ export interface StageRequest {
   /** Whether what crosses the boundary in front of layer 1 … L - 1 can go to another peer. */
   readonly mayCut: (boundary: number) => boolean;
   readonly peers: readonly StagePeer[];
-  /** Peers to a stage, if there are so many and they have the room. */
+  /** Peers to a stage, if there are so many and they have the room; with 1 a weight lies at one peer. */
   readonly replicas?: number;
 }
 
@@ -98,7 +98,9 @@ export function placeStages(request: StageRequest): StagePlacement {
     const cuts = cutLayers(model, teamsOf(members, size, model));
     if ((cuts.at(-1)?.to ?? 0) > (best.at(-1)?.to ?? 0)) best = cuts;
   }
-  const stages = addSpares(best, members, model);
+  // Where each weight is to lie on one machine alone, a spare one stands by.
+  const spares = (request.replicas ?? 1) > 1 ? members : [];
+  const stages = addSpares(best, spares, model);
   const from = stages.at(-1)?.to ?? 0;
   const to = request.layers.length;
   if (from === to) return { stages };
@@ -255,10 +257,10 @@ function nextTeams(teams: readonly Team[], used: number): Next[] {
   );
 }
 
-/** Whoever has no stage yet becomes a replica of the slowest for which it has room. */
-function addSpares(cuts: readonly Cut[], members: readonly Member[], model: LayerSums): Stage[] {
+/** Whoever of `spares` has no stage yet becomes a replica of the slowest for which it has room. */
+function addSpares(cuts: readonly Cut[], spares: readonly Member[], model: LayerSums): Stage[] {
   const stages = cuts.map(({ team, from, to }) => ({ team: [...team], from, to }));
-  for (const spare of members) {
+  for (const spare of spares) {
     if (stages.some(({ team }) => team.includes(spare))) continue;
     const cost = ({ team, from, to }: Cut): [number, number] => [
       -model.time(team, from, to),
