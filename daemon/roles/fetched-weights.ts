@@ -15,6 +15,7 @@ import type { LayerPiece, WeightSource } from '../core/plan/layer-source.ts';
 import { hex } from '../core/plan/unit-id.ts';
 import type { Clock, Network, WeightPiece } from '../ports.ts';
 import type { OriginPieces } from './origin-pieces.ts';
+import { placedPieces, provideAll, tryAgain } from './weight-pieces.ts';
 
 export interface FetchedWeightsParts {
   readonly run: RunId;
@@ -24,11 +25,6 @@ export interface FetchedWeightsParts {
   readonly clock: Pick<Clock, 'after'>;
   readonly coordinator: PeerId;
 }
-
-// While one piece is written the next comes.
-const PIECES_AT_A_TIME = 3;
-const ATTEMPTS_MAX = 5;
-const PAUSE_MS = 1000;
 
 export class FetchedWeights {
   readonly #parts: FetchedWeightsParts;
@@ -51,24 +47,10 @@ export class FetchedWeights {
     const { run, origins } = this.#parts;
     const pieces = sources.flatMap((source) => source.pieces);
     const waiting = pieces.filter((piece) => !this.#leaves.has(pieceKey(piece)));
-    const most = waiting.reduce((bytes, piece) => Math.max(bytes, piece.bytes), 0);
-    const lane = async (): Promise<void> => {
-      // One for all its pieces: the collector would be busy with new ones all the time.
-      const buffer = new Uint8Array(waiting.length === 0 ? 0 : most);
-      for (let piece = waiting.shift(); piece !== undefined; piece = waiting.shift()) {
-        await this.#provide(piece, buffer.subarray(0, piece.bytes), signal);
-      }
-    };
-    await Promise.all(Array.from({ length: PIECES_AT_A_TIME }, lane));
+    await provideAll(waiting, (piece, into) => this.#provide(piece, into, signal));
     this.#layers.set(layer, pieces);
     await this.#tell(layer, signal);
-    return sources.map((source) =>
-      source.pieces.map((piece) => ({
-        path: origins.path(run, piece),
-        offset: 0,
-        rows: piece.rows,
-      })),
-    );
+    return placedPieces(sources, (piece) => origins.path(run, piece));
   }
 
   /** The leaves of a layer that was located: 32 bytes for each, in the order of its weights. */
@@ -80,13 +62,14 @@ export class FetchedWeights {
   /** @param into of the piece's length; whatever it holds afterwards is of no use to anyone */
   async #provide(piece: LayerPiece, into: Uint8Array, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
-    const { run, origin, origins, network, coordinator } = this.#parts;
+    const { run, origin, origins, network, coordinator, clock } = this.#parts;
     const { fileDigest, offset, bytes } = piece;
     // A layer may name a piece twice.
     if (this.#leaves.has(pieceKey(piece))) return;
     const detour = (stop: AbortSignal): Promise<void> => {
       const blob = { kind: 'source', run, fileDigest, offset, bytes } as const;
-      return this.#again(() => network.pull([coordinator], blob, into, { signal: stop }), stop);
+      const pull = () => network.pull([coordinator], blob, into, { signal: stop });
+      return tryAgain(pull, clock, stop);
     };
     const found = await origins.provide(run, origin, piece, into, detour, signal);
     if (found.unkept !== undefined) throw found.unkept;
@@ -99,24 +82,12 @@ export class FetchedWeights {
    * of this machine.
    */
   async #tell(layer: number, signal: AbortSignal): Promise<void> {
-    const { run, network, coordinator } = this.#parts;
+    const { run, network, coordinator, clock } = this.#parts;
     const own = this.leaves(layer) ?? new Uint8Array(0);
     if (own.length === 0) return;
     const said = new Uint8Array(own.length);
     const blob = { kind: 'layer-leaves', run, layer, bytes: said.length } as const;
-    await this.#again(() => network.pull([coordinator], blob, said, { signal }), signal);
+    await tryAgain(() => network.pull([coordinator], blob, said, { signal }), clock, signal);
     if (hex(said) !== hex(own)) throw new Error('the run knows other bytes of these weights');
-  }
-
-  async #again(work: () => Promise<void>, signal: AbortSignal): Promise<void> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        await work();
-        return;
-      } catch (error) {
-        if (signal.aborted || attempt === ATTEMPTS_MAX) throw error;
-        await new Promise<void>((resolve) => this.#parts.clock.after(PAUSE_MS, resolve));
-      }
-    }
   }
 }

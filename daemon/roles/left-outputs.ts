@@ -12,6 +12,7 @@ import { readLock } from '../core/release/read-lock.ts';
 import type { ReleaseFolder } from '../release-ports.ts';
 import { assemblyFaults } from './assembly-faults.ts';
 import { type LeftPorts, LeftReader } from './left-reader.ts';
+import { readSome } from './release-documents.ts';
 
 export interface LeftFile {
   readonly output: LeftOutput;
@@ -37,22 +38,6 @@ export async function readLeftOutputs(
   return outputs
     .filter(({ file }) => !here.has(file))
     .map((output) => ({ output, reader: new LeftReader(output, release, ports) }));
-}
-
-/** Of one that is too large a byte more than is allowed: enough to see that it is. */
-async function readSome(
-  folder: ReleaseFolder,
-  file: string,
-  bytesMax: number,
-): Promise<Uint8Array> {
-  const opened = await folder.open(file);
-  try {
-    const bytes = new Uint8Array(Math.min(opened.bytes, bytesMax + 1));
-    if (bytes.length > 0) await opened.read(0, bytes);
-    return bytes;
-  } finally {
-    await opened.close();
-  }
 }
 
 /**

@@ -11,6 +11,7 @@ import { type LayerPiece, leavesOf, type WeightSource } from '../core/plan/layer
 import { hex, type Sha256 } from '../core/plan/unit-id.ts';
 import type { Clock, Kernels, LeafStore, Network, WeightPiece } from '../ports.ts';
 import { leafKey } from './leaf-digests.ts';
+import { placedPieces, provideAll, tryAgain } from './weight-pieces.ts';
 
 export interface PulledWeightsParts {
   readonly run: RunId;
@@ -30,10 +31,6 @@ interface Checked extends LayerPiece {
 }
 
 const DIGEST_BYTES = 32;
-// While one piece is written the next comes.
-const PIECES_AT_A_TIME = 3;
-const ATTEMPTS_MAX = 5;
-const PAUSE_MS = 1000;
 
 export class PulledWeights {
   readonly #parts: PulledWeightsParts;
@@ -53,21 +50,9 @@ export class PulledWeights {
     const pieces = sources.flatMap((source) => source.pieces);
     const checked = await this.#withLeaves(layer, pieces, signal);
     const waiting = checked.filter(({ key }) => !this.#checked.has(key));
-    const most = waiting.reduce((bytes, piece) => Math.max(bytes, piece.bytes), 0);
-    const lane = async (): Promise<void> => {
-      // One for all its pieces: the collector would be busy with new ones all the time.
-      const buffer = new Uint8Array(waiting.length === 0 ? 0 : most);
-      for (let piece = waiting.shift(); piece !== undefined; piece = waiting.shift()) {
-        await this.#provide(piece, buffer.subarray(0, piece.bytes), signal);
-      }
-    };
-    await Promise.all(Array.from({ length: PIECES_AT_A_TIME }, lane));
-    return sources.map((source) =>
-      source.pieces.map((piece) => {
-        const path = this.#parts.store.path(this.#parts.run, leafKey(this.#parts.sha256, piece));
-        return { path, offset: 0, rows: piece.rows };
-      }),
-    );
+    await provideAll(waiting, (piece, into) => this.#provide(piece, into, signal));
+    const { run, store, sha256 } = this.#parts;
+    return placedPieces(sources, (piece) => store.path(run, leafKey(sha256, piece)));
   }
 
   async #withLeaves(
@@ -75,12 +60,12 @@ export class PulledWeights {
     pieces: readonly LayerPiece[],
     signal: AbortSignal,
   ): Promise<Checked[]> {
-    const { run, network, sources } = this.#parts;
+    const { run, network, sources, clock } = this.#parts;
     const count = pieces.reduce((sum, piece) => sum + leavesOf(piece), 0);
     const digests = new Uint8Array(count * DIGEST_BYTES);
     const blob = { kind: 'layer-leaves', run, layer, bytes: digests.length } as const;
     if (digests.length > 0) {
-      await this.#again(() => network.pull(sources, blob, digests, { signal }), signal);
+      await tryAgain(() => network.pull(sources, blob, digests, { signal }), clock, signal);
     }
     let at = 0;
     return pieces.map((piece) => {
@@ -95,7 +80,7 @@ export class PulledWeights {
   /** @param into of the piece's length; whatever it holds afterwards is of no use to anyone */
   async #provide(piece: Checked, into: Uint8Array, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
-    const { run, network, store, sources } = this.#parts;
+    const { run, network, store, sources, clock } = this.#parts;
     const { key } = piece;
     // A layer may name a piece twice.
     if (this.#checked.has(key)) return;
@@ -103,10 +88,8 @@ export class PulledWeights {
     if (!isThere) {
       const { fileDigest, offset, bytes, leaves } = piece;
       const blob = { kind: 'source', run, fileDigest, offset, bytes } as const;
-      await this.#again(
-        () => network.pull(sources, blob, into, { digests: leaves, signal }),
-        signal,
-      );
+      const pull = () => network.pull(sources, blob, into, { digests: leaves, signal });
+      await tryAgain(pull, clock, signal);
       await store.put(run, key, into);
     }
     this.#checked.add(key);
@@ -118,17 +101,5 @@ export class PulledWeights {
       if (hex(await this.#parts.kernels.sha256(part)) !== hex(leaf)) return false;
     }
     return true;
-  }
-
-  async #again(work: () => Promise<void>, signal: AbortSignal): Promise<void> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        await work();
-        return;
-      } catch (error) {
-        if (signal.aborted || attempt === ATTEMPTS_MAX) throw error;
-        await new Promise<void>((resolve) => this.#parts.clock.after(PAUSE_MS, resolve));
-      }
-    }
   }
 }

@@ -63,19 +63,27 @@ export async function readWhole(
   const isThere = (await folder.list()).some((entry) => entry.file === file);
   if (!isThere) return undefined;
   try {
-    const opened = await folder.open(file);
-    try {
-      // One byte more than is allowed is enough to see that it is too large.
-      const bytes = new Uint8Array(Math.min(opened.bytes, bytesMax + 1));
-      if (bytes.length > 0) await opened.read(0, bytes);
-      return bytes;
-    } finally {
-      await opened.close();
-    }
+    return await readSome(folder, file, bytesMax);
   } catch (error) {
     if (!(error instanceof FaultError)) throw error;
     findings.push(faulty(error.kind, error.detail));
     return undefined;
+  }
+}
+
+/** Of one that is too large a byte more than is allowed: enough to see that it is. */
+export async function readSome(
+  folder: ReleaseFolder,
+  file: string,
+  bytesMax: number,
+): Promise<Uint8Array> {
+  const opened = await folder.open(file);
+  try {
+    const bytes = new Uint8Array(Math.min(opened.bytes, bytesMax + 1));
+    if (bytes.length > 0) await opened.read(0, bytes);
+    return bytes;
+  } finally {
+    await opened.close();
   }
 }
 
