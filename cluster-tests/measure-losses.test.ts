@@ -42,12 +42,14 @@ afterAll(async () => {
 const begin = (coordinator: Daemon, out: string): RunningCommand =>
   startRun(imatrixWords(scratch.path, out, measuring), coordinator.data);
 
-/** Whoever has the stage in this place, once `share` of the run is done. */
+/** Whoever has the stage in this place, or the last one, once `share` of the run is done. */
 async function machineOfStage(run: RunningCommand, stage: number, share: number): Promise<string> {
   await run.until(measuredPast(share));
   const now = measuredShare(run.events.findLast(({ type }) => type === 'progress'));
   expect(now).toBeLessThan(0.75);
-  const [name = ''] = stagesOf(run.events)[stage]?.names ?? [];
+  // A machine that takes itself for slow may have none.
+  const stages = stagesOf(run.events);
+  const [name = ''] = stages[Math.min(stage, stages.length - 1)]?.names ?? [];
   return name;
 }
 

@@ -17,7 +17,7 @@ const programs = join(root, 'build', 'kernels');
 const oracle = join(root, 'node_modules/@node-llama-cpp/linux-x64/bins/linux-x64/libggml-base.so');
 const soak = process.argv.includes('--soak');
 // Enough for a few thousand cases, and for a few million.
-const fuzzSeconds = soak ? 1200 : 20;
+const fuzzSeconds = soak ? 1200 : 15;
 
 /** Whether a part's compilers are there; a soak that leaves something out has not passed. */
 function provideCompilers(commands, packages) {
