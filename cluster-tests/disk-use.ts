@@ -6,7 +6,7 @@
 
 import { readdirSync, type Stats, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
+import { sampleUntil } from './sample-until.ts';
 
 /** What the files below a directory take on disk, in bytes; those that vanish meanwhile count as none. */
 export function allocatedBytes(directory: string): number {
@@ -25,19 +25,10 @@ export async function watchDisk(
   everyMs: number,
 ): Promise<number> {
   let most = 0;
-  let isOver = false;
-  const over = done
-    .catch(() => undefined)
-    .finally(() => {
-      isOver = true;
-    });
-  while (!isOver) {
-    most = Math.max(
-      most,
-      directories.reduce((sum, directory) => sum + allocatedOf(directory), 0),
-    );
-    await Promise.race([over, delay(everyMs)]);
-  }
+  await sampleUntil(done, everyMs, () => {
+    const now = directories.reduce((sum, directory) => sum + allocatedOf(directory), 0);
+    most = Math.max(most, now);
+  });
   return most;
 }
 

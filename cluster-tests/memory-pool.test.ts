@@ -7,7 +7,6 @@
  */
 
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type MemoryGroup, makeMemoryGroup, whyNoMemoryGroups } from './cgroups.ts';
 import { writeLayersCheckpoint } from './checkpoints/generate.ts';
@@ -16,6 +15,7 @@ import { type RunningCommand, startRun } from './cluster-run.ts';
 import { allocatedBytes } from './disk-use.ts';
 import { requireOrSkip } from './privileges.ts';
 import { makeScratch } from './quantd.ts';
+import { sampleUntil } from './sample-until.ts';
 
 const LIMIT_BYTES = 512 * 2 ** 20;
 const EXPERTS = process.env['QUANTD_SOAK'] === undefined ? 16 : 128;
@@ -65,20 +65,13 @@ async function watch(directories: readonly string[], done: Promise<unknown>): Pr
       most[index] = Math.max(most[index] ?? 0, bytes);
     });
   };
-  let isOver = false;
-  const over = done
-    .catch(() => undefined)
-    .finally(() => {
-      isOver = true;
-    });
-  while (!isOver) {
+  await sampleUntil(done, SAMPLE_MS, () => {
     keepMost(
       anonymous,
       groups.map((group) => group.anonymousBytes()),
     );
     keepMost(stores, directories.map(allocatedBytes));
-    await Promise.race([over, delay(SAMPLE_MS)]);
-  }
+  });
   return { anonymous, stores };
 }
 

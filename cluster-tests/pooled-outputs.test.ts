@@ -8,7 +8,6 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { RunEvent } from '../proto/api.ts';
 import { LEFT_FILE, leftRecord } from '../proto/left-record.ts';
@@ -16,6 +15,7 @@ import { connectedNames, type Daemon, endDaemons, startDaemon, untilCluster } fr
 import { digestsOf, past, type RunningCommand, startRun } from './cluster-run.ts';
 import { type LoopbackHub, startHub, TOKEN } from './hub/loopback-hub.ts';
 import { makeScratch, mustRunQuantd } from './quantd.ts';
+import { sampleUntil } from './sample-until.ts';
 
 const TYPES = 'Q2_K,IQ4_XS,Q4_K_M';
 const OUTPUTS = TYPES.split(',').length;
@@ -77,22 +77,14 @@ function outputBytes(out: string): Map<string, number> {
 /** The most that each disk had of outputs until the last was sealed where it grew. */
 async function watchDisks(out: string, run: RunningCommand): Promise<Map<string, number>> {
   const peaks = new Map<string, number>();
-  let isOver = false;
-  const over = run.done.then(
-    () => undefined,
-    () => undefined,
-  );
-  void over.then(() => {
-    isOver = true;
-  });
   const isCollecting = (): boolean =>
     run.events.some((event) => event.type === 'progress' && event.stage === 'collect');
-  while (!isOver && !isCollecting()) {
+  await sampleUntil(run.done, 100, () => {
+    if (isCollecting()) return;
     for (const [name, bytes] of outputBytes(out)) {
-      if (!isCollecting()) peaks.set(name, Math.max(peaks.get(name) ?? 0, bytes));
+      peaks.set(name, Math.max(peaks.get(name) ?? 0, bytes));
     }
-    await Promise.race([over, delay(100)]);
-  }
+  });
   return peaks;
 }
 

@@ -11,7 +11,7 @@ export const LEFT_FILE = 'quantd.left.json';
 /** Far more than sixty-four types in a hundred parts each take. */
 export const LEFT_BYTES_MAX: number = 16 * 1024 * 1024;
 
-const LEFT_SCHEMA = 1;
+export const LEFT_SCHEMA = 1;
 // Longer than any path, name or id of a machine; nothing in it moves a terminal's cursor.
 const text = z
   .string()

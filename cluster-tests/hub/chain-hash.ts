@@ -5,6 +5,8 @@
  *   state of 104 bytes, more bytes ──▶ goOn ──▶ state      state ──▶ finish ──▶ digest
  */
 
+import { createHash } from 'node:crypto';
+
 // Cube roots of the first 64 primes, the first 32 bits of their fractions.
 const ROUNDS = primes().map((prime) => {
   const root = Math.cbrt(prime);
@@ -27,6 +29,23 @@ export function goOn(state: Uint8Array, more: Uint8Array): Uint8Array {
   into.setBigUint64(32, BigInt(count + more.length));
   next.set(bytes.subarray(end), 40);
   return next;
+}
+
+/** What the addon says of bytes that are hashed in pieces. */
+export function hashInPieces(
+  chain: Uint8Array,
+  bytes: Uint8Array,
+  sizes: readonly number[],
+): { pieces: Uint8Array[]; digest: Uint8Array; chain: Uint8Array } {
+  let at = 0;
+  const pieces = sizes.map((size) => {
+    at += size;
+    return createHash('sha256')
+      .update(bytes.subarray(at - size, at))
+      .digest();
+  });
+  const state = goOn(chain, bytes);
+  return { pieces, digest: finish(state), chain: state };
 }
 
 export function finish(state: Uint8Array): Uint8Array {

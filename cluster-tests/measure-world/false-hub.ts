@@ -11,9 +11,8 @@ import type { RemoteFiles } from '../../daemon/ports.ts';
 import type { OriginReader, PieceHasher } from '../../daemon/roles/origin-pieces.ts';
 import { assert } from '../../proto/assert.ts';
 import type { SourceOrigin } from '../../proto/peer-messages.ts';
-import { finish, goOn } from '../hub/chain-hash.ts';
+import { hashInPieces } from '../hub/chain-hash.ts';
 import type { LeafDisk } from '../simulator/false-leaf-store.ts';
-import { sha256 } from '../simulator/sha256.ts';
 import type { Process, World } from '../simulator/world.ts';
 
 export const ORIGIN: SourceOrigin = {
@@ -87,12 +86,6 @@ export function falseHasher(process: Process, { runs }: LeafDisk): PieceHasher['
       const length = pieces.reduce((sum, size) => sum + size, 0);
       if (bytes?.length !== length) throw new Error('ENOENT');
       assert(chain !== undefined, 'a chain goes on from a state');
-      let at = 0;
-      const digests = pieces.map((size) => {
-        at += size;
-        return sha256(bytes.subarray(at - size, at));
-      });
-      const state = goOn(chain, bytes);
-      return { pieces: digests, digest: finish(state), chain: state };
+      return hashInPieces(chain, bytes, pieces);
     });
 }

@@ -32,12 +32,15 @@ export async function readLeftOutputs(
   const here = new Set((await folder.list()).map(({ file }) => file));
   if (!here.has(LEFT_FILE)) return [];
   const bytes = await readSome(folder, LEFT_FILE, LEFT_BYTES_MAX);
-  const isLocked = lock === undefined && here.has(LOCK_FILE);
-  const known = isLocked ? readLock(await readSome(folder, LOCK_FILE, LOCK_BYTES_MAX)) : lock;
+  const known = lock ?? (here.has(LOCK_FILE) ? await readOwnLock(folder) : undefined);
   const { release, outputs } = readLeft(bytes, known);
   return outputs
     .filter(({ file }) => !here.has(file))
     .map((output) => ({ output, reader: new LeftReader(output, release, ports) }));
+}
+
+async function readOwnLock(folder: ReleaseFolder): Promise<LockFile> {
+  return readLock(await readSome(folder, LOCK_FILE, LOCK_BYTES_MAX));
 }
 
 /**

@@ -6,6 +6,7 @@
  * The same pieces under the same names as quantizing uses: no source byte crosses the network twice.
  */
 
+import { DIGEST_BYTES } from '../../proto/peer-limits.ts';
 import { LEAF_BYTES, type PeerId, type RunId } from '../../proto/peer-messages.ts';
 import { type LayerPiece, leavesOf, type WeightSource } from '../core/plan/layer-source.ts';
 import { hex, type Sha256 } from '../core/plan/unit-id.ts';
@@ -29,8 +30,6 @@ interface Checked extends LayerPiece {
   readonly key: string;
   readonly leaves: readonly Uint8Array[];
 }
-
-const DIGEST_BYTES = 32;
 
 export class PulledWeights {
   readonly #parts: PulledWeightsParts;

@@ -8,7 +8,7 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { finish, goOn } from '../../cluster-tests/hub/chain-hash.ts';
+import { hashInPieces } from '../../cluster-tests/hub/chain-hash.ts';
 import type { PeerMessage } from '../../proto/peer-messages.ts';
 import { LEAF_BYTES } from '../../proto/peer-messages.ts';
 import { fileSegments, firstState, sourcePieces, taskPieces } from '../core/plan/file-segments.ts';
@@ -47,13 +47,7 @@ class Machine {
     sha256Pieces: async ({ path, pieces, chain = firstState() }) => {
       const bytes = this.kept.get(path);
       if (bytes === undefined) throw new Error('ENOENT');
-      let at = 0;
-      const digests = pieces.map((size) => {
-        at += size;
-        return sha256(bytes.subarray(at - size, at));
-      });
-      const state = goOn(chain, bytes);
-      return { pieces: digests, digest: finish(state), chain: state };
+      return hashInPieces(chain, bytes, pieces);
     },
   };
 

@@ -8,6 +8,7 @@
  */
 
 import { assert } from '../../proto/assert.ts';
+import { DIGEST_BYTES } from '../../proto/peer-limits.ts';
 import { GROUP_CHUNKS } from '../core/calibration/chunks.ts';
 import { type GroupSet, groupCount, groupSet, groupsOf } from '../core/importance/group-set.ts';
 import { type LayerSums, mergeSums } from '../core/importance/partial-sums.ts';
@@ -26,7 +27,6 @@ interface Stored {
 
 // Joining reads and writes what is joined: seldom enough to cost little, often enough to save room.
 const FILES_MAX = 8;
-const DIGEST_BYTES = 32;
 const LENGTH_BYTES = 4;
 
 export class SumsStore {

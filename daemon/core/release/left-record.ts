@@ -11,6 +11,7 @@ import { FaultError } from '../../../proto/fault.ts';
 import {
   LEFT_BYTES_MAX,
   LEFT_FILE,
+  LEFT_SCHEMA,
   type LeftRecord,
   leftRecord,
 } from '../../../proto/left-record.ts';
@@ -19,7 +20,9 @@ import { releaseFaults } from './faults.ts';
 import { parseStrictly } from './read-lock.ts';
 
 export function encodeLeft(record: Omit<LeftRecord, 'schema'>): Uint8Array {
-  return new TextEncoder().encode(`${JSON.stringify({ schema: 1, ...record }, undefined, 1)}\n`);
+  return new TextEncoder().encode(
+    `${JSON.stringify({ schema: LEFT_SCHEMA, ...record }, undefined, 1)}\n`,
+  );
 }
 
 /** @throws FaultError badLeft where it is malformed, or tells of other outputs than the lockfile */
