@@ -45,8 +45,13 @@ export interface QuantizeJob {
 }
 
 export type QuantizeResult =
-  /** SHA-256 of each target's bytes, in order. */
-  | { readonly ok: true; readonly digests: readonly Uint8Array[] }
+  | {
+      readonly ok: true;
+      /** SHA-256 of each target's bytes, in order. */
+      readonly digests: readonly Uint8Array[];
+      /** The checksums of the same, as `OutputFile.hash` has them; none where nobody made them. */
+      readonly sums?: readonly Uint8Array[];
+    }
   /** The first row and column (within the job) that could not be stored, and in which target. */
   | {
       readonly ok: false;
@@ -83,6 +88,8 @@ export interface Kernels {
   sha256(bytes: Uint8Array): Promise<Uint8Array>;
   /** SHA-256 of a whole file, read on the addon's own threads. */
   sha256File(path: string, signal?: AbortSignal): Promise<Uint8Array>;
+  /** Zeroed memory that begins with a page, which a disk can take as it is; else any will do. */
+  memory?(bytes: number): ArrayBuffer;
   close(): void;
 }
 
@@ -170,7 +177,7 @@ export type PlanRegisters = (layer: Layer) => RegisterPlan;
 
 /** What one reading of a part of a file gives. */
 export interface PieceDigests {
-  /** SHA-256 of each piece, in order. */
+  /** SHA-256 of each piece, in order; its checksum where that was asked for. */
   readonly pieces: readonly Uint8Array[];
   /** SHA-256 of all that the chain has seen: of the file up to here, where it began at its start. */
   readonly digest: Uint8Array;
@@ -211,12 +218,14 @@ export interface OutputFile {
    * Reads neighbouring pieces, the first of which begins at `offset`, and digests each and all.
    * @param pieces their bytes, at most 65536 of them
    * @param chain what the call for the bytes in front of them gave; none begins a new chain
+   * @param sums of which pieces a checksum is enough, which costs a tenth of a digest; else of none
    */
   hash(
     offset: number,
     pieces: readonly number[],
     chain?: Uint8Array,
     signal?: AbortSignal,
+    sums?: readonly boolean[],
   ): Promise<PieceDigests>;
   /** Makes what was written durable, then appends to the journal, durably. */
   commit(journal: Uint8Array): Promise<void>;

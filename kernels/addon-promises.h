@@ -67,6 +67,8 @@ class Promised : public Task {
   }
 
   const Napi::Promise::Deferred deferred;
+  // Whether it takes a millisecond at most and others wait for it.
+  virtual bool IsUrgent() const { return false; }
   // Its number among those in flight; what the thread-safe function carries.
   uintptr_t ticket = 0;
 
@@ -201,13 +203,17 @@ class Promising : public Napi::ObjectWrap<Derived> {
     }
     const uintptr_t ticket = ++last_ticket_;
     task->ticket = ticket;
-    Task* const borrowed = task.get();
+    Promised* const borrowed = task.get();
     if (in_flight_.empty()) {
       napi_ref_threadsafe_function(env, finished_);
       this->Ref();
     }
     in_flight_.emplace(ticket, std::move(task));
-    pool_->Post(borrowed);
+    if (borrowed->IsUrgent()) {
+      pool_->PostUrgent(borrowed);
+    } else {
+      pool_->Post(borrowed);
+    }
     return {promise, ticket};
   }
 

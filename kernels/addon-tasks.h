@@ -49,17 +49,19 @@ bool FindFormat(size_t id, uint32_t& format) {
   return false;
 }
 
-Napi::Value ToUint8Array(Napi::Env env, const Digest& digest) {
-  auto array = Napi::Uint8Array::New(env, kSha256Bytes);
+// Of a digest or a checksum.
+template <typename Digested>
+Napi::Value ToUint8Array(Napi::Env env, const Digested& digest) {
+  auto array = Napi::Uint8Array::New(env, sizeof digest.bytes);
   // There is no memory when a worker is being terminated; then nobody waits for it either.
-  if (array.Data() != nullptr) memcpy(array.Data(), digest.bytes, kSha256Bytes);
+  if (array.Data() != nullptr) memcpy(array.Data(), digest.bytes, sizeof digest.bytes);
   return array;
 }
 
 class QuantizeTask : public Promised {
  public:
-  QuantizeTask(Napi::Env env, const Kernels& kernels, const Sha256Code& sha256)
-      : Promised(env), kernels_(kernels), sha256_(sha256) {}
+  QuantizeTask(Napi::Env env, const Kernels& kernels, const DigestCodes& codes)
+      : Promised(env), kernels_(kernels), codes_(codes) {}
 
   // An empty string, or what is wrong with the job.
   std::string Read(const Napi::Value& argument) {
@@ -94,8 +96,10 @@ class QuantizeTask : public Promised {
 
   void Run(Worker& worker) override {
     const CpuStopwatch running;
-    reply_ = RunQuantize(kernels_, sha256_, request_, worker.scratch, stop);
-    const double seconds = running.Seconds();
+    worker.urgent_seconds = 0;
+    ElseUrgent between(worker);
+    reply_ = RunQuantize(kernels_, codes_, request_, worker.scratch, stop, &between);
+    const double seconds = running.Seconds() - worker.urgent_seconds;
     spent.hash = seconds * reply_.hash_share;
     spent.compute = seconds - spent.hash;
   }
@@ -113,6 +117,9 @@ class QuantizeTask : public Promised {
         digests[i] = ToUint8Array(env, reply_.digests[i]);
       }
       result.Set("digests", digests);
+      auto sums = Napi::Array::New(env, reply_.sums.size());
+      for (uint32_t i = 0; i < reply_.sums.size(); ++i) sums[i] = ToUint8Array(env, reply_.sums[i]);
+      result.Set("sums", sums);
     } else {
       const bool of_source = reply_.outcome == Outcome::kSourceNotFinite;
       result.Set("reason", ReasonOf(reply_.outcome));
@@ -124,6 +131,16 @@ class QuantizeTask : public Promised {
   }
 
  private:
+  // A job may last for a second; what reads files back waits for a thread meanwhile.
+  class ElseUrgent : public Between {
+   public:
+    explicit ElseUrgent(Worker& worker) : worker_(worker) {}
+    void Run() override { worker_.pool->RunUrgent(worker_); }
+
+   private:
+    Worker& worker_;
+  };
+
   static const char* ReasonOf(Outcome outcome) {
     if (outcome == Outcome::kSourceNotFinite) return "source-not-finite";
     return outcome == Outcome::kNoGridPoint ? "no-grid-point" : "scale-overflow";
@@ -187,7 +204,7 @@ class QuantizeTask : public Promised {
   }
 
   const Kernels& kernels_;
-  const Sha256Code& sha256_;
+  const DigestCodes codes_;
   QuantizeRequest request_ = {};
   QuantizeReply reply_;
 };
@@ -277,12 +294,92 @@ class FileHashTask : public Promised {
   FileHashReply reply_;
 };
 
-// Neighbouring pieces of a file, and the chain of all that was read so far.
-class PiecesHashTask : public Promised {
+// The pieces that are wanted, and what becomes of them: of whatever reads neighbouring pieces.
+class PiecesTask : public Promised {
  public:
-  PiecesHashTask(Napi::Env env, const Sha256Code& sha256) : Promised(env), sha256_(sha256) {}
+  PiecesTask(Napi::Env env, const DigestCodes& with) : Promised(env), codes(with) {
+    StartPieces(progress);
+  }
 
-  // {path, offset, pieces: sizes, chain?: the state that the call before gave}
+ protected:
+  // What JavaScript counts exactly.
+  static constexpr double kFileBytesMax = 9007199254740991.0;
+
+  // {pieces: sizes, sums?: which of them want their checksum, chain?: SHA-256 of what stands before}
+  std::string ReadWanted(const Napi::Object& job, double offset) {
+    std::string wrong = ReadPieces(job.Get("pieces"), offset);
+    if (!wrong.empty()) return "pieces " + wrong;
+    wrong = ReadSums(job.Get("sums"));
+    return wrong.empty() ? ReadChain(job.Get("chain")) : "sums " + wrong;
+  }
+
+  // {pieces: digests or checksums, digest: of all so far, chain}
+  Napi::Object Found(Napi::Env env, const std::vector<PieceResult>& results, const Digest& digest) {
+    auto pieces = Napi::Array::New(env, results.size());
+    for (uint32_t i = 0; i < results.size(); ++i) {
+      const PieceResult& each = results[i];
+      pieces[i] = each.checksum ? ToUint8Array(env, each.sum) : ToUint8Array(env, each.digest);
+    }
+    auto chain = Napi::Uint8Array::New(env, kSha256StateBytes);
+    if (chain.Data() != nullptr) Sha256Export(progress.all, chain.Data());
+    auto result = Napi::Object::New(env);
+    result.Set("pieces", pieces);
+    result.Set("digest", ToUint8Array(env, digest));
+    result.Set("chain", chain);
+    return result;
+  }
+
+  const DigestCodes codes;
+  std::vector<WantedPiece> wanted;
+  PieceProgress progress;
+
+ private:
+  // A call lasts a fraction of a second; this many pieces would be of a few bytes each.
+  static constexpr uint32_t kPiecesMax = 1 << 16;
+
+  std::string ReadPieces(const Napi::Value& value, double offset) {
+    if (!value.IsArray()) return "is no array";
+    const auto list = value.As<Napi::Array>();
+    const uint32_t count = list.Length();
+    if (count > kPiecesMax) return "has too many entries";
+    double sum = offset;
+    for (uint32_t i = 0; i < count; ++i) {
+      size_t size = 0;
+      if (!ReadWhole(list.Get(i), 0, kFileBytesMax, size)) return "holds what is no size";
+      sum += static_cast<double>(size);
+      if (sum > kFileBytesMax) return "ends beyond any file";
+      wanted.push_back({size, false});
+    }
+    return "";
+  }
+
+  std::string ReadSums(const Napi::Value& value) {
+    if (value.IsUndefined()) return "";
+    if (!value.IsArray()) return "is no array";
+    const auto list = value.As<Napi::Array>();
+    if (list.Length() != wanted.size()) return "has not one entry per piece";
+    for (uint32_t i = 0; i < wanted.size(); ++i) {
+      wanted[i].checksum = list.Get(i).ToBoolean().Value();
+    }
+    return "";
+  }
+
+  std::string ReadChain(const Napi::Value& value) {
+    if (value.IsUndefined()) return "";
+    Bytes bytes = {};
+    const std::string wrong = ReadBytes(value, bytes);
+    if (!wrong.empty()) return "chain " + wrong;
+    const bool taken = bytes.size == kSha256StateBytes && Sha256Import(bytes.data, progress.all);
+    return taken ? "" : "chain is no state";
+  }
+};
+
+// Of a file.
+class PiecesHashTask : public PiecesTask {
+ public:
+  using PiecesTask::PiecesTask;
+
+  // {path, offset} and what is wanted; the first piece begins at the offset.
   std::string Read(const Napi::Value& argument) {
     if (!argument.IsObject()) return "job is no object";
     const auto job = argument.As<Napi::Object>();
@@ -293,75 +390,88 @@ class PiecesHashTask : public Promised {
     size_t offset = 0;
     if (!ReadWhole(job.Get("offset"), 0, kFileBytesMax, offset)) return "offset is no whole number";
     offset_ = offset;
-    const std::string wrong = ReadPieces(job.Get("pieces"));
-    return wrong.empty() ? ReadChain(job.Get("chain")) : "pieces " + wrong;
+    return ReadWanted(job, static_cast<double>(offset));
   }
 
   void Run(Worker& worker) override {
     const CpuStopwatch running;
-    reply_ = HashPieces(sha256_, path_.c_str(), offset_, sizes_, chain_, worker.read_buffer, stop);
+    reply_ = HashPieces(codes, path_.c_str(), offset_, wanted, progress, worker.read_buffer, stop);
     spent.wait = reply_.whole.wait_seconds;
     spent.hash = running.Seconds();
   }
 
-  // {pieces: digests, digest: of all so far, chain} or an error as of FileHashTask.
+  // What was found, or an error as of FileHashTask.
   void Settle(Napi::Env env) override {
     const FileHashReply& whole = reply_.whole;
     if (whole.stopped || whole.error != 0) {
       deferred.Reject(ReadError(env, whole).Value());
       return;
     }
-    auto pieces = Napi::Array::New(env, reply_.pieces.size());
-    for (uint32_t i = 0; i < reply_.pieces.size(); ++i) {
-      pieces[i] = ToUint8Array(env, reply_.pieces[i]);
-    }
-    auto chain = Napi::Uint8Array::New(env, kSha256StateBytes);
-    if (chain.Data() != nullptr) Sha256Export(chain_, chain.Data());
-    auto result = Napi::Object::New(env);
-    result.Set("pieces", pieces);
-    result.Set("digest", ToUint8Array(env, whole.digest));
-    result.Set("chain", chain);
-    deferred.Resolve(result);
+    deferred.Resolve(Found(env, reply_.pieces, whole.digest));
   }
 
  private:
-  // What JavaScript counts exactly.
-  static constexpr double kFileBytesMax = 9007199254740991.0;
-  // A call lasts a fraction of a second; this many pieces would be of a few bytes each.
-  static constexpr uint32_t kPiecesMax = 1 << 16;
+  std::string path_;
+  uint64_t offset_ = 0;
+  PiecesHashReply reply_;
+};
 
-  std::string ReadPieces(const Napi::Value& value) {
-    if (!value.IsArray()) return "is no array";
-    const auto list = value.As<Napi::Array>();
-    const uint32_t count = list.Length();
-    if (count > kPiecesMax) return "has too many entries";
-    double sum = static_cast<double>(offset_);
-    for (uint32_t i = 0; i < count; ++i) {
-      size_t size = 0;
-      if (!ReadWhole(list.Get(i), 0, kFileBytesMax, size)) return "holds what is no size";
-      sum += static_cast<double>(size);
-      if (sum > kFileBytesMax) return "ends beyond any file";
-      sizes_.push_back(size);
-    }
-    return "";
+// Of bytes that somebody else has read: one step of many, the last piece of which may go on.
+class PiecesStepTask : public PiecesTask {
+ public:
+  using PiecesTask::PiecesTask;
+  bool IsUrgent() const override { return true; }
+
+  // {bytes, progress?: what the step before gave} and what is wanted.
+  std::string Read(const Napi::Value& argument) {
+    if (!argument.IsObject()) return "job is no object";
+    const auto job = argument.As<Napi::Object>();
+    const Napi::Value array = job.Get("bytes");
+    std::string wrong = ReadBytes(array, bytes_);
+    if (!wrong.empty()) return "bytes " + wrong;
+    if (bytes_.size > kStepBytesMax) return "bytes are too many for a step";
+    wrong = ReadWanted(job, 0);
+    if (!wrong.empty()) return wrong;
+    Keep(array, bytes_);
+    return ReadProgress(job.Get("progress"));
   }
 
-  std::string ReadChain(const Napi::Value& value) {
-    Sha256Start(chain_);
+  void Run(Worker&) override {
+    const CpuStopwatch running;
+    PieceHasher hasher(codes, wanted, progress, results_);
+    hasher.Take(bytes_.data, bytes_.size);
+    Sha256 copy = progress.all;
+    Sha256Finish(codes.sha256, copy, digest_.bytes);
+    spent.hash = running.Seconds();
+  }
+
+  // What was found, and the progress for the next step.
+  void Settle(Napi::Env env) override {
+    Napi::Object found = Found(env, results_, digest_);
+    auto state = Napi::Uint8Array::New(env, sizeof progress);
+    if (state.Data() != nullptr) memcpy(state.Data(), &progress, sizeof progress);
+    found.Set("progress", state);
+    deferred.Resolve(found);
+  }
+
+ private:
+  // Some milliseconds: another task waits for it.
+  static constexpr size_t kStepBytesMax = 16 << 20;
+
+  std::string ReadProgress(const Napi::Value& value) {
     if (value.IsUndefined()) return "";
     Bytes bytes = {};
     const std::string wrong = ReadBytes(value, bytes);
-    if (!wrong.empty()) return "chain " + wrong;
-    const bool taken = bytes.size == kSha256StateBytes && Sha256Import(bytes.data, chain_);
-    return taken ? "" : "chain is no state";
+    if (!wrong.empty()) return "progress " + wrong;
+    if (bytes.size != sizeof progress) return "progress is none";
+    memcpy(&progress, bytes.data, sizeof progress);
+    const bool fits = wanted.empty() ? progress.bytes == 0 : progress.bytes <= wanted[0].size;
+    return fits ? "" : "progress is beyond its piece";
   }
 
-  const Sha256Code& sha256_;
-  std::string path_;
-  uint64_t offset_ = 0;
-  std::vector<uint64_t> sizes_;
-  Sha256 chain_ = {};
-  PiecesHashReply reply_;
+  Bytes bytes_ = {};
+  Digest digest_ = {};
+  std::vector<PieceResult> results_;
 };
 
 }  // namespace

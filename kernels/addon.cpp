@@ -7,6 +7,7 @@
 // neither write nor transfer them until the promise settles. Read next:
 // addon-promises.h, addon-tasks.h, addon-forward.h.
 #include <napi.h>
+#include <sys/mman.h>
 
 #include <memory>
 #include <string>
@@ -28,7 +29,10 @@ class Border : public Promising<Border> {
                         InstanceMethod<&Border::HashBytes>("sha256"),
                         InstanceMethod<&Border::HashFileAt>("sha256File"),
                         InstanceMethod<&Border::HashPiecesAt>("sha256Pieces"),
+                        InstanceMethod<&Border::HashStep>("sha256Step"),
                         InstanceMethod<&Border::CancelTask>("cancel"),
+                        InstanceMethod<&Border::Memory>("memory"),
+                        InstanceMethod<&Border::PageOffset>("pageOffset"),
                         InstanceMethod<&Border::SelfTest>("selfTest"),
                         InstanceMethod<&Border::Close>("close"),
                         InstanceAccessor<&Border::Spending>("spent"),
@@ -55,7 +59,7 @@ class Border : public Promising<Border> {
 
  private:
   Napi::Value Quantize(const Napi::CallbackInfo& call) {
-    return Submit(std::make_unique<QuantizeTask>(call.Env(), *kernels_, *sha256_), call[0]).promise;
+    return Submit(std::make_unique<QuantizeTask>(call.Env(), *kernels_, Codes()), call[0]).promise;
   }
 
   Napi::Value HashBytes(const Napi::CallbackInfo& call) {
@@ -67,7 +71,49 @@ class Border : public Promising<Border> {
   }
 
   Napi::Value HashPiecesAt(const Napi::CallbackInfo& call) {
-    return SubmitCancellable(std::make_unique<PiecesHashTask>(call.Env(), *sha256_), call[0]);
+    return SubmitCancellable(std::make_unique<PiecesHashTask>(call.Env(), Codes()), call[0]);
+  }
+
+  Napi::Value HashStep(const Napi::CallbackInfo& call) {
+    return Submit(std::make_unique<PiecesStepTask>(call.Env(), Codes()), call[0]).promise;
+  }
+
+  DigestCodes Codes() const {
+    size_t count = 0;
+    return {*sha256_, RunnableChecksums(&count)[0]};
+  }
+
+  // An ArrayBuffer of so many zeros that begins with a page, for a disk to read and write directly.
+  Napi::Value Memory(const Napi::CallbackInfo& call) {
+    const Napi::Env env = call.Env();
+    size_t size = 0;
+    if (!ReadWhole(call[0], 1, kMemoryMax, size)) {
+      Napi::TypeError::New(env, "bytes is no size").ThrowAsJavaScriptException();
+      return env.Undefined();
+    }
+    void* const memory =
+        mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) {
+      Napi::Error::New(env, "no memory").ThrowAsJavaScriptException();
+      return env.Undefined();
+    }
+#ifdef MADV_HUGEPAGE
+    // Fewer faults, and fewer parts in what a disk is asked for. Only a wish.
+    madvise(memory, size, MADV_HUGEPAGE);
+#endif
+    return Napi::ArrayBuffer::New(env, memory, size,
+                                  [size](Napi::Env, void* data) { munmap(data, size); });
+  }
+
+  // How far behind the beginning of a page an array lies.
+  Napi::Value PageOffset(const Napi::CallbackInfo& call) {
+    Bytes bytes = {};
+    const std::string wrong = ReadBytes(call[0], bytes);
+    if (!wrong.empty()) {
+      Napi::TypeError::New(call.Env(), "bytes " + wrong).ThrowAsJavaScriptException();
+      return call.Env().Undefined();
+    }
+    return Napi::Number::New(call.Env(), reinterpret_cast<uintptr_t>(bytes.data) % kPageBytes);
   }
 
   Napi::Value CancelTask(const Napi::CallbackInfo& call) { return Cancel(call); }
@@ -122,6 +168,11 @@ class Border : public Promising<Border> {
     Shut(call.Env());
     return call.Env().Undefined();
   }
+
+  // More than a task ever needs; it keeps sizes far from what overflows.
+  static constexpr double kMemoryMax = 1099511627776.0;  // 2^40.
+  // Of the disk's blocks, which pages are a multiple of.
+  static constexpr uintptr_t kPageBytes = 4096;
 
   const Kernels* kernels_ = nullptr;
   const Sha256Code* sha256_ = nullptr;

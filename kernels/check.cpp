@@ -181,6 +181,40 @@ void CheckSha256() {
   if (Sha256Import(broken, refused)) Fail("SHA-256 takes a broken state", "import");
 }
 
+// Any cut of the bytes gives what one lane after the other gives in one go, also when the codes take
+// turns; and a lane is CRC-32C: RFC 3720, appendix B.4, of 32 zeros and of the bytes 0 to 31.
+void CheckChecksum() {
+  size_t count = 0;
+  const ChecksumCode* codes = RunnableChecksums(&count);
+  std::vector<uint8_t> bytes(128);
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    const size_t own = i / 32 * 8 + i % 8;
+    bytes[i] = i / 8 % 4 == 1 ? static_cast<uint8_t>(own) : 0;
+  }
+  const uint8_t expected[kChecksumBytes] = {0xAA, 0x36, 0x91, 0x8A, 0x4E, 0x79, 0xDD, 0x46,
+                                            0xAA, 0x36, 0x91, 0x8A, 0xAA, 0x36, 0x91, 0x8A};
+  for (size_t end = 0; end <= bytes.size(); ++end) {
+    Checksum whole;
+    uint8_t of_whole[kChecksumBytes];
+    ChecksumStart(whole);
+    ChecksumUpdate({"scalar", ChecksumBlocksScalar}, whole, bytes.data(), end);
+    ChecksumFinish(whole, of_whole);
+    if (end == bytes.size() && memcmp(of_whole, expected, sizeof expected) != 0) {
+      Fail("the checksum is not CRC-32C", "scalar");
+    }
+    for (size_t i = 0; i < count * (end + 1); ++i) {
+      const size_t cut = i / count;
+      Checksum state;
+      uint8_t sum[kChecksumBytes];
+      ChecksumStart(state);
+      ChecksumUpdate(codes[i % count], state, bytes.data(), cut);
+      ChecksumUpdate(codes[(i + 1) % count], state, bytes.data() + cut, end - cut);
+      ChecksumFinish(state, sum);
+      if (memcmp(sum, of_whole, sizeof sum) != 0) Fail("checksum differs", codes[i % count].name);
+    }
+  }
+}
+
 // A job with rows longer than a span, every target at once, and each way to fail.
 void CheckJobs(const Kernels& kernels, bool weighted) {
   const size_t columns = kSpanElements + 512;
@@ -191,7 +225,7 @@ void CheckJobs(const Kernels& kernels, bool weighted) {
   FillImportance(1, 1, columns, importance.data());
   const float* const weights = weighted ? importance.data() : nullptr;
   size_t count = 0;
-  const Sha256Code& sha256 = *RunnableSha256(&count);
+  const DigestCodes codes = {*RunnableSha256(&count), *RunnableChecksums(&count)};
   std::vector<float> scratch;
   std::atomic<bool> stop{false};
   std::vector<std::vector<uint8_t>> blocks(kFormatCount);
@@ -203,7 +237,7 @@ void CheckJobs(const Kernels& kernels, bool weighted) {
     blocks[format].resize(BytesOf(format, values.size()));
     request.targets.push_back({format, blocks[format].data()});
   }
-  if (RunQuantize(kernels, sha256, request, scratch, stop).outcome != Outcome::kDone) {
+  if (RunQuantize(kernels, codes, request, scratch, stop).outcome != Outcome::kDone) {
     Fail("a good job fails", kernels.isa);
   }
   for (const auto& [format, into] : request.targets) {
@@ -215,7 +249,7 @@ void CheckJobs(const Kernels& kernels, bool weighted) {
   // No half holds it, but a float holds its square: the other blocks of its row stay good.
   const float huge = 1e10f;
   memcpy(source.data() + 1 + (columns + 70) * 4, &huge, 4);
-  QuantizeReply reply = RunQuantize(kernels, sha256, request, scratch, stop);
+  QuantizeReply reply = RunQuantize(kernels, codes, request, scratch, stop);
   // F16 cannot hold the very element; larger blocks that hold it begin earlier. A codebook may
   // have no entry for it.
   const Format& culprit = kFormats[request.targets[reply.target].format];
@@ -225,7 +259,7 @@ void CheckJobs(const Kernels& kernels, bool weighted) {
   }
   const uint32_t nan = 0x7FC00000;
   memcpy(source.data() + 1 + (2 * columns + 5) * 4, &nan, 4);
-  reply = RunQuantize(kernels, sha256, request, scratch, stop);
+  reply = RunQuantize(kernels, codes, request, scratch, stop);
   if (reply.outcome != Outcome::kSourceNotFinite || reply.row != 2 || reply.column != 5) {
     Fail("a NaN is not found", kernels.isa);
   }
@@ -271,6 +305,7 @@ void CheckSelfTests() {
 
 void CheckAll(size_t step) {
   CheckSha256();
+  CheckChecksum();
   for (uint32_t format = 0; format < kFormatCount; ++format) {
     for (const bool weighted : {false, true}) CompareWithScalar(format, weighted, step);
   }

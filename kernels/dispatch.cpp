@@ -22,6 +22,7 @@ struct Features {
   bool avx512;  // The x86-64-v4 level: F, BW, CD, DQ, VL.
   bool avx512bf16;
   bool sha;
+  bool crc;
 };
 
 bool Has(uint32_t bits, uint32_t wanted) { return (bits & wanted) == wanted; }
@@ -49,7 +50,7 @@ Features AskCpu() {
   const bool sha = Has(leaf7, bit_SHA) && Has(leaf1, bit_SSE4_1 | bit_SSSE3);
   constexpr uint32_t kBf16 = 1 << 5;
   const bool bf16 = __get_cpuid_count(7, 1, &a, &b, &c, &d) && Has(a, kBf16);
-  return {avx2, avx512, avx512 && bf16, sha};
+  return {avx2, avx512, avx512 && bf16, sha, Has(leaf1, bit_SSE4_2)};
 }
 
 const Features& Cpu() {
@@ -65,6 +66,15 @@ bool HasShaInstructions() {
   return (getauxval(AT_HWCAP) & kHwcapSha2) != 0;
 #else
   return true;  // Every aarch64 machine of Apple has them.
+#endif
+}
+
+bool HasCrcInstructions() {
+#if defined(__linux__)
+  constexpr unsigned long kHwcapCrc32 = 1 << 7;
+  return (getauxval(AT_HWCAP) & kHwcapCrc32) != 0;
+#else
+  return true;  // Likewise.
 #endif
 }
 
@@ -144,6 +154,21 @@ struct ShaCodes {
   }
 };
 
+struct CrcCodes {
+  ChecksumCode runnable[2] = {};
+  size_t count = 0;
+  CrcCodes() {
+#if defined(__x86_64__)
+    if (Cpu().crc && !IsFeignedLack("sse4.2")) runnable[count++] = {"sse4.2", ChecksumBlocksX86};
+#elif defined(__aarch64__)
+    if (HasCrcInstructions() && !IsFeignedLack("crc")) {
+      runnable[count++] = {"crc", ChecksumBlocksArm};
+    }
+#endif
+    runnable[count++] = {"scalar", ChecksumBlocksScalar};
+  }
+};
+
 const ShaCodes& Sha256Codes() {
   static const ShaCodes codes;
   return codes;
@@ -178,6 +203,12 @@ bool CpuRuns(const char* set) {
 const Sha256Code* RunnableSha256(size_t* count) {
   *count = Sha256Codes().count;
   return Sha256Codes().runnable;
+}
+
+const ChecksumCode* RunnableChecksums(size_t* count) {
+  static const CrcCodes codes;
+  *count = codes.count;
+  return codes.runnable;
 }
 
 const char* LackingSha256() { return Sha256Codes().lacking; }

@@ -2,6 +2,7 @@
 #ifndef QUANTD_DISPATCH_H_
 #define QUANTD_DISPATCH_H_
 
+#include "checksum.h"
 #include "kernels.h"
 #include "sha256.h"
 
@@ -22,6 +23,9 @@ bool CpuRuns(const char* set);
 
 // Every SHA-256 code that this CPU runs, fastest first, `count` of them.
 const Sha256Code* RunnableSha256(size_t* count);
+
+// The same of checksums.
+const ChecksumCode* RunnableChecksums(size_t* count);
 
 // The name of the SHA-256 code that was built and that this CPU does not run, or null.
 const char* LackingSha256();

@@ -71,46 +71,6 @@ void ReadSteps(const RegularFile& file, uint64_t offset, uint64_t size,
   }
 }
 
-// Cuts the steps of a reading into pieces.
-class PieceHasher {
- public:
-  PieceHasher(const Sha256Code& sha256, const std::vector<uint64_t>& sizes, Sha256& chain,
-              std::vector<Digest>& digests)
-      : sha256_(sha256), sizes_(sizes), chain_(chain), digests_(digests) {
-    Sha256Start(piece_);
-    FinishFull();
-  }
-
-  void Take(const ReadStep& step) {
-    for (size_t at = 0; at < step.size;) {
-      const uint64_t missing = sizes_[digests_.size()] - piece_.bytes;
-      const size_t left = step.size - at;
-      const size_t taken = missing < left ? static_cast<size_t>(missing) : left;
-      const uint8_t* bytes = step.data + at;
-      Sha256UpdateTwo(sha256_, chain_, bytes, piece_, bytes, taken);
-      at += taken;
-      FinishFull();
-    }
-  }
-
- private:
-  // A piece may be empty, so that more than one can be full.
-  void FinishFull() {
-    while (digests_.size() < sizes_.size() && piece_.bytes == sizes_[digests_.size()]) {
-      Digest digest;
-      Sha256Finish(sha256_, piece_, digest.bytes);
-      digests_.push_back(digest);
-      Sha256Start(piece_);
-    }
-  }
-
-  const Sha256Code& sha256_;
-  const std::vector<uint64_t>& sizes_;
-  Sha256& chain_;
-  std::vector<Digest>& digests_;
-  Sha256 piece_;
-};
-
 }  // namespace
 
 FileHashReply HashFile(const Sha256Code& sha256, const char* path, std::vector<uint8_t>& buffer,
@@ -127,24 +87,24 @@ FileHashReply HashFile(const Sha256Code& sha256, const char* path, std::vector<u
   return reply;
 }
 
-PiecesHashReply HashPieces(const Sha256Code& sha256, const char* path, uint64_t offset,
-                           const std::vector<uint64_t>& pieces, Sha256& chain,
+PiecesHashReply HashPieces(const DigestCodes& codes, const char* path, uint64_t offset,
+                           const std::vector<WantedPiece>& pieces, PieceProgress& progress,
                            std::vector<uint8_t>& buffer, const std::atomic<bool>& stop) {
   PiecesHashReply reply;
   FileHashReply& whole = reply.whole;
   const RegularFile file(path, whole);
   if (whole.error != 0) return reply;
   uint64_t size = 0;
-  for (const uint64_t piece : pieces) size += piece;
-  PieceHasher hasher(sha256, pieces, chain, reply.pieces);
+  for (const WantedPiece& piece : pieces) size += piece.size;
+  PieceHasher hasher(codes, pieces, progress, reply.pieces);
   ReadSteps(file, offset, size, buffer, stop, whole,
-            [&](const ReadStep& step) { hasher.Take(step); });
+            [&](const ReadStep& step) { hasher.Take(step.data, step.size); });
   if (!whole.stopped && whole.error == 0 && reply.pieces.size() < pieces.size()) {
     whole.error = ENODATA;
     whole.syscall = "read";
   }
-  Sha256 copy = chain;
-  Sha256Finish(sha256, copy, whole.digest.bytes);
+  Sha256 copy = progress.all;
+  Sha256Finish(codes.sha256, copy, whole.digest.bytes);
   return reply;
 }
 

@@ -7,7 +7,7 @@
 #include <atomic>
 #include <vector>
 
-#include "job.h"
+#include "piece-hash.h"
 
 namespace quantd {
 
@@ -24,16 +24,16 @@ FileHashReply HashFile(const Sha256Code& sha256, const char* path, std::vector<u
                        const std::atomic<bool>& stop);
 
 struct PiecesHashReply {
-  // Its digest is that of everything `chain` has seen. A file that ends before its last piece
+  // Its digest is that of everything `progress` has seen. A file that ends before its last piece
   // gives the error ENODATA.
   FileHashReply whole;
-  std::vector<Digest> pieces;
+  std::vector<PieceResult> pieces;
 };
 
-// Digests of neighbouring pieces, the first of which begins at `offset`; all of their bytes also
-// go into `chain`, from the same reading.
-PiecesHashReply HashPieces(const Sha256Code& sha256, const char* path, uint64_t offset,
-                           const std::vector<uint64_t>& pieces, Sha256& chain,
+// Digests of neighbouring pieces, the first of which begins at `offset`, and of all of them, from
+// one reading.
+PiecesHashReply HashPieces(const DigestCodes& codes, const char* path, uint64_t offset,
+                           const std::vector<WantedPiece>& pieces, PieceProgress& progress,
                            std::vector<uint8_t>& buffer, const std::atomic<bool>& stop);
 
 }  // namespace quantd

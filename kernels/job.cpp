@@ -74,6 +74,34 @@ Made FindMade(const Target& target, const Span& span) {
           blocks * format.block_bytes};
 }
 
+// What has been digested of each target.
+struct Digesting {
+  const DigestCodes& codes;
+  std::vector<Sha256> hashes;
+  std::vector<Checksum> sums;
+
+  Digesting(const DigestCodes& with, size_t targets) : codes(with), hashes(targets), sums(targets) {
+    for (Sha256& hash : hashes) Sha256Start(hash);
+    for (Checksum& sum : sums) ChecksumStart(sum);
+  }
+
+  void Finish(QuantizeReply& reply) {
+    reply.digests.resize(hashes.size());
+    reply.sums.resize(sums.size());
+    for (size_t t = 0; t < hashes.size(); ++t) {
+      Sha256Finish(codes.sha256, hashes[t], reply.digests[t].bytes);
+      ChecksumFinish(sums[t], reply.sums[t].bytes);
+    }
+  }
+};
+
+void SumSpan(const QuantizeRequest& request, const Span& span, Digesting& digesting) {
+  for (size_t t = 0; t < request.targets.size(); ++t) {
+    const Made made = FindMade(request.targets[t], span);
+    ChecksumUpdate(digesting.codes.checksum, digesting.sums[t], made.bytes, made.size);
+  }
+}
+
 // Two targets at a time, which is faster than one after the other.
 void HashSpan(const Sha256Code& sha256, const QuantizeRequest& request, const Span& span,
               std::vector<Sha256>& hashes) {
@@ -122,9 +150,9 @@ QuantizeRows FindQuantizer(const Kernels& kernels, uint32_t format, bool weighte
   return uses ? kernels.make[format].weighted : kernels.make[format].plain;
 }
 
-QuantizeReply RunQuantize(const Kernels& kernels, const Sha256Code& sha256,
+QuantizeReply RunQuantize(const Kernels& kernels, const DigestCodes& codes,
                           const QuantizeRequest& request, std::vector<float>& scratch,
-                          const std::atomic<bool>& stop) {
+                          const std::atomic<bool>& stop, Between* between) {
   QuantizeReply reply;
   const size_t count = request.rows * request.columns;
   const auto fail = [&](Outcome outcome, size_t element, size_t target) {
@@ -138,10 +166,10 @@ QuantizeReply RunQuantize(const Kernels& kernels, const Sha256Code& sha256,
   const Format& format = kFormats[request.format];
   const Stopwatch running;
   double hash_seconds = 0;
+  double other_seconds = 0;
   bool failed = false;
   Failure failure = {};
-  std::vector<Sha256> hashes(request.targets.size());
-  for (Sha256& hash : hashes) Sha256Start(hash);
+  Digesting digesting(codes, request.targets.size());
   for (size_t start = 0; start < count;) {
     if (stop.load(std::memory_order_relaxed)) return fail(Outcome::kStopped, 0, 0);
     const Span span = NextSpan(request, start);
@@ -159,19 +187,22 @@ QuantizeReply RunQuantize(const Kernels& kernels, const Sha256Code& sha256,
     }
     if (!failed) {
       const Stopwatch hashing;
-      HashSpan(sha256, request, span, hashes);
+      HashSpan(codes.sha256, request, span, digesting.hashes);
+      SumSpan(request, span, digesting);
       hash_seconds += hashing.Seconds();
+    }
+    if (between != nullptr) {
+      const Stopwatch elsewhere;
+      between->Run();
+      other_seconds += elsewhere.Seconds();
     }
     start += size;
   }
   if (failed) return fail(failure.outcome, failure.element, failure.target);
 
-  const double seconds = running.Seconds();
+  const double seconds = running.Seconds() - other_seconds;
   if (seconds > 0) reply.hash_share = hash_seconds / seconds;
-  reply.digests.resize(hashes.size());
-  for (size_t t = 0; t < hashes.size(); ++t) {
-    Sha256Finish(sha256, hashes[t], reply.digests[t].bytes);
-  }
+  digesting.Finish(reply);
   return reply;
 }
 

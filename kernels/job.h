@@ -11,6 +11,7 @@
 #include <atomic>
 #include <vector>
 
+#include "checksum.h"
 #include "kernels.h"
 #include "sha256.h"
 
@@ -44,6 +45,22 @@ struct Digest {
   uint8_t bytes[kSha256Bytes];
 };
 
+struct Sum {
+  uint8_t bytes[kChecksumBytes];
+};
+
+// What bytes are digested with.
+struct DigestCodes {
+  const Sha256Code& sha256;
+  const ChecksumCode& checksum;
+};
+
+// What a thread does between two spans, some thousand times a second.
+struct Between {
+  virtual ~Between() = default;
+  virtual void Run() = 0;
+};
+
 enum class Outcome {
   kDone,
   kSourceNotFinite,
@@ -59,7 +76,8 @@ struct QuantizeReply {
   size_t row = 0;
   size_t column = 0;
   size_t target = 0;
-  std::vector<Digest> digests;  // One per target.
+  std::vector<Digest> digests;  // One per target, and so of sums.
+  std::vector<Sum> sums;
   double hash_share = 0;  // Of the time that the job took.
 };
 
@@ -72,9 +90,9 @@ QuantizeRows FindQuantizer(const Kernels& kernels, uint32_t format, bool weighte
 size_t FindBadBlock(const Kernels& kernels, uint32_t format, const uint8_t* blocks, size_t count);
 
 // scratch grows to the floats of one span. Looks at `stop` between spans.
-QuantizeReply RunQuantize(const Kernels& kernels, const Sha256Code& sha256,
+QuantizeReply RunQuantize(const Kernels& kernels, const DigestCodes& codes,
                           const QuantizeRequest& request, std::vector<float>& scratch,
-                          const std::atomic<bool>& stop);
+                          const std::atomic<bool>& stop, Between* between = nullptr);
 
 }  // namespace quantd
 

@@ -2,6 +2,7 @@
 
 #include "float-state.h"
 #include "priority.h"
+#include "stopwatch.h"
 
 namespace quantd {
 Pool::Pool(uint32_t threads, Finished finished, void* context)
@@ -18,11 +19,44 @@ void Pool::Post(Task* task) {
   changed_.notify_one();
 }
 
+void Pool::PostUrgent(Task* task) {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    urgent_.push_back(task);
+    ++urgent_count_;
+  }
+  changed_.notify_one();
+}
+
+void Pool::RunUrgent(Worker& worker) {
+  while (urgent_count_.load(std::memory_order_relaxed) > 0) {
+    Task* task = nullptr;
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      if (stopping_ || urgent_.empty()) return;
+      task = urgent_.front();
+      urgent_.pop_front();
+      --urgent_count_;
+    }
+    const CpuStopwatch running;
+    RunOne(task, worker);
+    worker.urgent_seconds += running.Seconds();
+  }
+}
+
+void Pool::RunOne(Task* task, Worker& worker) {
+  task->Run(worker);
+  task->ran = true;
+  finished_(context_, task);
+}
+
 void Pool::Stop() {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     stopping_ = true;
     waiting_.clear();
+    urgent_.clear();
+    urgent_count_ = 0;
   }
   changed_.notify_all();
   for (std::thread& thread : threads_) thread.join();
@@ -32,21 +66,22 @@ void Pool::Stop() {
 void Pool::Work() {
   LowerPriority();
   Worker worker;
+  worker.pool = this;
   for (;;) {
     Task* task = nullptr;
     {
       std::unique_lock<std::mutex> lock(mutex_);
-      changed_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
+      changed_.wait(lock,
+                    [this] { return stopping_ || !waiting_.empty() || !urgent_.empty(); });
       if (stopping_) return;
-      task = waiting_.front();
-      waiting_.pop_front();
+      const bool is_urgent = !urgent_.empty();
+      std::deque<Task*>& from = is_urgent ? urgent_ : waiting_;
+      task = from.front();
+      from.pop_front();
+      if (is_urgent) --urgent_count_;
     }
-    {
-      const FloatState controlled;
-      task->Run(worker);
-      task->ran = true;
-    }
-    finished_(context_, task);
+    const FloatState controlled;
+    RunOne(task, worker);
   }
 }
 

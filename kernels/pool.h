@@ -15,10 +15,14 @@
 
 namespace quantd {
 
+class Pool;
+
 // What a thread owns and lends to the task it runs.
 struct Worker {
+  Pool* pool = nullptr;
   std::vector<float> scratch;        // The floats of a span, once a job has needed them.
   std::vector<uint8_t> read_buffer;  // Grows once, at the first file.
+  double urgent_seconds = 0;         // CPU seconds of short tasks that ran within another.
 };
 
 // What a task cost the thread that ran it.
@@ -53,17 +57,26 @@ class Pool {
 
   // The pool borrows the task until `finished`, or until Stop has returned.
   void Post(Task* task);
+  // The same of a task of a millisecond that others wait for: it runs before all that wait, on a
+  // thread that is idle or has a long task which asks for such work now and then.
+  void PostUrgent(Task* task);
+  // Called within a long task: runs what is urgent.
+  void RunUrgent(Worker& worker);
   // Forgets what has not begun, waits for what runs (set their `stop` first), ends the threads.
   void Stop();
 
  private:
   void Work();
+  void RunOne(Task* task, Worker& worker);
 
   const Finished finished_;
   void* const context_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Task*> waiting_;
+  std::deque<Task*> urgent_;
+  // How many are urgent, to be looked at without the lock.
+  std::atomic<size_t> urgent_count_{0};
   bool stopping_ = false;
   std::vector<std::thread> threads_;
 };

@@ -36,7 +36,7 @@ const forwardSources = [
 ];
 /** Compiled once, for every CPU of the architecture. */
 const commonSources = [
-  ...['codebooks', 'sha256', 'dispatch', 'samples', 'self-test', 'job'],
+  ...['codebooks', 'sha256', 'checksum', 'dispatch', 'samples', 'self-test', 'job'],
   ...['forward-dispatch', 'products-self-test', 'fixed-point', 'forward-self-test'],
 ];
 /** The forward pass over a layer, for the addon and whatever measures it. */
@@ -44,7 +44,7 @@ const executorSources = [
   ...['team', 'mapped-file', 'layer', 'weights'],
   ...['executor', 'executor-products', 'executor-experts'],
 ];
-const addonSources = ['pool', 'read-ahead', 'file-hash', ...executorSources, 'addon'];
+const addonSources = ['pool', 'read-ahead', 'piece-hash', 'file-hash', ...executorSources, 'addon'];
 export const programs = {
   check: ['check'],
   bench: ['bench'],
@@ -86,12 +86,15 @@ const architectures = {
         macros: [...avx512Macros, '__AVX512BF16__'],
       },
     },
-    extra: { 'sha256-x86': ['-msse4.1', '-msha'] },
+    extra: { 'sha256-x86': ['-msse4.1', '-msha'], 'checksum-x86': ['-msse4.2'] },
     fused: /\bvfn?m(add|sub)/,
   },
   aarch64: {
     sets: { scalar: { flags: [], macros: [] }, neon: { flags: [], macros: [] } },
-    extra: { 'sha256-arm': ['-march=armv8-a+crypto'] },
+    extra: {
+      'sha256-arm': ['-march=armv8-a+crypto'],
+      'checksum-arm': ['-march=armv8-a+crc'],
+    },
     fused: /\bfn?m(la|ls|add|sub)\b/,
   },
 };

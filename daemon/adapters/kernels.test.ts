@@ -265,6 +265,87 @@ test('SHA-256 of pieces and of all of them is that of node:crypto', async () => 
   );
 });
 
+/** CRC-32C bit by bit, as RFC 3720 has it. */
+function crc32c(bytes: Uint8Array): number {
+  let rest = 0xffffffff;
+  for (const byte of bytes) {
+    rest ^= byte;
+    for (let bit = 0; bit < 8; bit++) rest = (rest >>> 1) ^ (rest & 1 ? 0x82f63b78 : 0);
+  }
+  return ~rest >>> 0;
+}
+
+/** Four of them, each of every fourth eight bytes. */
+function checksum(bytes: Uint8Array): string {
+  const sum = Buffer.alloc(16);
+  for (let lane = 0; lane < 4; lane++) {
+    const own = bytes.filter((_, at) => (at >> 3) % 4 === lane);
+    sum.writeUInt32LE(crc32c(own), 4 * lane);
+  }
+  return sum.toString('hex');
+}
+
+// Goal: checksums are what kernels/checksum.h says, however the bytes come. Method: CRC-32C as the RFC
+// describes it, which gives what it prints; steps that are cut anywhere.
+test('steps of any length give the digests and checksums of their pieces', async () => {
+  expect(crc32c(new Uint8Array(32)).toString(16)).toBe('8a9136aa');
+  expect(crc32c(new Uint8Array(32).map((_, i) => i)).toString(16)).toBe('46dd794e');
+  const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+  const anyPiece = fc.record({ size: fc.nat(500), sum: fc.boolean() });
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(anyPiece, { maxLength: 9 }),
+      fc.array(fc.nat(700), { maxLength: 9 }),
+      async (wanted, cuts) => {
+        const total = wanted.reduce((sum, { size }) => sum + size, 0);
+        const bytes = new Uint8Array(total).map((_, i) => (i * i) >> 4);
+        const results: string[] = [];
+        let progress: Uint8Array | undefined;
+        let at = 0;
+        for (const cut of [...cuts, total]) {
+          const left = wanted.slice(results.length);
+          const step = bytes.subarray(at, at + cut);
+          const found = await kernels.sha256Step({
+            ...{ bytes: step, pieces: left.map(({ size }) => size), sums: left.map((w) => w.sum) },
+            ...(progress === undefined ? {} : { progress }),
+          });
+          results.push(...found.pieces.map((each) => Buffer.from(each).toString('hex')));
+          at += step.length;
+          expect(Buffer.from(found.digest).toString('hex')).toBe(sha256(bytes.subarray(0, at)));
+          ({ progress } = found);
+        }
+        let offset = 0;
+        const expected = wanted.map(({ size, sum }) => {
+          const piece = bytes.subarray(offset, offset + size);
+          offset += size;
+          return sum ? checksum(piece) : sha256(piece);
+        });
+        expect(results).toEqual(expected);
+      },
+    ),
+    { numRuns: 60 },
+  );
+});
+
+test('what is made comes with its checksum', async () => {
+  const into = new Uint8Array(34 * 3001);
+  const source = new Uint8Array(Float32Array.from({ length: 32 * 3001 }, (_, i) => i % 97).buffer);
+  const job = { source, element: 'F32', rows: 1, columns: 32 * 3001, targets: [{ type: 8, into }] };
+  const made = await kernels.quantize(job);
+  const sums = made.ok ? (made.sums ?? []) : [];
+  expect(sums.map((sum) => Buffer.from(sum).toString('hex'))).toEqual([checksum(into)]);
+});
+
+test.each([
+  ['no job', 7],
+  ['no bytes', { pieces: [] }],
+  ['sums of other pieces', { bytes: new Uint8Array(3), pieces: [3], sums: [] }],
+  ['progress of nothing', { bytes: new Uint8Array(3), pieces: [3], progress: new Uint8Array(9) }],
+])('a step is refused for %s', async (_, wrong) => {
+  const step = wrongly<Parameters<typeof kernels.sha256Step>[0]>(wrong);
+  await expect(kernels.sha256Step(step)).rejects.toThrow(TypeError);
+});
+
 test('pieces beyond the end, and what is no job, are refused', async () => {
   const path = join(directory, 'short');
   writeFileSync(path, new Uint8Array(100));

@@ -15,6 +15,8 @@ import { getSystemErrorName } from 'node:util';
 import { assert } from '../../proto/assert.ts';
 import { FaultError } from '../../proto/fault.ts';
 import type { KernelInfo, Kernels, PieceDigests, QuantizeJob, QuantizeResult } from '../ports.ts';
+import type { PageMemory } from './direct-file.ts';
+import type { StepHasher } from './direct-hash.ts';
 import { kernelFaults } from './kernel-faults.ts';
 
 export interface KernelOptions {
@@ -31,6 +33,7 @@ export interface FilePieces {
   readonly path: string;
   readonly offset: number;
   readonly pieces: readonly number[];
+  readonly sums?: readonly boolean[];
   readonly chain?: Uint8Array;
 }
 
@@ -43,12 +46,15 @@ export interface ThreadSeconds {
 }
 
 /** What the addon does beyond the port, for adapters. */
-export interface FileHasher {
+export interface FileHasher extends Partial<StepHasher> {
   /** Read on the addon's own threads; rejects with what node:fs would, ENODATA at an early end. */
   sha256Pieces(pieces: FilePieces, signal?: AbortSignal): Promise<PieceDigests>;
 }
 
-export interface Addon extends Kernels, FileHasher {
+export interface Addon extends Kernels, FileHasher, PageMemory {
+  sha256Step: StepHasher['sha256Step'];
+  memory(bytes: number): ArrayBuffer;
+  pageOffset(bytes: Uint8Array): number;
   spent(): ThreadSeconds;
 }
 
@@ -66,7 +72,10 @@ interface NativeKernels {
   sha256(bytes: Uint8Array): Promise<Uint8Array>;
   sha256File(path: string): Ticketed<Uint8Array>;
   sha256Pieces(pieces: FilePieces): Ticketed<PieceDigests>;
+  sha256Step: StepHasher['sha256Step'];
   cancel(ticket: number): void;
+  memory(bytes: number): ArrayBuffer;
+  pageOffset(bytes: Uint8Array): number;
   /** The name of a kernel that gives wrong bytes. */
   selfTest(): string | undefined;
   close(): void;
@@ -95,6 +104,9 @@ export function loadKernels(options: KernelOptions): Addon {
       cancellable(native, signal, () => native.sha256Pieces(pieces)).catch(
         asSystemError(pieces.path),
       ),
+    sha256Step: (step) => native.sha256Step(step),
+    memory: (bytes) => native.memory(bytes),
+    pageOffset: (bytes) => native.pageOffset(bytes),
     spent: () => native.spent,
     close: () => native.close(),
   };

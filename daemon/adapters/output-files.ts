@@ -12,12 +12,14 @@ import { type FileHandle, mkdir, open, rename, rm, stat, statfs } from 'node:fs/
 import { basename, dirname, join } from 'node:path';
 import { FaultError } from '../../proto/fault.ts';
 import type { Kernels, OutputDirectory, OutputFile, PieceDigests } from '../ports.ts';
+import { DirectFile, type PageMemory } from './direct-file.ts';
+import { hashDirect } from './direct-hash.ts';
 import type { FileHasher } from './kernels.ts';
 import { type Lock, takeLock } from './lock-file.ts';
 import { diskFault, diskFaults } from './output-faults.ts';
 import { syncDirectory } from './whole-file.ts';
 
-type Hasher = Pick<Kernels, 'sha256File'> & FileHasher;
+type Hasher = Pick<Kernels, 'sha256File'> & FileHasher & PageMemory;
 
 // A journal of a million runs; a longer file is none of ours.
 const JOURNAL_BYTES_MAX = 64 * 1024 * 1024;
@@ -76,6 +78,8 @@ class DiskOutput implements OutputFile {
   /** Where its bytes lie now. */
   #path: string;
   #part: FileHandle | undefined;
+  /** The same file, past the page cache, where that is possible. */
+  #direct: DirectFile | undefined;
   #journal: FileHandle | undefined;
 
   private constructor(paths: Paths, state: OutputFile['state'], allocated: number) {
@@ -106,7 +110,7 @@ class DiskOutput implements OutputFile {
     const [sealed, part, log] = await Promise.all([final, `${final}.part`, journal].map(sizeOf));
     if (part !== undefined && log !== undefined) {
       const output = new DiskOutput(paths, 'partial', part.allocated);
-      output.#part = await open(`${final}.part`, 'r+');
+      await output.#openParts(output.#path, constants.O_RDWR);
       output.#journal = await open(journal, 'a');
       return output;
     }
@@ -114,7 +118,7 @@ class DiskOutput implements OutputFile {
       return new DiskOutput(paths, 'new', part?.allocated ?? 0);
     const state = log === undefined ? 'foreign' : 'sealed';
     const output = new DiskOutput(paths, state, sealed.allocated);
-    output.#part = await open(final, 'r');
+    await output.#openParts(final, constants.O_RDONLY);
     return output;
   }
 
@@ -175,21 +179,22 @@ class DiskOutput implements OutputFile {
     await mkdir(dirname(this.#journalPath), { recursive: true });
     if (!keeps) this.allocatedBytes = 0;
     const flags = constants.O_RDWR | constants.O_CREAT | (keeps ? 0 : constants.O_TRUNC);
-    this.#part = await open(`${this.#final}.part`, flags);
+    return await this.#openParts(this.#path, flags);
+  }
+
+  async #openParts(path: string, flags: number): Promise<FileHandle> {
+    this.#part = await open(path, flags);
+    const access = flags & constants.O_RDWR;
+    this.#direct = await DirectFile.open(path, access, this.#hasher);
     return this.#part;
   }
 
   async write(offset: number, bytes: Uint8Array): Promise<void> {
     await this.#guard(async () => {
-      for (let done = 0; done < bytes.length; ) {
-        const { bytesWritten } = await this.#open().write(
-          bytes,
-          done,
-          bytes.length - done,
-          offset + done,
-        );
-        done += bytesWritten;
-      }
+      const direct = await this.#direct?.write(offset, bytes);
+      const { from, to } = direct ?? { from: offset, to: offset };
+      await writeFully(this.#open(), offset, bytes.subarray(0, from - offset));
+      await writeFully(this.#open(), to, bytes.subarray(to - offset));
     });
   }
 
@@ -202,11 +207,23 @@ class DiskOutput implements OutputFile {
     pieces: readonly number[],
     chain?: Uint8Array,
     signal?: AbortSignal,
+    sums?: readonly boolean[],
   ): Promise<PieceDigests> {
-    const part = { path: this.#path, offset, pieces, ...(chain === undefined ? {} : { chain }) };
+    const wanted = {
+      pieces,
+      ...(chain === undefined ? {} : { chain }),
+      ...(sums === undefined ? {} : { sums }),
+    };
+    const { sha256Step } = this.#hasher;
     return await this.#guard(async () => {
       try {
-        return await this.#hasher.sha256Pieces(part, signal);
+        const direct = this.#direct;
+        const found =
+          direct && sha256Step
+            ? await hashDirect(direct, offset, wanted, { sha256Step }, signal)
+            : undefined;
+        const part = { path: this.#path, offset, ...wanted };
+        return found ?? (await this.#hasher.sha256Pieces(part, signal));
       } catch (error) {
         if (!(error instanceof Error && 'code' in error && error.code === 'ENODATA')) throw error;
         throw new FaultError(diskFaults.endsEarly, { file: this.#name }, { cause: error });
@@ -249,8 +266,10 @@ class DiskOutput implements OutputFile {
   }
 
   async close(): Promise<void> {
+    await this.#direct?.close();
     await this.#part?.close();
     await this.#journal?.close();
+    this.#direct = undefined;
     this.#part = undefined;
     this.#journal = undefined;
   }
@@ -302,6 +321,13 @@ async function readFully(
       throw new FaultError(diskFaults.endsEarly, { file: name, byte: offset + done });
     }
     done += bytesRead;
+  }
+}
+
+async function writeFully(file: FileHandle, offset: number, bytes: Uint8Array): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    const { bytesWritten } = await file.write(bytes, done, bytes.length - done, offset + done);
+    done += bytesWritten;
   }
 }
 

@@ -27,7 +27,7 @@ import { LOCAL_PEER, type Offer } from './offers.ts';
 import type { PeerShare } from './pool.ts';
 import { Progress } from './progress.ts';
 import type { ResultsCluster } from './results.ts';
-import { Worker } from './worker.ts';
+import { placesIn, Worker } from './worker.ts';
 
 /** What is measured, as far as outputs tell of it. */
 export interface Measuring {
@@ -253,7 +253,7 @@ export class Ahead {
     const { kernels, clock, source, leaves, cluster, isSigned, onAttested, offer } = this.#parts;
     const coordinator = new Coordinator({
       ...{ plan, source, kernels, clock, leaves, holds: this.#parts.holds() },
-      worker: new Worker(kernels),
+      worker: new Worker(kernels, placesIn(plan)),
       assemblers: plan.outputs.map(
         (output) => new DraftOutput(output, this.#drafts.get(output.file)),
       ),

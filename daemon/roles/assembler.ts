@@ -18,13 +18,13 @@ import {
 import { hex, type Sha256 } from '../core/plan/unit-id.ts';
 import type { OutputDirectory, OutputFile } from '../ports.ts';
 import { outputFaults } from './faults.ts';
-import { hashPieces } from './hash-pieces.ts';
 import type {
   AssembledOutput,
   FilePlace,
   MadeBlocks,
   OutputAssembler,
 } from './output-assembler.ts';
+import { type Expected, equal, type Piece, ReadBack } from './read-back.ts';
 
 export interface AssemblerPorts {
   readonly directory: OutputDirectory;
@@ -35,14 +35,6 @@ export interface AssemblerPorts {
 // little as a disk takes in at once without waiting.
 export const COMMIT_BYTES: number = 32 * 1024 * 1024;
 
-/** Bytes of the file that are read back as one: the header, a run, or the padding behind one. */
-interface Piece {
-  readonly offset: number;
-  readonly bytes: number;
-  /** Index of the run; the header and padding have none. */
-  readonly run?: number;
-}
-
 export class Assembler implements OutputAssembler {
   readonly isLocal = true;
   readonly peer = undefined;
@@ -51,6 +43,8 @@ export class Assembler implements OutputAssembler {
   readonly #ports: AssemblerPorts;
   /** Digest of every run on disk, by index. */
   readonly #digests: Map<number, Uint8Array>;
+  /** The checksum of every run that was made here in this process, by index. */
+  readonly #sums = new Map<number, Uint8Array>();
   #written: StoredRun[] = [];
   /** Runs that are written and not yet committed. */
   readonly #pending = new Set<number>();
@@ -63,6 +57,10 @@ export class Assembler implements OutputAssembler {
   #digest: string | undefined;
   /** The commit under way: the next waits, so that journal records never interleave. */
   #committing: Promise<unknown> = Promise.resolve();
+  /** How far the growing file has been read back; undefined when what was read has changed. */
+  #readBack: ReadBack | undefined;
+  /** The reading under way: there is one at a time. */
+  #reading: Promise<unknown> = Promise.resolve();
 
   private constructor(
     output: AssembledOutput,
@@ -148,21 +146,29 @@ export class Assembler implements OutputAssembler {
   }
 
   /** Writes a run whose bytes are here. */
-  async place(run: number, { content, digest }: MadeBlocks): Promise<boolean> {
+  async place(run: number, { content, digest, sum }: MadeBlocks): Promise<boolean> {
     if (content === undefined) return false;
-    await this.write(run, content, digest);
+    await this.write(run, content, digest, sum);
     return true;
   }
 
   /** These runs are to be made again; what is written of them stays until then. */
   forget(runs: readonly number[]): void {
     for (const run of runs) this.#digests.delete(run);
+    this.#readBack = undefined;
   }
 
-  /** Writes one run at its place; it is stored only after the next commit. */
-  async write(run: number, bytes: Uint8Array, digest: Uint8Array): Promise<void> {
+  /**
+   * Writes one run at its place; it is stored only after the next commit.
+   * @param sum its checksum, which reading back compares instead of the digest
+   */
+  async write(run: number, bytes: Uint8Array, digest: Uint8Array, sum?: Uint8Array): Promise<void> {
     const { offset } = this.#run(run);
+    // What may have been read back is about to be written again.
+    if (this.holds(run)) this.#readBack = undefined;
     await this.#file.write(offset, bytes);
+    if (sum === undefined) this.#sums.delete(run);
+    else this.#sums.set(run, sum.slice());
     this.#written.push({ run, digest: digest.slice() });
     this.#pending.add(run);
     this.bytesPending += bytes.length;
@@ -193,13 +199,12 @@ export class Assembler implements OutputAssembler {
    * @param onBytes told how many bytes more have been read
    */
   async verify(onBytes: (bytes: number) => void, signal: AbortSignal): Promise<number[]> {
-    const wrong: Piece[] = [];
-    const digest = await hashPieces(this.#file, this.#pieces(), {
-      onPieces: (pieces, digests) => {
-        wrong.push(...pieces.filter((piece, index) => !this.#isRight(piece, digests[index])));
-      },
-      onBytes,
-      signal,
+    const { wrong, digest } = await this.#inTurn(async () => {
+      const reading = this.#readBack ?? this.#beginReading();
+      this.#readBack = undefined;
+      onBytes(reading.bytes);
+      await reading.advance({ isThere: () => true, onBytes, signal });
+      return reading;
     });
     const [first] = wrong;
     if (this.isSealed && first !== undefined) {
@@ -210,10 +215,30 @@ export class Assembler implements OutputAssembler {
       wrong.filter(({ run }) => run === undefined),
       signal,
     );
-    this.#digest = first === undefined ? hex(digest) : undefined;
+    this.#digest = first === undefined && digest !== undefined ? hex(digest) : undefined;
     const lost = wrong.flatMap(({ run }) => (run === undefined ? [] : [run]));
     for (const run of lost) this.#digests.delete(run);
     return lost;
+  }
+
+  /** As far as runs are durable; the bytes before the first that is not are read once. */
+  readAhead(signal: AbortSignal): Promise<void> {
+    return this.#inTurn(async () => {
+      if (this.#sealed) return;
+      this.#readBack ??= this.#beginReading();
+      const isThere = ({ run }: Piece): boolean => run === undefined || this.#digests.has(run);
+      await this.#readBack.advance({ isThere, signal });
+    });
+  }
+
+  #beginReading(): ReadBack {
+    return new ReadBack(this.#file, this.#pieces(), (piece) => this.#expect(piece));
+  }
+
+  #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    const done = this.#reading.then(work);
+    this.#reading = done.catch(() => undefined);
+    return done;
   }
 
   /** Gives the file its name, where it has not got it yet; returns its SHA-256. */
@@ -257,9 +282,13 @@ export class Assembler implements OutputAssembler {
     if (fileBytes > end) yield { offset: end, bytes: fileBytes - end };
   }
 
-  #isRight({ offset, bytes, run }: Piece, digest: Uint8Array | undefined): boolean {
-    if (run !== undefined) return equal(digest, this.#digests.get(run));
-    return equal(digest, this.#ports.sha256(this.#fixedBytes(offset, bytes)));
+  #expect({ offset, bytes, run }: Piece): Expected {
+    if (run === undefined) {
+      return { kind: 'digest', value: this.#ports.sha256(this.#fixedBytes(offset, bytes)) };
+    }
+    const digest = this.#digests.get(run);
+    const sum = digest && this.#sums.get(run);
+    return sum === undefined ? { kind: 'digest', value: digest } : { kind: 'sum', value: sum };
   }
 
   /** What has to stand where no run does: the header, and zeros as padding. */
@@ -273,17 +302,8 @@ export class Assembler implements OutputAssembler {
       const { offset, bytes } = piece;
       await this.#file.write(offset, this.#fixedBytes(offset, bytes));
       const found = await this.#file.hash(offset, [bytes], undefined, signal);
-      if (this.#isRight(piece, found.pieces[0])) continue;
+      if (equal(found.pieces[0], this.#expect(piece).value)) continue;
       throw new FaultError(outputFaults.keepsFailing, { file: this.output.file, byte: offset });
     }
   }
-}
-
-function equal(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
-  return (
-    a !== undefined &&
-    b !== undefined &&
-    a.length === b.length &&
-    a.every((byte, index) => byte === b[index])
-  );
 }

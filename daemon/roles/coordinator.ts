@@ -95,6 +95,9 @@ export class Coordinator {
   /** Who has said that it cannot fetch its part by itself. */
   readonly #detours = new Set<PeerId>();
   readonly #stop = new AbortController();
+  /** Ends the reading of what is durable already. */
+  readonly #stopReading = new AbortController();
+  readonly #reading = new Set<OutputAssembler>();
   readonly #local: PeerShare = {
     peer: LOCAL_PEER,
     name: LOCAL_PEER,
@@ -146,6 +149,7 @@ export class Coordinator {
     const { plan, assemblers, progress, proof } = this.#parts;
     const onDrain = (): void => {
       this.#feed({ kind: 'drain' });
+      this.#stopReading.abort();
       for (const assembler of assemblers) assembler.drain?.();
     };
     drain.addEventListener('abort', onDrain, { once: true });
@@ -362,6 +366,7 @@ export class Coordinator {
     if (this.#failure !== undefined) return;
     this.#failure = error;
     this.#stop.abort(error);
+    this.#stopReading.abort();
     this.#feed({ kind: 'drain' });
     this.#end();
     // Nothing that other machines still make will be asked for.
@@ -422,12 +427,25 @@ export class Coordinator {
           pending.map(async ([output, assembler]) => {
             const runs = await assembler.commit();
             this.#feed({ kind: 'runs-stored', output, runs });
+            this.#readAhead(assembler);
           }),
         );
       } finally {
         this.#isCommitting = false;
       }
     }
+  }
+
+  /** Disks have time for it while the blocks are made, and none is left for it at the end. */
+  #readAhead(assembler: OutputAssembler): void {
+    const { signal } = this.#stopReading;
+    if (assembler.readAhead === undefined || this.#reading.has(assembler)) return;
+    if (signal.aborted) return;
+    this.#reading.add(assembler);
+    const reading = assembler.readAhead(signal).catch((error: unknown) => {
+      if (!signal.aborted) throw error;
+    });
+    this.#track(reading.finally(() => this.#reading.delete(assembler)));
   }
 
   #task(index: number): Task {

@@ -34,6 +34,8 @@ export interface MadeBlocks {
   readonly from: PeerId;
   /** The bytes, where they are in this machine's memory; they stay there until `place` settles. */
   readonly content: Uint8Array | undefined;
+  /** Their checksum, of bytes that were made here. */
+  readonly sum?: Uint8Array | undefined;
 }
 
 /** What happens to an output without being asked for. */
@@ -68,6 +70,11 @@ export interface OutputAssembler {
   place(run: number, made: MadeBlocks, signal: AbortSignal): Promise<boolean>;
   /** Makes what was written durable; returns those runs. */
   commit(): Promise<number[]>;
+  /**
+   * Reads back what is durable without a gap from where it read last, so that less is left for
+   * `verify`, whose answer it changes in nothing.
+   */
+  readAhead?(signal: AbortSignal): Promise<void>;
   /**
    * Reads the whole file back. Returns the runs whose bytes are not those of their digest.
    * @param onBytes told how many bytes more have been read

@@ -88,8 +88,8 @@ export class Results {
     this.#taking.add(index);
     try {
       await Promise.all(
-        news.map(({ run, bytes, digest }) => {
-          const made = { digest, from: LOCAL_PEER, content: bytes };
+        news.map(({ run, bytes, digest, sum }) => {
+          const made = { digest, sum, from: LOCAL_PEER, content: bytes };
           // One of its own: many listeners of the run's would look like a leak.
           const signal = AbortSignal.any([this.#parts.signal]);
           return this.#place(index, run, made, this.#assemblersOf(index, run), signal);

@@ -61,7 +61,7 @@ import {
   releaseOf,
 } from './run-assemblers.ts';
 import { importanceOf } from './run-importance.ts';
-import { Worker } from './worker.ts';
+import { placesIn, Worker } from './worker.ts';
 
 /** What a request says of how its source is reached. */
 export interface SourceOptions {
@@ -298,7 +298,7 @@ async function make(
     const coordinator = new Coordinator({
       plan,
       source,
-      worker: new Worker(ports.kernels),
+      worker: new Worker(ports.kernels, placesIn(plan)),
       kernels: ports.kernels,
       assemblers,
       outputBytes,

@@ -9,7 +9,7 @@
 import { FaultError } from '../../proto/fault.ts';
 import { firstBadBlock } from '../core/gguf/block-scales.ts';
 import { type BlockTypeName, blockTypes } from '../core/gguf/block-types.ts';
-import { type BlockRun, bytesOf, type Task } from '../core/plan/plan.ts';
+import { type BlockRun, bytesOf, type Plan, type Task } from '../core/plan/plan.ts';
 import { sourceType, tensorRows } from '../core/plan/row-groups.ts';
 import type { Kernels, QuantizeResult, Source } from '../ports.ts';
 import { numberFaults } from './faults.ts';
@@ -25,20 +25,34 @@ export interface MadeRun {
   readonly run: number;
   readonly bytes: Uint8Array;
   readonly digest: Uint8Array;
+  /** Its checksum, where it has one. */
+  readonly sum?: Uint8Array;
 }
 
-// A cache line: views of one buffer never share one, so that threads do not fight over it.
-const ALIGNMENT = 64;
+// What a disk takes as it is: pages of memory, at the same place in a page as in the file. No two
+// views of one buffer share a line of a cache either, so that threads do not fight over it.
+const PAGE_BYTES = 4096;
+
+/** Where the first output that wants a run has it, in bytes. */
+export type PlaceOf = (run: BlockRun) => number;
+
+export function placesIn({ outputs }: Plan): PlaceOf {
+  return ({ placements: [first] }) =>
+    (first && outputs[first.output]?.runs[first.run]?.offset) ?? 0;
+}
 
 export class Worker {
   readonly #kernels: Kernels;
+  readonly #placeOf: PlaceOf;
   /** Buffers of finished tasks, kept for the next: allocating megabytes per task costs more. */
   readonly #idle: ArrayBuffer[] = [];
   /** Source bytes read so far. */
   sourceBytesRead = 0;
 
-  constructor(kernels: Kernels) {
+  /** @param placeOf so that a run lies in memory as it will in the file; it saves a copy */
+  constructor(kernels: Kernels, placeOf: PlaceOf = () => 0) {
     this.#kernels = kernels;
+    this.#placeOf = placeOf;
   }
 
   /**
@@ -61,12 +75,13 @@ export class Worker {
   }
 
   #takeArena(task: Task): ArrayBuffer {
-    const needed = task.memoryBytes + ALIGNMENT * (task.runs.length + 1);
+    const needed = task.memoryBytes + 2 * PAGE_BYTES * (task.runs.length + 1);
     const found = this.#idle.findIndex((buffer) => buffer.byteLength >= needed);
-    if (found >= 0) return this.#idle.splice(found, 1)[0] ?? new ArrayBuffer(needed);
+    const [idle] = found < 0 ? [] : this.#idle.splice(found, 1);
+    if (idle !== undefined) return idle;
     // The idle ones are too small for this plan's tasks: let the collector have one of them.
     this.#idle.pop();
-    return new ArrayBuffer(needed);
+    return this.#kernels.memory?.(needed) ?? new ArrayBuffer(needed);
   }
 
   async #make(
@@ -77,19 +92,19 @@ export class Worker {
     signal: AbortSignal,
   ): Promise<MadeRun[]> {
     let at = 0;
-    const take = (bytes: number): Uint8Array => {
-      const view = new Uint8Array(arena, at, bytes);
-      at += Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
+    const take = (bytes: number, place: number): Uint8Array => {
+      const view = new Uint8Array(arena, at + (place % PAGE_BYTES), bytes);
+      at += Math.ceil(((place % PAGE_BYTES) + bytes) / PAGE_BYTES) * PAGE_BYTES;
       return view;
     };
-    const source = take(task.group.sourceBytes);
+    const source = take(task.group.sourceBytes, 0);
     await this.#read(task, from, source, signal);
     const copies = wanted.filter((index) => isCopy(task, index));
     const copied = copies.length > 0 ? await this.#digestCopy(task, source) : undefined;
     const targets = wanted.flatMap((index) => {
       const run = task.runs[index];
       if (run === undefined || copies.includes(index)) return [];
-      return [{ run, index, into: take(run.bytes) }];
+      return [{ run, index, into: take(run.bytes, this.#placeOf(run)) }];
     });
     const made = targets.length > 0 ? await this.#quantize(task, source, targets) : [];
     return copied === undefined
@@ -124,6 +139,7 @@ export class Worker {
       run: index,
       bytes: into,
       digest: result.digests[position] ?? new Uint8Array(0),
+      ...sumOf(result.sums?.[position]),
     }));
   }
 
@@ -158,6 +174,10 @@ export class Worker {
 function isCopy({ tensor, runs }: Task, index: number): boolean {
   const type = sourceType(tensor);
   return runs[index]?.type === type && !isPlainNumber(type);
+}
+
+function sumOf(sum: Uint8Array | undefined): Pick<MadeRun, 'sum'> {
+  return sum === undefined ? {} : { sum };
 }
 
 function isPlainNumber(type: BlockTypeName): boolean {
