@@ -133,6 +133,7 @@ const anyStageMessage: fc.Arbitrary<PeerMessage> = fc.oneof<fc.Arbitrary<PeerMes
         run: anyRun,
         lease: anyTask,
         bad: anySet(1000, 16),
+        computeMs: anyTask,
       }),
       fc.record({ fault: anyFault, declined: anySentence, detour: anySentence }, maybe),
     )

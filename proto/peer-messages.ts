@@ -214,13 +214,14 @@ export interface StageWorking {
   readonly begun: number;
 }
 
-/** Through, or why not; said again until `stage-kept`. */
+/** Through, after so much computing without any waiting, or why not; said until `stage-kept`. */
 export interface StageAnswer {
   readonly kind: 'stage-answer';
   readonly run: RunId;
   readonly lease: number;
   /** Chunks in which a number is not finite: their group is void. */
   readonly bad: readonly number[];
+  readonly computeMs: number;
   readonly fault?: FaultMessage;
   readonly declined?: string;
   /** Of a lease with an origin: why weights were not fetched there. */

@@ -142,11 +142,12 @@ function decodeLease(lease: quantd.StageLease.$Properties): StageLease {
 }
 
 function encodeAnswer(answer: StageAnswer, run: Uint8Array): quantd.StageAnswer.$Properties {
-  const { lease, bad, fault, declined, detour } = answer;
+  const { lease, bad, computeMs, fault, declined, detour } = answer;
   return {
     run,
     lease,
     bad: [...bad],
+    computeMs,
     ...(fault === undefined ? {} : { fault: encodeFault(fault) }),
     ...(declined === undefined ? {} : { declined: cut(declined) }),
     ...(detour === undefined ? {} : { detour: cut(detour) }),
@@ -160,6 +161,7 @@ function decodeAnswer(answer: quantd.StageAnswer.$Properties): StageAnswer {
     run: runId(answer.run),
     lease: integer(answer.lease, 'lease'),
     bad: ascending(answer.bad, 'bad', GROUP_CHUNKS_MAX),
+    computeMs: integer(answer.computeMs, 'compute_ms'),
     ...(fault ? { fault: decodeFault(fault) } : {}),
     ...(typeof declined === 'string'
       ? { declined: sentence(declined, 'declined', SENTENCE_CHARACTERS_MAX) }

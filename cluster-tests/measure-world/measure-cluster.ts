@@ -85,6 +85,8 @@ export class MeasureCluster {
   readonly ahead = { made: 0, adopted: 0 };
   /** Chunks times layers that were run, on all machines. */
   passed = 0;
+  /** When all was measured. */
+  measuredMs = 0;
   /** The codes of what ended runs before the good one. */
   readonly faults: string[] = [];
 
@@ -123,10 +125,12 @@ export class MeasureCluster {
       this.#world.at(misfortune.atMs, undefined, 'misfortune', () => this.#befall(misfortune));
     }
     this.#world.at(calmFromMs, undefined, 'calm', () => this.#calm());
+    const isOver = (): boolean => this.#matrix !== undefined && this.#hasAllFiles();
     this.#world.at(calmFromMs + RECOVERY_MS_MAX, undefined, 'too late', () => {
+      if (isOver()) return;
       throw new Violation(`no matrix ${RECOVERY_MS_MAX} ms after the last trouble`);
     });
-    const end = await this.#world.run(() => this.#matrix !== undefined && this.#hasAllFiles());
+    const end = await this.#world.run(isOver);
     if (end !== 'over') throw new Violation(end);
     this.#checkMatrix();
     await this.#checkAftermath();
@@ -185,7 +189,7 @@ export class MeasureCluster {
     const shared = { ...parts, origins, memoryBytes: MEMORY_BYTES };
     const holder = new StageHolder({
       ...shared,
-      openForward: () => this.#forward(process, leaves),
+      openForward: () => this.#forward(process, leaves, index),
       cacheBytes: this.#scenario.isStreamed ? 0 : MEMORY_BYTES,
     });
     holder.start();
@@ -205,11 +209,11 @@ export class MeasureCluster {
     return { ...kernels, sha256Pieces: falseHasher(process, leaves) };
   }
 
-  #forward(process: Process, leaves: LeafDisk): ReturnType<typeof falseForward> {
-    const { badAt, chunkMs } = this.#scenario;
+  #forward(process: Process, leaves: LeafDisk, index: number): ReturnType<typeof falseForward> {
+    const { badAt, chunkMs, slow } = this.#scenario;
     return falseForward({
       process,
-      chunkMs,
+      chunkMs: slow?.machine === index ? slow.times * chunkMs : chunkMs,
       fileOf: (path) => {
         if (path.startsWith(SOURCE)) return this.#model.files.get(path.slice(SOURCE.length));
         const [run = '', key = ''] = path.split('/');
@@ -256,6 +260,7 @@ export class MeasureCluster {
       const measured = await measure({ ...request, ahead }, ports, telling);
       const { matrix } = measured;
       this.#world.tell(() => `${process.name} has measured all`);
+      this.measuredMs = this.#world.nowMs;
       this.#matrix = spell([...matrix.entries], matrix.chunkCount);
       if (!quantizes) return;
       const { made, adopted } = await quantize(life, measured);
@@ -332,7 +337,7 @@ export class MeasureCluster {
       sha256,
       offer: { leasesMax: 2, memoryBytes: MEMORY_BYTES, bytesPerSecond: hello.bytesPerSecond },
       network: workers === 0 ? undefined : network,
-      openForward: () => this.#forward(process, leaves),
+      openForward: () => this.#forward(process, leaves, 0),
       openMeasurement: async (id) => this.#filesOf(process, id),
       store: leaves.openFor(process),
       cacheBytes: isStreamed ? 0 : MEMORY_BYTES,

@@ -21,6 +21,8 @@ export interface MeasureScenario
   readonly badAt: ReadonlyMap<number, number>;
   /** Of one chunk in one layer. */
   readonly chunkMs: number;
+  /** A machine that takes so many times as long as it has offered. */
+  readonly slow: { readonly machine: number; readonly times: number } | undefined;
   /**
    * The share of blocks that a machine gives wrong, of those that have a digest: for a state a
    * member's word counts.
@@ -37,6 +39,8 @@ export interface MeasureScenario
 }
 
 const LAYERS = 7;
+// Of all chunks in one layer, of a machine that is not slow.
+const SLOW_MS_MAX = 6_000;
 
 export function inventMeasureScenario(dice: Dice): MeasureScenario {
   const scenario = inventScenario(dice);
@@ -62,7 +66,17 @@ export function inventMeasureScenario(dice: Dice): MeasureScenario {
   // Of numbers that are drawn already: what a seed of a measurement alone has found it finds again.
   const quantizes = (chunks + drawn.chunkMs) % 3 === 0;
   const hub = (chunks + 2 * drawn.chunkMs) % 5 < 2 ? hubOf(chunks, scenario) : undefined;
-  return { ...drawn, quantizes, hub, badWrites: chunks % 2 === 0 ? 0.02 : 0 };
+  const slow = slowOf(drawn);
+  return { ...drawn, quantizes, hub, slow, badWrites: chunks % 2 === 0 ? 0.02 : 0 };
+}
+
+/** Not where one machine that has to run all would take longer than a world is given. */
+function slowOf({
+  chunks,
+  chunkMs,
+}: Pick<MeasureScenario, 'chunks' | 'chunkMs'>): MeasureScenario['slow'] {
+  if (chunks % 4 !== 0 || chunks * chunkMs > SLOW_MS_MAX) return undefined;
+  return { machine: chunkMs % 3, times: 10 };
 }
 
 function hubOf(chunks: number, { kind }: Scenario): MeasureScenario['hub'] {

@@ -7,6 +7,7 @@
  */
 
 import { beforeAll, describe, expect, test } from 'vitest';
+import { calmNetwork } from '../simulator/false-network.ts';
 import type { MeasureScenario } from './measure-scenario.ts';
 import { simulateMeasure } from './simulate-measure.ts';
 import { loadModel, type WorldModel } from './world-model.ts';
@@ -48,16 +49,14 @@ describe('of five machines and 100 chunks', () => {
     wrongBlobs: 0,
     quantizes: false,
     hub: undefined,
+    slow: undefined,
   };
 
   // A stage of two layers is 13 minutes at a group; the whole takes longer than a world is given.
   const slow: Partial<MeasureScenario> = {
     chunkMs: 25_000,
     calmFromMs: 10_000_000,
-    network: {
-      ...{ lostMessages: 0, repeatedMessages: 0, lateMessages: 0 },
-      ...{ lostBlocks: 0, wrongBlocks: 0, bytesPerMsMin: 10_000 },
-    },
+    network: calmNetwork,
   };
 
   test.each<[string, Partial<MeasureScenario>]>([
@@ -119,6 +118,34 @@ describe('of five machines and 100 chunks', () => {
     }
     expect(outcomes.map(({ violation }) => violation)).toEqual([undefined, undefined]);
     for (const { faults } of outcomes) expect(new Set(faults)).toEqual(new Set(['QD-6801']));
+  });
+
+  test('one of the machines that share a stage dies with leases open, and is not missed', async () => {
+    const shared = { ...quiet, replicas: 2, waveChunks: 4, chunkMs: 100, network: calmNetwork };
+    const what = { kind: 'kill', awayMs: 3_600_000 } as const;
+    // A third and more than two thirds of the time that it takes without.
+    for (const [at, atMs] of [8_000, 18_500].entries()) {
+      const misfortunes = [{ atMs, machine: 1 + at, what }];
+      const end = { kind: 'one death' as const, calmFromMs: 30_000 };
+      const scenario = { ...shared, ...end, misfortunes, isStreamed: false };
+      const { violation, passed } = await simulateMeasure(2, model, { scenario });
+      expect(violation).toBeUndefined();
+      expect(passed).toBeGreaterThan(100 * LAYERS);
+      // Of each machine two leases are open, of a group each.
+      expect(passed).toBeLessThanOrEqual(100 * LAYERS + 2 * 16 * LAYERS);
+    }
+  });
+
+  test('a machine that is much slower than it says delays nobody for long', async () => {
+    const times = { chunks: 200, chunkMs: 200, calmFromMs: 10_000_000, network: calmNetwork };
+    const even = { ...quiet, ...times, waveChunks: 0, isStreamed: false };
+    const slow = { machine: 2, times: 10 };
+    const prompt = await simulateMeasure(4, model, { scenario: even });
+    const delayed = await simulateMeasure(4, model, { scenario: { ...even, slow } });
+    expect([prompt.violation, delayed.violation]).toEqual([undefined, undefined]);
+    expect(delayed.measuredMs).toBeLessThan(1.5 * prompt.measuredMs);
+    // Run twice is what it had begun when that became known.
+    expect(delayed.passed).toBeLessThanOrEqual(200 * LAYERS + 16 * LAYERS);
   });
 
   test('a coordinator that dies again and again measures no stored group twice', async () => {

@@ -19,6 +19,8 @@ export interface MeasureOutcome {
   readonly scenario: MeasureScenario;
   readonly events: number;
   readonly virtualMs: number;
+  /** When all was measured. */
+  readonly measuredMs: number;
   readonly deaths: number;
   /** Units that were made while others measured, and those that outputs began with. */
   readonly ahead: UnitsAhead;
@@ -60,9 +62,20 @@ export async function simulateMeasure(
   } finally {
     process.off('unhandledRejection', onUnheard);
   }
-  const { passed, faults, fetched, deaths, ahead } = cluster;
+  const { passed, measuredMs, faults, fetched, deaths, ahead } = cluster;
   const { events, nowMs: virtualMs } = world;
   const trace = world.trace ?? [];
-  const said = { violation, events, virtualMs, deaths, passed, faults, fetched, ahead, trace };
+  const said = {
+    violation,
+    events,
+    virtualMs,
+    measuredMs,
+    deaths,
+    passed,
+    faults,
+    fetched,
+    ahead,
+    trace,
+  };
   return { seed, scenario, ...said };
 }

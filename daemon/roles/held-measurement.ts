@@ -229,14 +229,14 @@ export class HeldMeasurement {
       const { model, runner } = await this.#open(lease);
       checkLease(lease, model);
       const task = { ...lease, collect: new Set(lease.collect) };
-      const bad = await runner.run(task, this.#io(held, model), stop.signal);
+      const result = await runner.run(task, this.#io(held, model), stop.signal);
       // So that whoever watches sees all of it before the answer.
       this.#sayWorking();
       const detour = this.#fetched?.detour;
-      held.answer = { ...answer, bad, ...(detour === undefined ? {} : { detour }) };
+      held.answer = { ...answer, ...result, ...(detour === undefined ? {} : { detour }) };
     } catch (error) {
       if (stop.signal.aborted) return;
-      held.answer = { ...answer, bad: [], ...refusalOf(error) };
+      held.answer = { ...answer, bad: [], computeMs: 0, ...refusalOf(error) };
     }
     if (this.#leases.get(lease.lease) === held) this.#sayAnswer(held);
   }
@@ -259,7 +259,7 @@ export class HeldMeasurement {
   }
 
   async #openModel(lease: StageLease, signal: AbortSignal): Promise<OpenModel> {
-    const { network, kernels, openForward, memoryBytes, cacheBytes } = this.#ports;
+    const { network, kernels, clock, openForward, memoryBytes, cacheBytes } = this.#ports;
     const { run, description: digest, descriptionBytes: bytes } = lease;
     const described = new Uint8Array(bytes);
     const blob = { kind: 'description', run, digest, bytes } as const;
@@ -286,6 +286,7 @@ export class HeldMeasurement {
     );
     const runner = new StageRunner({
       model,
+      clock,
       layer: (index) => weights.layer(index),
       memoryBytes,
       cacheBytes,

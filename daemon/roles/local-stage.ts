@@ -13,7 +13,7 @@ import type { Clock, Network } from '../ports.ts';
 import type { KeptStates } from './kept-states.ts';
 import type { ModelFront } from './model-front.ts';
 import { gather, stateBytes } from './stage-io.ts';
-import type { StageIo, StageRunner, StageTask } from './stage-runner.ts';
+import type { StageIo, StageResult, StageRunner, StageTask } from './stage-runner.ts';
 import { StateInput } from './state-input.ts';
 
 export interface LocalLease extends StageTask {
@@ -51,8 +51,8 @@ export class LocalStage {
     this.#input = new StateInput({ ...parts, relay: undefined });
   }
 
-  /** @returns bad chunks; undefined where the lease was cancelled */
-  async run(lease: LocalLease): Promise<readonly number[] | undefined> {
+  /** @returns undefined where the lease was cancelled */
+  async run(lease: LocalLease): Promise<StageResult | undefined> {
     const stop = new AbortController();
     this.#stops.set(lease.lease, { lease, stop });
     try {

@@ -254,6 +254,7 @@ class Session {
     const states = leafStore && new KeptStates(run, { store: leafStore, clock, sha256 });
     const runner = new StageRunner({
       model,
+      clock,
       layer: (index) => this.#weights.layer(index),
       memoryBytes: offer.memoryBytes,
       cacheBytes,

@@ -97,7 +97,7 @@ test.each([
   const front = { state: async () => [new Float32Array(1)], inputs: async () => [] };
   const store = await SumsStore.open(filesInMemory(), model.statistics, sha256);
   const runner = new StageRunner({
-    ...{ model, memoryBytes: 1 << 20, cacheBytes: 1 << 20, sourceBytes: () => 1 },
+    ...{ model, memoryBytes: 1 << 20, cacheBytes: 1 << 20, sourceBytes: () => 1, clock },
     layer: async () => ({ scratchBytes: () => 1, run: (job: LayerJob) => running.run(job) }),
   } as unknown as StageRunnerParts);
   const measurer = new Measurer({
@@ -119,8 +119,8 @@ test.each([
     running.end();
   }
   await expect.poll(() => running.count).toBe(1);
-  const answer = { kind: 'stage-answer', run: RUN, lease: given?.lease ?? 0, bad: [BAD] } as const;
-  listeners[0]?.message?.(other, answer);
+  const answer = { kind: 'stage-answer', run: RUN, lease: given?.lease ?? 0 } as const;
+  listeners[0]?.message?.(other, { ...answer, bad: [BAD], computeMs: 0 });
   // What is computed ends with the bad chunk in it, then what is begun without it.
   for (let ended = 0; ended <= waves; ended++) {
     await expect.poll(() => running.count).toBeGreaterThan(0);

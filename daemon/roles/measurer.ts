@@ -10,7 +10,7 @@
 
 import { FaultError } from '../../proto/fault.ts';
 import type { PeerId, StageAnswer } from '../../proto/peer-messages.ts';
-import { GROUP_CHUNKS } from '../core/calibration/chunks.ts';
+import { GROUP_CHUNKS, groupSizes } from '../core/calibration/chunks.ts';
 import { groupSet } from '../core/importance/group-set.ts';
 import type { MeasuredModel } from '../core/models/measured-model.ts';
 import type { Sha256 } from '../core/plan/unit-id.ts';
@@ -300,6 +300,9 @@ export class Measurer {
       case 'stuck':
         this.#tellStuck(effect);
         break;
+      case 'slow':
+        this.#noticeSlow(effect.peer, effect.times);
+        break;
       case 'lease':
         this.#lease(effect);
         break;
@@ -383,10 +386,11 @@ export class Measurer {
   }
 
   async #runLocal(lease: LocalLease): Promise<void> {
-    const bad = await this.#local.run(lease);
-    if (bad === undefined) return;
+    const result = await this.#local.run(lease);
+    if (result === undefined) return;
+    const { bad, computeMs } = result;
     if (bad.length > 0) await this.#void(lease.group, bad);
-    else this.#feed({ kind: 'stage-done', peer: LOCAL_PEER, lease: lease.lease });
+    else this.#feed({ kind: 'stage-done', peer: LOCAL_PEER, lease: lease.lease, computeMs });
   }
 
   #leftOutOf(group: number): number[] {
@@ -431,7 +435,8 @@ export class Measurer {
     } else if (answer.bad.length > 0) {
       this.#track(this.#void(given.group, answer.bad));
     } else {
-      this.#feed({ kind: 'stage-done', peer: from, lease: answer.lease });
+      const { lease, computeMs } = answer;
+      this.#feed({ kind: 'stage-done', peer: from, lease, computeMs });
     }
   }
 
@@ -440,6 +445,12 @@ export class Measurer {
     this.#declines.set(peer, why);
     const name = this.#pool?.share(peer)?.name ?? peer;
     this.#parts.onNotice(`${name} runs no layers for now: ${why}`);
+  }
+
+  #noticeSlow(peer: PeerId, times: number): void {
+    const name = this.#pool?.share(peer)?.name ?? peer;
+    const much = `${times.toFixed(0)} times slower than it said`;
+    this.#parts.onNotice(`${name} runs layers ${much}: it gets fewer of them`);
   }
 
   #noticeDetour(peer: PeerId, why: string): void {
@@ -482,11 +493,4 @@ export class Measurer {
 
 function offerOf({ peer, hello }: ConnectedPeer): MeasuringPeer {
   return { peer, speed: hello.bytesPerSecond, roomBytes: hello.diskBytes, isLocal: false };
-}
-
-/** How many chunks each group has: all but the last are whole. */
-function groupSizes(chunks: number): number[] {
-  return Array.from({ length: Math.ceil(chunks / GROUP_CHUNKS) }, (_, group) =>
-    Math.min(GROUP_CHUNKS, chunks - group * GROUP_CHUNKS),
-  );
 }

@@ -11,7 +11,7 @@ import { assert } from '../../proto/assert.ts';
 import { sumsBytes } from '../core/importance/statistics.ts';
 import type { Layer, Register, StateRegister, Statistic } from '../core/models/forward.ts';
 import type { MeasuredModel } from '../core/models/measured-model.ts';
-import type { LayerJob, PreparedLayer } from '../ports.ts';
+import type { Clock, LayerJob, PreparedLayer } from '../ports.ts';
 import { Credit } from './credit.ts';
 import { LossSums } from './loss-sums.ts';
 import { planWaves, WAVES_IN_MEMORY, type WavePlan } from './wave-plan.ts';
@@ -26,6 +26,16 @@ export interface StageTask {
   readonly collect: ReadonlySet<number>;
   /** At most so many chunks a wave; 0 is no limit. */
   readonly waveChunks: number;
+}
+
+export interface StageResult {
+  /**
+   * Chunks, ascending, that left a number that is not finite, as far as it went: where there is one, no
+   * sums are kept that contain it.
+   */
+  readonly bad: readonly number[];
+  /** So long layers were computed, one at a time: neither states nor weights were waited for. */
+  readonly computeMs: number;
 }
 
 /** Where states come from and go to. Registers are those of the cut, in its order. */
@@ -59,6 +69,7 @@ export interface StageRunnerParts {
   /** Source bytes of weights that memory holds beside that. */
   readonly cacheBytes: number;
   readonly sourceBytes: (layer: number) => number;
+  readonly clock: Pick<Clock, 'now'>;
 }
 
 interface Stage extends StageTask {
@@ -69,6 +80,7 @@ interface Stage extends StageTask {
   readonly signal: AbortSignal;
   readonly sums: Map<number, LayerAccount>;
   readonly bad: Set<number>;
+  computeMs: number;
 }
 
 /** What is summed of one layer so far. */
@@ -99,11 +111,7 @@ export class StageRunner {
     this.#parts = parts;
   }
 
-  /**
-   * @returns the chunks, ascending, that left a number that is not finite, as far as it went: where
-   * there is one, no sums are kept that contain it
-   */
-  async run(task: StageTask, io: StageIo, signal: AbortSignal): Promise<readonly number[]> {
+  async run(task: StageTask, io: StageIo, signal: AbortSignal): Promise<StageResult> {
     this.#running++;
     try {
       return await this.#run(task, io, signal);
@@ -117,7 +125,7 @@ export class StageRunner {
     }
   }
 
-  async #run(task: StageTask, io: StageIo, signal: AbortSignal): Promise<readonly number[]> {
+  async #run(task: StageTask, io: StageIo, signal: AbortSignal): Promise<StageResult> {
     const failed = new AbortController();
     const both = AbortSignal.any([signal, failed.signal]);
     let computed: Promise<void> = Promise.resolve();
@@ -144,7 +152,7 @@ export class StageRunner {
     }
     await computed;
     if (stage.bad.size === 0) await keepAll(stage);
-    return [...stage.bad].sort((a, b) => a - b);
+    return { bad: [...stage.bad].sort((a, b) => a - b), computeMs: Math.round(stage.computeMs) };
   }
 
   async #prepare(task: StageTask, io: StageIo, signal: AbortSignal): Promise<Stage> {
@@ -158,7 +166,8 @@ export class StageRunner {
     const registers = stageRegisters(model, indexes);
     const plan = this.#plan(task, prepared, registers);
     if (this.#scratch.length < plan.scratchBytes) this.#scratch = new Uint8Array(plan.scratchBytes);
-    return { ...task, prepared, registers, plan, io, signal, sums: new Map(), bad: new Set() };
+    const empty = { sums: new Map(), bad: new Set<number>(), computeMs: 0 };
+    return { ...task, prepared, registers, plan, io, signal, ...empty };
   }
 
   #plan(
@@ -260,7 +269,7 @@ export class StageRunner {
   }
 
   async #runLayer(stage: Stage, wave: Wave, index: number): Promise<void> {
-    const { model } = this.#parts;
+    const { model, clock } = this.#parts;
     const layer = model.layers[index];
     const prepared = stage.prepared[index - stage.from];
     assert(layer !== undefined && prepared !== undefined, `layer ${index} is prepared`);
@@ -270,7 +279,9 @@ export class StageRunner {
       const chunks = Math.min(sliceChunks, wave.chunks.length - at);
       const job = this.#job(layer, index, wave, at, chunks);
       const sums = account === undefined ? {} : { sums: account.own };
+      const startMs = clock.now();
       const { bad } = await prepared.run({ ...job, ...sums }, stage.signal);
+      stage.computeMs += clock.now() - startMs;
       for (const slot of bad) stage.bad.add(wave.chunks[at + slot] ?? 0);
       if (bad.length > 0) return;
       account?.losses?.add(job.state.get(model.loss?.register ?? ''));

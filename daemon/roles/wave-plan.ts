@@ -38,7 +38,7 @@ export interface WavePlan {
 
 // One is computed while the next is fetched, and another lease may wait for its first.
 export const WAVES_IN_MEMORY = 3;
-// As many as core/schedule/measurement.ts gives to a peer.
+// As many as core/schedule/measuring-peer.ts gives to a peer.
 export const LEASES_AT_A_TIME = 2;
 // Experts get a few hundred tokens each of so many, and weights are read once for all of them.
 const SLICE_TOKENS = 4096;

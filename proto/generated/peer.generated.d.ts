@@ -591,6 +591,7 @@ export namespace quantd {
         fault?: (quantd.Fault.$Properties|null);
         declined?: (string|null);
         detour?: (string|null);
+        computeMs: number;
         static encode(message: quantd.StageAnswer.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
         static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.StageAnswer & quantd.StageAnswer.$Shape;
     }
@@ -603,6 +604,7 @@ export namespace quantd {
             fault?: (quantd.Fault.$Properties|null);
             declined?: (string|null);
             detour?: (string|null);
+            computeMs?: (number|null);
             $unknowns?: Uint8Array[];
         }
         type $Shape = quantd.StageAnswer.$Properties;

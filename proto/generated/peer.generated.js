@@ -2723,6 +2723,7 @@ export const quantd = $root.quantd = (() => {
         StageAnswer.prototype.fault = null;
         StageAnswer.prototype.declined = null;
         StageAnswer.prototype.detour = null;
+        StageAnswer.prototype.computeMs = 0;
 
         let $oneOfFields;
 
@@ -2757,6 +2758,8 @@ export const quantd = $root.quantd = (() => {
                 writer.uint32(42).string(message.declined);
             if (message.detour != null && $Object.hasOwnProperty.call(message, "detour"))
                 writer.uint32(50).string(message.detour);
+            if (message.computeMs != null && $Object.hasOwnProperty.call(message, "computeMs") && message.computeMs !== 0)
+                writer.uint32(56).uint32(message.computeMs);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -2840,6 +2843,15 @@ export const quantd = $root.quantd = (() => {
                             break;
                         message.detour = reader.stringVerify();
                         message._detour = "detour";
+                        continue;
+                    }
+                case 7: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.computeMs = value;
+                        else
+                            delete message.computeMs;
                         continue;
                     }
                 }

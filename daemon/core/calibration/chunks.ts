@@ -169,3 +169,10 @@ export function groups({ chunks }: Pick<Calibration, 'chunks'>): ChunkGroup[] {
     return { group, first, end: Math.min(chunks.length, first + GROUP_CHUNKS) };
   });
 }
+
+/** How many chunks each group has: all but the last are whole. */
+export function groupSizes(chunks: number): number[] {
+  return Array.from({ length: Math.ceil(chunks / GROUP_CHUNKS) }, (_, group) =>
+    Math.min(GROUP_CHUNKS, chunks - group * GROUP_CHUNKS),
+  );
+}

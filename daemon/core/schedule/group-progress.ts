@@ -9,6 +9,7 @@
  * with the same bytes.
  */
 
+import type { StateInput } from './measurement-events.ts';
 import type { Stage } from './stages.ts';
 
 export interface Lease {
@@ -63,13 +64,18 @@ export class GroupProgress {
     this.#missing = layers;
   }
 
+  /** So many are not taken out. */
+  get chunks(): number {
+    return this.#chunks - this.excluded.length;
+  }
+
   get isComplete(): boolean {
     return this.#missing === 0;
   }
 
   /** Without a chunk its sums are empty: nothing is to be run. */
   get isEmpty(): boolean {
-    return this.excluded.length === this.#chunks;
+    return this.chunks === 0;
   }
 
   hasStored(layer: number): boolean {
@@ -212,4 +218,9 @@ export class GroupProgress {
 /** Whether the state that the lease leaves is read in one of the cases where its peer is there. */
 function isRead({ peer, to }: Lease, looks: readonly Look[]): boolean {
   return looks.some((look) => look.lost !== peer && look.isRead[to] === 1);
+}
+
+/** What a peer hears of the leases whose states it is to take. */
+export function told(inputs: readonly Lease[]): StateInput[] {
+  return inputs.map(({ peer, lease }) => ({ peer, lease }));
 }

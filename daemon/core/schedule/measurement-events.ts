@@ -44,7 +44,13 @@ export type MeasurementEvent =
       readonly excluded: readonly number[];
     }
   /** The lease is through: its state is at the peer, its sums are stored there or on their way. */
-  | { readonly kind: 'stage-done'; readonly peer: PeerId; readonly lease: number }
+  | {
+      readonly kind: 'stage-done';
+      readonly peer: PeerId;
+      readonly lease: number;
+      /** So long the peer has computed, without waiting, as it says; 0 or nothing: not known. */
+      readonly computeMs?: number;
+    }
   /** The peer cannot run the lease; it gets no other for a while, or until it joins again. */
   | { readonly kind: 'declined'; readonly peer: PeerId; readonly lease: number }
   /** Chunks (by index in the group) had values that are not finite: all sums of the group are void. */
@@ -61,6 +67,8 @@ export type MeasurementEffect =
   | { readonly kind: 'placed'; readonly stages: readonly Stage[] }
   /** No peers have room for these layers; the layers before them are measured meanwhile. */
   | ({ readonly kind: 'stuck' } & UnplacedLayers)
+  /** It runs layers so many times slower than its offer let expect: others get what they can of its. */
+  | { readonly kind: 'slow'; readonly peer: PeerId; readonly times: number }
   | {
       readonly kind: 'lease';
       readonly peer: PeerId;

@@ -31,6 +31,8 @@ interface Luck {
   readonly moreGroups: readonly number[];
   /** Whether messages may come more than once, and cancels too late. */
   readonly isUnruly: boolean;
+  /** Whether peers take very different times for the same. */
+  readonly isUneven: boolean;
 }
 
 const stateText = (group: number, excluded: readonly number[], boundary: number): string =>
@@ -238,7 +240,8 @@ class World {
       }
     }
     if (lease.leavesState) peer.states.set(lease.lease, stateText(group, excluded, to));
-    this.say({ peer: id, event: { kind: 'stage-done', peer: id, lease: lease.lease } });
+    const took = this.luck.isUneven ? { computeMs: 9000 * 4 ** this.luck.choose(4) } : {};
+    this.say({ peer: id, event: { kind: 'stage-done', peer: id, lease: lease.lease, ...took } });
   }
 
   /** It comes at some time, perhaps more than once. */
@@ -344,6 +347,7 @@ const calm: Omit<Luck, 'choose'> = {
   declines: 0,
   moreGroups: [],
   isUnruly: false,
+  isUneven: false,
 };
 const peer = (name: string, offer: Partial<MeasuringPeer> = {}): MeasuringPeer => ({
   peer: name,
@@ -365,6 +369,7 @@ test('a measurement ends with all sums of the right chunks, whatever happens', (
         declines: fc.nat({ max: 4 }),
         moreGroups: fc.array(fc.integer({ min: 1, max: 2 }), { maxLength: 2 }),
         isUnruly: fc.boolean(),
+        isUneven: fc.boolean(),
         bad: fc.dictionary(
           fc.tuple(fc.nat({ max: 8 }), fc.nat({ max: 1 })).map((pair) => pair.join('/')),
           fc.nat({ max: 7 }),

@@ -275,3 +275,65 @@ test('a peer that comes late gets a stage while there is much to do, and none fo
   expect(stagesAfter(4)).toEqual(['0-2 a', '2-4 b']);
   expect(stagesAfter(3)).toEqual(['0-4 a']);
 });
+
+/** Everybody runs its first lease, in so many milliseconds. */
+function firstLeases(
+  measurement: Measurement,
+  computeMs: Readonly<Record<string, number>>,
+): MeasurementEffect[] {
+  const joined = measurement.step(
+    { kind: 'peers-joined', peers: Object.keys(computeMs).map((name) => peer(name)) },
+    0,
+  );
+  return Object.entries(computeMs).flatMap(([name, ms]) => {
+    const first = joined.find((effect) => effect.kind === 'lease' && effect.peer === name);
+    if (first?.kind !== 'lease') throw new Error(`${name} has a lease`);
+    const done = { kind: 'stage-done', peer: name, lease: first.lease, computeMs: ms } as const;
+    return measurement.step(done, 1);
+  });
+}
+
+test('layers of a peer that is much slower than it said go to others, with what it has begun', () => {
+  const measurement = new Measurement(rowOf(9, 9));
+  const effects = firstLeases(measurement, { a: 2000, b: 40_000, c: 2000 });
+  expect(effects).toContainEqual({ kind: 'slow', peer: 'b', times: 20 });
+  expect(measurement.stages).toEqual([
+    { from: 0, to: 4, peers: ['a'] },
+    { from: 4, to: 9, peers: ['c'] },
+  ]);
+  expect(effects.filter(({ kind }) => kind === 'cancel')).toEqual([
+    { kind: 'cancel', peer: 'b', lease: 4 },
+  ]);
+  const next = measurement.step({ kind: 'stage-done', peer: 'a', lease: 3 }, 2);
+  expect(leasesOf(next)).toEqual(['1: 3-4 a', '1: 4-6 c']);
+});
+
+test('a slow peer keeps layers for which nobody else has room', () => {
+  const measurement = new Measurement({ ...rowOf(9, 9), mayCut: (at) => at % 3 === 0 });
+  const peers = ['a', 'b', 'c'].map((name) => peer(name, { roomBytes: 3 }));
+  measurement.step({ kind: 'peers-joined', peers }, 0);
+  const before = measurement.stages;
+  measurement.step({ kind: 'stage-done', peer: 'a', lease: 0, computeMs: 2000 }, 1);
+  const effects = measurement.step(
+    { kind: 'stage-done', peer: 'b', lease: 1, computeMs: 40_000 },
+    1,
+  );
+  expect(measurement.stages).toEqual(before);
+  expect(kindsOf(effects)).not.toContain('cancel');
+  expect(leasesOf(effects).filter((text) => text.endsWith(' b'))).toHaveLength(1);
+});
+
+test('of the machines that share a stage a slow one gets nothing while others are there', () => {
+  const measurement = new Measurement(rowOf(2, 9, 2));
+  const effects = firstLeases(measurement, { a: 2000, b: 40_000 });
+  expect(measurement.stages).toEqual([{ from: 0, to: 2, peers: ['a', 'b'] }]);
+  expect(leasesOf(effects).filter((text) => text.endsWith(' b'))).toEqual([]);
+  const alone = measurement.step({ kind: 'peer-left', peer: 'a' }, 2);
+  expect(leasesOf(alone).filter((text) => text.endsWith(' b'))).toHaveLength(2);
+});
+
+test('near the end nothing is moved for a slow peer', () => {
+  const measurement = new Measurement(rowOf(9, 5));
+  const effects = firstLeases(measurement, { a: 2000, b: 40_000, c: 2000 });
+  expect(effects.filter(({ kind }) => kind === 'placed')).toEqual([]);
+});

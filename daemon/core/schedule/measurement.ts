@@ -7,42 +7,36 @@
  * begins with exists or is being made: a group's chunks pass from peer to peer one by one. What is
  * run is derived anew after every event from the sums that are stored and the states that exist, so
  * that any order of losses ends in the same sums. Read next: group-progress.ts (what is still to be
- * run), stages.ts (at whom), measurement-events.ts.
+ * run), stages.ts (at whom), paces.ts (who is slower than it said), measurement-events.ts.
  */
 
 import { assert } from '../../../proto/assert.ts';
-import { GroupProgress, type Lease, type Run } from './group-progress.ts';
+import { GroupProgress, type Lease, type Run, told } from './group-progress.ts';
 import type {
   MeasurementEffect,
   MeasurementEvent,
   MeasuringPeer,
   PeerId,
-  StateInput,
 } from './measurement-events.ts';
-import { placeStages, type Stage, type StageRequest, type UnplacedLayers } from './stages.ts';
+import { freshPeer, isUsable, type Peer } from './measuring-peer.ts';
+import { Paces } from './paces.ts';
+import {
+  isSamePlacement,
+  placeStages,
+  type Stage,
+  type StageRequest,
+  type UnplacedLayers,
+} from './stages.ts';
 
 export interface MeasurementPlan extends Pick<StageRequest, 'layers' | 'mayCut' | 'replicas'> {
   /** Chunks of each group. */
   readonly groups: readonly number[];
 }
 
-interface Peer extends MeasuringPeer {
-  readonly leasesMax: number;
-  readonly running: Set<Lease>;
-  /** It could not run a lease: nothing more for it until then; 0 while it is open. */
-  closedUntilMs: number;
-  /** Leases that it has declined since the last that it ran. */
-  declines: number;
-}
-
-// One lease is computed while the input of the next comes.
-const LEASES_MAX = 2;
 // A group whose sums are on their way to the coordinator keeps nobody from beginning another.
 const GROUPS_BEYOND_LEASES = 1;
 // What a peer declines for, such as a broken link to the stage before it, may have passed by then.
 const CLOSED_MS = 10_000;
-// Declining so often in a row costs a peer its stage: moving weights is dearer than waiting once.
-const DECLINES_MAX = 2;
 // A link that breaks is mostly there again by then, and the peer still has its weights.
 const AWAY_MS = 5000;
 // With fewer groups to go for each peer, other stages would cost more weights than they save time.
@@ -62,6 +56,7 @@ export class Measurement {
   /** Every lease that was ever given, by number: answers may come late. */
   readonly #leases: Lease[] = [];
   readonly #touched = new Set<number>();
+  readonly #paces: Paces;
   #stages: readonly Stage[] = [];
   #unplaced: UnplacedLayers | undefined;
   #effects: MeasurementEffect[] = [];
@@ -73,6 +68,7 @@ export class Measurement {
 
   constructor(plan: MeasurementPlan) {
     this.#plan = plan;
+    this.#paces = new Paces(plan.layers);
     this.#lacking = plan.layers.map(() => 0);
     this.#complete = plan.layers.map(() => false);
     this.#addGroups(plan.groups);
@@ -140,7 +136,7 @@ export class Measurement {
         this.#store(event.layer, event.group, event.excluded);
         break;
       case 'stage-done':
-        this.#done(event.peer, event.lease);
+        this.#done(event.peer, event.lease, event.computeMs ?? 0);
         break;
       case 'declined':
         this.#declined(event.peer, event.lease);
@@ -176,13 +172,7 @@ export class Measurement {
     this.#dropPeer(offer.peer);
     this.#away.delete(offer.peer);
     this.#unstage(offer.peer);
-    this.#peers.set(offer.peer, {
-      ...offer,
-      leasesMax: Math.max(1, offer.leasesMax ?? LEASES_MAX),
-      running: new Set(),
-      closedUntilMs: 0,
-      declines: 0,
-    });
+    this.#peers.set(offer.peer, freshPeer(offer));
     const held = this.#held.get(offer.peer) ?? new Set();
     for (const layer of offer.holds ?? []) held.add(layer);
     this.#held.set(offer.peer, held);
@@ -193,6 +183,7 @@ export class Measurement {
       if (lease.peer === id && lease.phase !== 'lost') this.#close(lease, 'lost');
     }
     this.#peers.delete(id);
+    this.#paces.forget(id);
   }
 
   /** Its work is lost at once, its stage only when it stays away: weights are dear to move. */
@@ -241,7 +232,7 @@ export class Measurement {
     this.#touched.add(index);
   }
 
-  #done(id: PeerId, number: number): void {
+  #done(id: PeerId, number: number, computeMs: number): void {
     const lease = this.#leases[number];
     if (lease?.peer !== id || lease.phase === 'done') return;
     const group = this.#group(lease.group);
@@ -259,6 +250,23 @@ export class Measurement {
     const hasReturned = !isUsable(peer);
     peer.declines = 0;
     if (hasReturned && isUsable(peer)) this.#placeIfWorth();
+    this.#paces.ran(lease, group.chunks, computeMs);
+    const judged = this.#isDraining ? [] : this.#paces.judge(this.#peers.values());
+    if (judged.length > 0) this.#placeIfWorth();
+    for (const each of judged) this.#relieve(each);
+  }
+
+  /** What a slow peer has begun goes to others, where they have its layers by now. */
+  #relieve(id: PeerId): void {
+    if (!this.#paces.isSlow(id)) return;
+    this.#effects.push({ kind: 'slow', peer: id, times: 1 / this.#paces.factor(id) });
+    for (const lease of this.#peers.get(id)?.running ?? []) {
+      const stages = this.#stages.filter(({ from, to }) => from < lease.to && to > lease.from);
+      const takers = stages
+        .flatMap(({ peers }) => peers)
+        .filter((peer) => !this.#paces.isSlow(peer));
+      if (takers.length > 0) this.#cancel(lease);
+    }
   }
 
   #declined(id: PeerId, number: number): void {
@@ -323,6 +331,7 @@ export class Measurement {
       ...this.#plan,
       peers: usable.map((peer) => ({
         ...peer,
+        speed: peer.speed * this.#paces.factor(peer.peer),
         holds: (layer) => this.#held.get(peer.peer)?.has(layer) === true,
       })),
     });
@@ -420,7 +429,11 @@ export class Measurement {
       const peer = this.#peers.get(id);
       return peer === undefined || peer.closedUntilMs > 0 ? [] : [peer];
     });
-    const free = open.filter(({ running, leasesMax }) => running.size < leasesMax);
+    // A slow one would still have its lease when the others have run all the rest.
+    const prompt = open.filter(({ peer }) => !this.#paces.isSlow(peer));
+    const free = (prompt.length > 0 ? prompt : open).filter(
+      ({ running, leasesMax }) => running.size < leasesMax,
+    );
     const hasInput = ({ peer }: Peer): boolean => inputs.some((input) => input.peer === peer);
     const [best] = free.sort(
       (a, b) => a.running.size - b.running.size || Number(hasInput(b)) - Number(hasInput(a)),
@@ -482,18 +495,4 @@ export class Measurement {
     assert(group !== undefined, `there is no group ${index}`);
     return group;
   }
-}
-
-function told(inputs: readonly Lease[]): StateInput[] {
-  return inputs.map(({ peer, lease }) => ({ peer, lease }));
-}
-
-function isUsable({ speed, closedUntilMs, declines }: Peer): boolean {
-  return speed > 0 && (closedUntilMs === 0 || declines < DECLINES_MAX);
-}
-
-function isSamePlacement(a: readonly Stage[], b: readonly Stage[]): boolean {
-  const text = (stages: readonly Stage[]): string =>
-    stages.map(({ from, to, peers }) => [from, to, ...peers].join(' ')).join('\n');
-  return text(a) === text(b);
 }

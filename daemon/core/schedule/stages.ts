@@ -274,3 +274,9 @@ function addSpares(cuts: readonly Cut[], spares: readonly Member[], model: Layer
   }
   return stages.map(({ team, from, to }) => ({ from, to, peers: team.map(({ peer }) => peer) }));
 }
+
+export function isSamePlacement(a: readonly Stage[], b: readonly Stage[]): boolean {
+  const text = (stages: readonly Stage[]): string =>
+    stages.map(({ from, to, peers }) => [from, to, ...peers].join(' ')).join('\n');
+  return text(a) === text(b);
+}
