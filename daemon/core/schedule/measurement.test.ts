@@ -332,8 +332,12 @@ test('of the machines that share a stage a slow one gets nothing while others ar
   expect(leasesOf(alone).filter((text) => text.endsWith(' b'))).toHaveLength(2);
 });
 
-test('near the end nothing is moved for a slow peer', () => {
-  const measurement = new Measurement(rowOf(9, 5));
-  const effects = firstLeases(measurement, { a: 2000, b: 40_000, c: 2000 });
-  expect(effects.filter(({ kind }) => kind === 'placed')).toEqual([]);
+test('the fewer groups are to go, the slower a peer has to be for its layers to move', () => {
+  const isMoved = (groups: number, slowMs: number): boolean => {
+    const measurement = new Measurement(rowOf(9, groups));
+    const effects = firstLeases(measurement, { a: 2000, b: slowMs, c: 2000 });
+    return kindsOf(effects).includes('placed');
+  };
+  expect([isMoved(2, 10_000), isMoved(1, 10_000)]).toEqual([true, false]);
+  expect(isMoved(1, 20_000)).toBe(true);
 });

@@ -252,7 +252,8 @@ export class Measurement {
     if (hasReturned && isUsable(peer)) this.#placeIfWorth();
     this.#paces.ran(lease, group.chunks, computeMs);
     const judged = this.#isDraining ? [] : this.#paces.judge(this.#peers.values());
-    if (judged.length > 0) this.#placeIfWorth();
+    const slowest = Math.min(1, ...judged.map((each) => this.#paces.factor(each)));
+    if (judged.length > 0) this.#placeIfWorth(slowest);
     for (const each of judged) this.#relieve(each);
   }
 
@@ -316,8 +317,8 @@ export class Measurement {
     this.#effects.push({ kind: 'layer-reopened', layer });
   }
 
-  /** Where somebody lacks, or enough is still to be done, the stages are placed anew. */
-  #placeIfWorth(): void {
+  /** Where somebody lacks, or enough is to be done for what the slowest has of its offer, places anew. */
+  #placeIfWorth(slowest = 1): void {
     const open = this.#groups.filter(({ isComplete }) => !isComplete).length;
     if (open === 0) return;
     const away = [...this.#away.values()].map(({ peer }) => peer);
@@ -326,7 +327,7 @@ export class Measurement {
     const isServed =
       this.#stages.at(-1)?.to === this.#lacking.length &&
       this.#stages.every(({ peers }) => peers.some((peer) => ids.has(peer)));
-    if (isServed && this.#hasBegun && open < GROUPS_WORTH_MOVING * usable.length) return;
+    if (isServed && this.#hasBegun && open < slowest * GROUPS_WORTH_MOVING * usable.length) return;
     const { stages, unplaced } = placeStages({
       ...this.#plan,
       peers: usable.map((peer) => ({
