@@ -16,7 +16,7 @@ import { join } from 'node:path';
 const OBJECTS = 'build/kernels/objects';
 const ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'x86_64', arm64: 'aarch64' };
 // As in affine-avx512-0123456789abcdef.o.
-const KERNEL = /^[a-z\d-]+-(scalar|avx2|avx512|avx512bf16|neon)-[\da-f]{16}\.o$/;
+const KERNEL = /^[a-z\d-]+-(scalar|avx2|avx512|avx512bf16|amx|neon)-[\da-f]{16}\.o$/;
 
 /** Copies the objects of kernels from the project at `from` to the one at `into`; how many. */
 export async function lendObjects(from: string, into: string): Promise<number> {

@@ -74,15 +74,19 @@ float Chain(const Sample& sample, size_t token, size_t row) {
     for (size_t k = 0; k < columns; ++k) a = __builtin_fmaf(WeightAt(sample, row, k), x[k], a);
     return a;
   }
-  const auto step = [&](size_t k) {
-    const uint32_t rounded = Bfloat16FromFloat(Flushed(x[k]));
-    a = __builtin_fmaf(Flushed(WeightAt(sample, row, k)), FloatOf(rounded << 16), a);
+  const auto chain = [&](size_t first, size_t end) {
+    float sum = 0.0f;
+    for (size_t k = first; k < end; k += 2) {
+      const uint32_t rounded = Bfloat16FromFloat(Flushed(x[k]));
+      sum = __builtin_fmaf(Flushed(WeightAt(sample, row, k)), FloatOf(rounded << 16), sum);
+    }
+    return sum;
   };
-  for (size_t k = 0; k + 1 < columns; k += 2) {
-    step(k + 1);
-    step(k);
+  for (size_t k = 0; k < columns; k += 32) {
+    const size_t end = columns - k < 32 ? columns : k + 32;
+    const float even = chain(k, end);
+    a = a + (even + chain(k + 1, end));
   }
-  if (columns % 2 != 0) step(columns - 1);
   return a;
 }
 

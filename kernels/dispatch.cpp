@@ -8,6 +8,10 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 #elif defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>
 #endif
@@ -21,11 +25,23 @@ struct Features {
   bool avx2;    // With FMA, F16C and BMI, and an operating system that saves the registers.
   bool avx512;  // The x86-64-v4 level: F, BW, CD, DQ, VL.
   bool avx512bf16;
+  bool amx;  // Its tiles and those of bfloat16, and a process that may use them.
   bool sha;
   bool crc;
 };
 
 bool Has(uint32_t bits, uint32_t wanted) { return (bits & wanted) == wanted; }
+
+// Linux keeps no room for tiles where a thread is put aside until a process asks for it.
+bool AskForTiles() {
+#if defined(__linux__)
+  constexpr int kRequestPermission = 0x1023;
+  constexpr int kTileData = 18;
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
+}
 
 Features AskCpu() {
   uint32_t a = 0;
@@ -36,6 +52,7 @@ Features AskCpu() {
   const uint32_t leaf1 = c;
   if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return {};
   const uint32_t leaf7 = b;
+  const uint32_t leaf7d = d;
   uint32_t saved = 0;
   if (Has(leaf1, bit_OSXSAVE)) {
     uint32_t high = 0;
@@ -50,7 +67,10 @@ Features AskCpu() {
   const bool sha = Has(leaf7, bit_SHA) && Has(leaf1, bit_SSE4_1 | bit_SSSE3);
   constexpr uint32_t kBf16 = 1 << 5;
   const bool bf16 = __get_cpuid_count(7, 1, &a, &b, &c, &d) && Has(a, kBf16);
-  return {avx2, avx512, avx512 && bf16, sha, Has(leaf1, bit_SSE4_2)};
+  // XCR0: 17 the shapes of tiles, 18 the tiles.
+  constexpr uint32_t kAmx = 1 << 22 | 1 << 24;
+  const bool amx = avx512 && bf16 && Has(leaf7d, kAmx) && Has(saved, 0x60000) && AskForTiles();
+  return {avx2, avx512, avx512 && bf16, amx, sha, Has(leaf1, bit_SSE4_2)};
 }
 
 const Features& Cpu() {
@@ -194,7 +214,7 @@ bool CpuRuns(const char* set) {
   if (IsFeignedLack(set)) return false;
 #if defined(__x86_64__)
   return (is("avx2") && Cpu().avx2) || (is("avx512") && Cpu().avx512) ||
-         (is("avx512bf16") && Cpu().avx512bf16);
+         (is("avx512bf16") && Cpu().avx512bf16) || (is("amx") && Cpu().amx);
 #else
   return is("neon");
 #endif

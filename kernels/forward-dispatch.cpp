@@ -16,6 +16,9 @@ namespace quantd {
 namespace {
 
 const ForwardKernels* const kFastestFirst[] = {
+#if defined(QUANTD_HAVE_AMX)
+    &amx::kForward,
+#endif
 #if defined(QUANTD_HAVE_AVX512BF16)
     &avx512bf16::kForward,
 #endif
@@ -121,7 +124,8 @@ const ForwardKernels* FindForward(const char* name) {
 const ForwardKernels* PickForward(const char* isa) {
   if (strcmp(isa, "avx512") == 0) {
     static const ForwardKernels* const chosen =
-        ChooseProducts(FindForward("avx512"), FindForward("avx512bf16"));
+        ChooseProducts(ChooseProducts(FindForward("avx512"), FindForward("avx512bf16")),
+                       FindForward("amx"));
     return chosen;
   }
   return FindForward(isa);

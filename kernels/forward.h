@@ -93,7 +93,7 @@ struct ForwardKernels {
   float (*exp)(float x);
 };
 
-// One namespace per instruction set. avx512bf16 differs from avx512 in its products alone.
+// One namespace per instruction set. avx512bf16 and amx differ from avx512 in their products alone.
 namespace scalar {
 extern const ForwardKernels kForward;
 }
@@ -104,6 +104,9 @@ namespace avx512 {
 extern const ForwardKernels kForward;
 }
 namespace avx512bf16 {
+extern const ForwardKernels kForward;
+}
+namespace amx {
 extern const ForwardKernels kForward;
 }
 namespace neon {

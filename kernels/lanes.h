@@ -130,6 +130,7 @@ namespace {
 #define QUANTD_WIDTH_OF_avx2 8
 #define QUANTD_WIDTH_OF_avx512 16
 #define QUANTD_WIDTH_OF_avx512bf16 16
+#define QUANTD_WIDTH_OF_amx 16
 #define QUANTD_WIDTH_OF_neon 4
 #define QUANTD_WIDTH_JOIN(isa) QUANTD_WIDTH_OF_##isa
 #define QUANTD_WIDTH(isa) QUANTD_WIDTH_JOIN(isa)

@@ -4,8 +4,8 @@
 //
 // A word is what one step takes of one row or token: a binary32 number, or for vdpbf16ps a pair of
 // bfloat16 numbers; nothing here looks into it. A tile keeps R rows × V vectors of tokens in
-// registers while k ascends. A chain that is cut in k goes on from the number it left, so that a
-// cut changes no bit.
+// registers while k ascends. What is cut in k goes on from the number it left, so that a cut changes
+// no bit; in mode B, whose chains are short, that number is a sum which lies in memory anyway.
 #ifndef QUANTD_PRODUCTS_TILE_H_
 #define QUANTD_PRODUCTS_TILE_H_
 
@@ -59,6 +59,8 @@ struct TileShape<16> {
 
 // a = fma(w, x, a), with one rounding.
 struct FusedStep {
+  // Words of a chain that a sum takes up, or 0 where one chain is all.
+  static constexpr size_t kChain = 0;
   QUANTD_LANE static Float<1> Add(Float<1> w, Float<1> x, Float<1> a) {
     return {__builtin_fmaf(w.v, x.v, a.v)};
   }
@@ -71,14 +73,21 @@ struct FusedStep {
 #endif
 };
 
+// Of a block of mode B its even columns, then the odd ones: a word each.
+struct FusedBlockStep : FusedStep {
+  static constexpr size_t kChain = 16;
+};
+
 // The same where the product is exact, without asking the C library for it.
-struct ExactStep {
+struct ExactBlockStep {
+  static constexpr size_t kChain = 16;
   QUANTD_LANE static Float<1> Add(Float<1> w, Float<1> x, Float<1> a) { return a + w * x; }
 };
 
 #if defined(__AVX512BF16__)
-// Both products of a pair: the odd column, then the even one.
-struct PairStep {
+// Both products of a pair: the upper half, then the lower one.
+struct PairBlockStep {
+  static constexpr size_t kChain = 8;
   QUANTD_LANE static F16x Add(F16x w, F16x x, F16x a) {
     return {_mm512_dpbf16_ps(a.v, (__m512bh)w.v, (__m512bh)x.v)};
   }
@@ -195,9 +204,9 @@ struct Place {
   float* into;  // Of the tile's first token and row.
   size_t stride;
   size_t tokens;  // Of those in the vectors; the others are nobody's.
-  float* chains;  // R × V vectors: what a cut leaves for the next one.
-  bool begins;    // Chains begin here at +0,
-  bool ends;      // and end here: they go to their place, row by row turned to token by token.
+  float* sums;  // R × V vectors: what a cut leaves for the next one.
+  bool begins;  // They begin here at +0,
+  bool ends;    // and end here: they go to their place, row by row turned to token by token.
 };
 
 // How many of the rows from `first` on a square of W takes.
@@ -229,29 +238,51 @@ QUANTD_LANE void StoreChains(const Place& place, const Float<W> (&a)[R][V]) {
   }
 }
 
-// weights: R rows of TileShape<W>::kDepth words, of which `depth` count; tokens: `depth` times V vectors.
-template <typename Step, int W, int R, int V, bool kFetches>
-void RunTile(const float* weights, const float* tokens, size_t depth, const Place& place,
-             [[maybe_unused]] Ahead ahead) {
-  float* const chains = place.chains;
-  Float<W> a[R][V];
-  if (place.begins) {
+template <int W, int R, int V>
+QUANTD_LANE void ClearVectors(Float<W> (&a)[R][V]) {
 #pragma GCC unroll 24
-    for (int r = 0; r < R; ++r) {
+  for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 4
-      for (int v = 0; v < V; ++v) a[r][v] = Float<W>::Set(0.0f);
-    }
-  } else {
-#pragma GCC unroll 24
-    for (int r = 0; r < R; ++r) {
-#pragma GCC unroll 4
-      for (int v = 0; v < V; ++v) a[r][v] = Float<W>::Load(chains + (r * V + v) * W);
-    }
+    for (int v = 0; v < V; ++v) a[r][v] = Float<W>::Set(0.0f);
   }
-  for (size_t k = 0; k < depth;) {
-    size_t stop = depth;
+}
+
+template <int W, int R, int V>
+QUANTD_LANE void LoadVectors(const float* from, Float<W> (&a)[R][V]) {
+#pragma GCC unroll 24
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) a[r][v] = Float<W>::Load(from + (r * V + v) * W);
+  }
+}
+
+template <int W, int R, int V>
+QUANTD_LANE void StoreVectors(const Float<W> (&a)[R][V], float* into) {
+#pragma GCC unroll 24
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) a[r][v].Store(into + (r * V + v) * W);
+  }
+}
+
+// a = from + a
+template <int W, int R, int V>
+QUANTD_LANE void AddVectors(const float* from, Float<W> (&a)[R][V]) {
+#pragma GCC unroll 24
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) a[r][v] = Float<W>::Load(from + (r * V + v) * W) + a[r][v];
+  }
+}
+
+// The words [k, end) of R rows of TileShape<W>::kDepth words and of V vectors of tokens.
+template <typename Step, int W, int R, int V, bool kFetches>
+QUANTD_LANE void RunWords(const float* weights, const float* tokens, size_t k, size_t end,
+                          [[maybe_unused]] Ahead& ahead, Float<W> (&a)[R][V]) {
+  while (k < end) {
+    size_t stop = end;
     if constexpr (kFetches) {
-      if (depth - k > kAheadWords) stop = k + kAheadWords;
+      if (end - k > kAheadWords) stop = k + kAheadWords;
       Fetch(ahead.at, kAheadLines);
       ahead.at += ahead.step;
     }
@@ -267,12 +298,39 @@ void RunTile(const float* weights, const float* tokens, size_t depth, const Plac
       }
     }
   }
-  if (place.ends) return StoreChains<W, R, V>(place, a);
-#pragma GCC unroll 24
-  for (int r = 0; r < R; ++r) {
-#pragma GCC unroll 4
-    for (int v = 0; v < V; ++v) a[r][v].Store(chains + (r * V + v) * W);
+}
+
+// `depth` words, more than none: for mode B those of whole blocks.
+template <typename Step, int W, int R, int V, bool kFetches>
+void RunTile(const float* weights, const float* tokens, size_t depth, const Place& place,
+             Ahead ahead) {
+  Float<W> a[R][V];
+  if constexpr (Step::kChain == 0) {
+    if (place.begins) {
+      ClearVectors(a);
+    } else {
+      LoadVectors(place.sums, a);
+    }
+    RunWords<Step, W, R, V, kFetches>(weights, tokens, 0, depth, ahead, a);
+  } else {
+    alignas(64) float even[R * V * W];
+    size_t k = 0;
+    do {
+      const size_t odd = k + Step::kChain;
+      ClearVectors(a);
+      RunWords<Step, W, R, V, kFetches>(weights, tokens, k, odd, ahead, a);
+      StoreVectors(a, even);
+      ClearVectors(a);
+      RunWords<Step, W, R, V, kFetches>(weights, tokens, odd, odd + Step::kChain, ahead, a);
+      AddVectors(even, a);
+      // The first is added to +0, which changes nothing: no chain is -0.
+      if (k > 0 || !place.begins) AddVectors(place.sums, a);
+      k += 2 * Step::kChain;
+      if (k < depth) StoreVectors(a, place.sums);
+    } while (k < depth);
   }
+  if (place.ends) return StoreChains<W, R, V>(place, a);
+  StoreVectors(a, place.sums);
 }
 
 using Tile = void (*)(const float* weights, const float* tokens, size_t depth, const Place& place,

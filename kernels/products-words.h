@@ -3,7 +3,8 @@
 //   rows of binary32 ──PackPanel──▶ [k][lanes];  rows of weights ──Layout::Fill──▶ [row][k]
 //
 // A layout says what a word is (products-tile.h) and in which order the words of k come: for mode B
-// the odd column of a pair before the even one. Nothing is read behind the end of a row.
+// block by block, the even columns before the odd ones, and zeros up to the end of the last block.
+// Nothing is read behind the end of a row.
 #ifndef QUANTD_PRODUCTS_WORDS_H_
 #define QUANTD_PRODUCTS_WORDS_H_
 
@@ -18,6 +19,9 @@ namespace {
 // 2^-55: every product of two numbers not below it is a normal number, and so is every sum of such
 // products, for these are multiples of 2^-124.
 constexpr float kFlushBelow = 0x1p-55f;
+
+// DET-1.md §6, mode B.
+constexpr size_t kBlockColumns = 32;
 
 template <int W>
 QUANTD_LANE Float<W> FlushSmall(Float<W> x) {
@@ -38,7 +42,8 @@ QUANTD_LANE Float<W> RoundToBfloat16(Float<W> x) {
 
 struct PlainTokens {
   static constexpr size_t kColumns = 1;  // In a word.
-  static constexpr bool kSwapped = false;
+  static constexpr size_t kBlock = 1;    // Columns that are never cut.
+  static size_t PlaceOf(size_t word) { return word; }
   template <int W>
   QUANTD_LANE static Float<W> Words(const float* from) {
     return Float<W>::Load(from);
@@ -82,7 +87,11 @@ struct F16Weights {
 
 struct RoundedTokens {
   static constexpr size_t kColumns = 1;
-  static constexpr bool kSwapped = true;
+  static constexpr size_t kBlock = kBlockColumns;
+  static size_t PlaceOf(size_t column) {
+    const size_t within = column % kBlockColumns;
+    return column - within + within % 2 * (kBlockColumns / 2) + within / 2;
+  }
   template <int W>
   QUANTD_LANE static Float<W> Words(const float* from) {
     return RoundToBfloat16(FlushSmall(Float<W>::Load(from)));
@@ -93,68 +102,79 @@ struct Bf16Weights {
   static constexpr size_t kBytes = 2;
   static void Fill(const uint8_t* row, size_t columns, float* words) {
     size_t i = 0;
-    // To the upper half of every word the number from its place in the other order, and 0 below.
+    // Of two numbers in 32 bits the lower one is that of the even column.
 #if defined(__AVX512F__)
-    alignas(64) static constexpr uint16_t kFrom[32] = {
-        0, 1, 0, 0, 0, 3, 0, 2,  0, 5,  0, 4,  0, 7,  0, 6,
-        0, 9, 0, 8, 0, 11, 0, 10, 0, 13, 0, 12, 0, 15, 0, 14,
-    };
-    const __m512i first = _mm512_load_si512(kFrom);
-    const __m512i second = _mm512_add_epi16(first, _mm512_set1_epi16(16));
-    for (; i + 32 <= columns; i += 32) {
-      const __m512i halves = _mm512_loadu_si512(row + 2 * i);
-      constexpr __mmask32 kUpper = 0xAAAAAAAA;
-      _mm512_storeu_si512(words + i, _mm512_maskz_permutexvar_epi16(kUpper, first, halves));
-      _mm512_storeu_si512(words + i + 16, _mm512_maskz_permutexvar_epi16(kUpper, second, halves));
+    const __m512i upper = _mm512_set1_epi32(-0x10000);
+    for (; i + kBlockColumns <= columns; i += kBlockColumns) {
+      const __m512i pairs = _mm512_loadu_si512(row + 2 * i);
+      _mm512_storeu_si512(words + i, _mm512_slli_epi32(pairs, 16));
+      _mm512_storeu_si512(words + i + 16, _mm512_and_si512(pairs, upper));
     }
 #elif defined(__AVX2__)
-    const __m256i from =
-        _mm256_setr_epi8(-1, -1, 2, 3, -1, -1, 0, 1, -1, -1, 6, 7, -1, -1, 4, 5,  //
-                         -1, -1, 10, 11, -1, -1, 8, 9, -1, -1, 14, 15, -1, -1, 12, 13);
-    for (; i + 8 <= columns; i += 8) {
-      const void* const at = row + 2 * i;
-      const __m128i halves = _mm_loadu_si128(static_cast<const __m128i*>(at));
-      const __m256i words8 = _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(halves), from);
-      _mm256_storeu_ps(words + i, _mm256_castsi256_ps(words8));
+    const __m256i upper = _mm256_set1_epi32(-0x10000);
+    for (; i + kBlockColumns <= columns; i += kBlockColumns) {
+#pragma GCC unroll 2
+      for (size_t half = 0; half < 16; half += 8) {
+        const void* const from = row + 2 * i + 4 * half;
+        const __m256i pairs = _mm256_loadu_si256(static_cast<const __m256i*>(from));
+        const __m256 even = _mm256_castsi256_ps(_mm256_slli_epi32(pairs, 16));
+        const __m256 odd = _mm256_castsi256_ps(_mm256_and_si256(pairs, upper));
+        _mm256_storeu_ps(words + i + half, even);
+        _mm256_storeu_ps(words + i + 16 + half, odd);
+      }
     }
 #elif defined(__aarch64__) && defined(__ARM_NEON)
-    for (; i + 8 <= columns; i += 8) {
-      const uint16x8_t halves = vrev32q_u16(vreinterpretq_u16_u8(vld1q_u8(row + 2 * i)));
-      vst1q_f32(words + i, vreinterpretq_f32_u32(vshll_n_u16(vget_low_u16(halves), 16)));
-      vst1q_f32(words + i + 4, vreinterpretq_f32_u32(vshll_n_u16(vget_high_u16(halves), 16)));
+    const uint32x4_t upper = vdupq_n_u32(0xFFFF0000u);
+    for (; i + kBlockColumns <= columns; i += kBlockColumns) {
+#pragma GCC unroll 4
+      for (size_t quarter = 0; quarter < 16; quarter += 4) {
+        const uint32x4_t pairs = vreinterpretq_u32_u8(vld1q_u8(row + 2 * i + 4 * quarter));
+        vst1q_f32(words + i + quarter, vreinterpretq_f32_u32(vshlq_n_u32(pairs, 16)));
+        vst1q_f32(words + i + 16 + quarter, vreinterpretq_f32_u32(vandq_u32(pairs, upper)));
+      }
     }
 #endif
-    const auto widened = [row](size_t k) {
-      return FloatOf(static_cast<uint32_t>(LoadU16(row + 2 * k)) << 16);
-    };
-    for (; i + 1 < columns; i += 2) {
-      words[i] = widened(i + 1);
-      words[i + 1] = widened(i);
+    for (; i < columns; i += kBlockColumns) {
+      for (size_t k = i; k < i + kBlockColumns; ++k) {
+        const uint32_t number = k < columns ? LoadU16(row + 2 * k) : 0;
+        words[RoundedTokens::PlaceOf(k)] = FloatOf(number << 16);
+      }
     }
-    if (i < columns) words[i] = widened(i);
   }
 };
 
-// ---- mode B by vdpbf16ps: a word is a pair of bfloat16 numbers, the even column below ----
+// ---- mode B by vdpbf16ps: a word is two numbers of one chain, the earlier one above ----
 
 #if defined(__AVX512BF16__)
+// Where in a block the halves of its words come from, the lower one of each first.
+alignas(64) constexpr uint16_t kPairsFrom[kBlockColumns] = {
+    2, 0, 6, 4, 10, 8, 14, 12, 18, 16, 22, 20, 26, 24, 30, 28,
+    3, 1, 7, 5, 11, 9, 15, 13, 19, 17, 23, 21, 27, 25, 31, 29,
+};
+
 struct PairTokens {
   static constexpr size_t kColumns = 2;
-  static constexpr bool kSwapped = false;
+  static constexpr size_t kBlock = kBlockColumns;
+  static size_t PlaceOf(size_t word) { return word; }
   template <int W>
   QUANTD_LANE static F16x Words(const float* from) {
     const F16x low = FlushSmall(F16x::Load(from));
     const F16x high = FlushSmall(F16x::Load(from + 16));
-    return {(__m512)_mm512_cvtne2ps_pbh(high.v, low.v)};
+    const auto halves = (__m512i)_mm512_cvtne2ps_pbh(high.v, low.v);
+    return {(__m512)_mm512_permutexvar_epi16(_mm512_load_si512(kPairsFrom), halves)};
   }
 };
 
-// The partner of an odd last column is 0: it adds +0 to what is never -0.
 struct PairWeights {
   static constexpr size_t kBytes = 2;
   static void Fill(const uint8_t* row, size_t columns, float* words) {
-    if (columns % 2 != 0) words[columns / 2] = FloatOf(LoadU16(row + 2 * (columns - 1)));
-    memcpy(words, row, columns / 2 * 4);
+    const __m512i from = _mm512_load_si512(kPairsFrom);
+    for (size_t i = 0; i < columns; i += kBlockColumns) {
+      const size_t left = columns - i;
+      const __mmask32 there = left < kBlockColumns ? (1u << left) - 1 : ~0u;
+      const __m512i halves = _mm512_maskz_loadu_epi16(there, row + 2 * i);
+      _mm512_storeu_si512(words + i / 2, _mm512_permutexvar_epi16(from, halves));
+    }
   }
 };
 #endif
@@ -171,8 +191,10 @@ QUANTD_LANE Float<W> WordsOf(const float* from, size_t columns) {
   return Tokens::template Words<W>(rest);
 }
 
-constexpr size_t WordsIn(size_t columns, size_t columns_in_word) {
-  return (columns + columns_in_word - 1) / columns_in_word;
+template <typename Tokens>
+constexpr size_t WordsIn(size_t columns) {
+  constexpr size_t kBlock = Tokens::kBlock;
+  return (columns + kBlock - 1) / kBlock * (kBlock / Tokens::kColumns);
 }
 
 // One vector of at most W tokens into a panel that is `lanes` wide; tokens that there are not are
@@ -180,23 +202,21 @@ constexpr size_t WordsIn(size_t columns, size_t columns_in_word) {
 template <typename Tokens, int W>
 void PackVector(const float* const* rows, size_t tokens, size_t columns, size_t lanes,
                 float* into) {
-  const size_t words = WordsIn(columns, Tokens::kColumns);
-  // Of an odd number of swapped columns the last stays where it is.
-  const size_t swapped = Tokens::kSwapped ? words / 2 * 2 : 0;
+  const size_t words = WordsIn<Tokens>(columns);
   for (size_t k = 0; k < words; k += W) {
     const size_t column = k * Tokens::kColumns;
+    const size_t left = column < columns ? columns - column : 0;
     Float<W> square[W];
 #pragma GCC unroll 16
     for (size_t l = 0; l < W; ++l) {
-      square[l] = l < tokens ? WordsOf<Tokens, W>(rows[l] + column, columns - column)
-                             : Float<W>::Set(0.0f);
+      square[l] = l < tokens && left > 0 ? WordsOf<Tokens, W>(rows[l] + column, left)
+                                         : Float<W>::Set(0.0f);
     }
     Transpose(square);
 #pragma GCC unroll 16
     for (size_t i = 0; i < W; ++i) {
       if (k + i >= words) break;
-      const size_t word = k + i < swapped ? (k + i) ^ 1 : k + i;
-      square[i].Store(into + word * lanes);
+      square[i].Store(into + Tokens::PlaceOf(k + i) * lanes);
     }
   }
 }

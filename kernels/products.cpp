@@ -4,6 +4,9 @@
 
 #include "numbers.h"
 #include "products-words.h"
+#if defined(__AMX_BF16__)
+#include "products-blocks.h"
+#endif
 
 namespace quantd::QUANTD_ISA {
 namespace {
@@ -12,12 +15,12 @@ constexpr int W = kWidth;
 using Shape = TileShape<W>;
 constexpr size_t kDepth = Shape::kDepth;
 constexpr size_t kPanel = static_cast<size_t>(W) * Shape::kVectors;
-// Of the second-level cache for tokens; the rest is for weights, chains and what comes ahead.
+// Of the second-level cache for tokens; the rest is for weights, sums and what comes ahead.
 constexpr size_t kCachedBytes = 768 << 10;
 // Tokens that share the words of a row.
 constexpr size_t kTokensMax = 256;
 static_assert(kTokensMax % kPanel == 0);
-// Rows whose chains are kept from cut to cut.
+// Rows whose sums are kept from cut to cut.
 constexpr size_t kRowsTogether = 120 / Shape::kGroup * Shape::kGroup;
 // Many, so that tokens come from farther away but seldom; and of whole groups.
 constexpr size_t kRowsAtATime = 480;
@@ -32,13 +35,13 @@ size_t LanesFor(size_t tokens) {
 
 template <typename Tokens>
 size_t PackedBytes(size_t tokens, size_t columns) {
-  const size_t bytes = LanesFor(tokens) * WordsIn(columns, Tokens::kColumns) * sizeof(float);
+  const size_t bytes = LanesFor(tokens) * WordsIn<Tokens>(columns) * sizeof(float);
   return (bytes + 63) / 64 * 64;
 }
 
 template <typename Tokens>
 void Pack(const float* const* rows, size_t tokens, size_t columns, uint8_t* into) {
-  const size_t words = WordsIn(columns, Tokens::kColumns);
+  const size_t words = WordsIn<Tokens>(columns);
   float* panel = reinterpret_cast<float*>(into);
   for (size_t t = 0; t < tokens; t += kPanel) {
     const size_t left = tokens - t;
@@ -55,7 +58,7 @@ void Pack(const float* const* rows, size_t tokens, size_t columns, uint8_t* into
 struct Request {
   const float* panels;
   size_t tokens;
-  size_t words;  // In the whole of a chain.
+  size_t words;  // Of a whole row.
   float* into;
   size_t stride;
 };
@@ -105,7 +108,7 @@ struct Fetched {
 // The rows of a block, whose words are laid out, by the tokens [begin, end).
 template <typename Step>
 void MultiplyBlock(const Request& request, const Block& block, const float* words, size_t begin,
-                   size_t end, float* chains, Fetched fetched) {
+                   size_t end, float* sums, Fetched fetched) {
   using Set = Tiles<Step, W>;
   const size_t tiles = (block.rows + Shape::kRows - 1) / Shape::kRows;
   const auto& wide = fetched.run == 0 ? Set::kWide : Set::kWideFetching;
@@ -117,7 +120,7 @@ void MultiplyBlock(const Request& request, const Block& block, const float* word
     Place place = {request.into + t * request.stride + block.row,
                    request.stride,
                    left < lanes ? left : lanes,
-                   chains + (t - begin) * Shape::kGroup,
+                   sums + (t - begin) * Shape::kGroup,
                    block.first == 0,
                    block.first + block.count == request.words};
     const size_t index = (t - begin) / kPanel;
@@ -131,12 +134,12 @@ void MultiplyBlock(const Request& request, const Block& block, const float* word
       wide[rows - 1](words + r * kDepth, panel, block.count, place,
                      fetched.For(index, r / Shape::kRows, tiles));
       place.into += Shape::kRows;
-      place.chains += Shape::kRows * kPanel;
+      place.sums += Shape::kRows * kPanel;
     }
   }
 }
 
-// Where the second-level cache holds the tokens for whole chains, one group after the other goes
+// Where the second-level cache holds the tokens for whole rows, one group after the other goes
 // through; otherwise as many groups as there is room for go through every cut together, so that a
 // cut's tokens come from farther away but once for them all.
 size_t RowsTogether(size_t rows, size_t words, size_t tokens) {
@@ -178,7 +181,7 @@ class Product {
   }
 
  private:
-  // The rows [begin, end), all of which keep their chains, group by group.
+  // The rows [begin, end), all of which keep their sums, group by group.
   void MultiplyCut(size_t begin, size_t end, size_t first) {
     const size_t left = request_.words - first;
     for (size_t row = begin; row < end; row += Shape::kGroup) {
@@ -191,7 +194,7 @@ class Product {
       const Fetched fetched = together_ > Shape::kGroup ? FetchedOf(block, begin, end)
                                                         : FetchedOf(block);
       MultiplyBlock<Step>(request_, block, words_, begin_, end_,
-                          chains_ + (row - begin) * kTokensMax, fetched);
+                          sums_ + (row - begin) * kTokensMax, fetched);
     }
   }
 
@@ -245,28 +248,30 @@ class Product {
   size_t end_ = 0;
   size_t together_ = 0;
   alignas(64) float words_[Shape::kGroup * kDepth];
-  alignas(64) float chains_[kRowsTogether * kTokensMax];
+  alignas(64) float sums_[kRowsTogether * kTokensMax];
 };
 
 template <typename Step, typename Tokens, typename Weights>
 void Multiply(const uint8_t* packed, size_t tokens, size_t columns, const uint8_t* weights,
               size_t row_bytes, size_t count, float* into, size_t stride) {
   const Request request = {reinterpret_cast<const float*>(packed), tokens,
-                           WordsIn(columns, Tokens::kColumns), into, stride};
+                           WordsIn<Tokens>(columns), into, stride};
   Product<Step, Tokens, Weights> product(request, columns, weights, row_bytes, count);
   for (size_t t = 0; t < tokens; t += kTokensMax) {
     product.Multiply(t, tokens - t < kTokensMax ? tokens : t + kTokensMax);
   }
 }
 
-#if defined(__AVX512BF16__)
+#if defined(__AMX_BF16__)
+using ModeBTokens = BlockTokens;
+constexpr auto kMultiplyModeB = MultiplyBlocks;
+#elif defined(__AVX512BF16__)
 using ModeBTokens = PairTokens;
-using ModeBWeights = PairWeights;
-using ModeBStep = PairStep;
+constexpr auto kMultiplyModeB = Multiply<PairBlockStep, PairTokens, PairWeights>;
 #else
 using ModeBTokens = RoundedTokens;
-using ModeBWeights = Bf16Weights;
-using ModeBStep = std::conditional_t<W == 1, ExactStep, FusedStep>;
+using ModeBStep = std::conditional_t<W == 1, ExactBlockStep, FusedBlockStep>;
+constexpr auto kMultiplyModeB = Multiply<ModeBStep, RoundedTokens, Bf16Weights>;
 #endif
 
 // 2^-55 as the upper half of a float.
@@ -281,7 +286,7 @@ constinit const Products kProducts[kWeightTypes] = {
     {kPanel, kRowsAtATime, PackedBytes<PlainTokens>, Pack<PlainTokens>,
      Multiply<FusedStep, PlainTokens, F16Weights>},
     {kPanel, kRowsAtATime, PackedBytes<ModeBTokens>, Pack<ModeBTokens>,
-     Multiply<ModeBStep, ModeBTokens, ModeBWeights>},
+     kMultiplyModeB},
 };
 
 bool NeedsFlush(const uint8_t* weights, size_t count) {

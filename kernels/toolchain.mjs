@@ -85,6 +85,11 @@ const architectures = {
         flags: [...avx512Flags, '-mavx512bf16'],
         macros: [...avx512Macros, '__AVX512BF16__'],
       },
+      amx: {
+        forward: true,
+        flags: [...avx512Flags, '-mavx512bf16', '-mamx-tile', '-mamx-bf16'],
+        macros: [...avx512Macros, '__AVX512BF16__', '__AMX_TILE__', '__AMX_BF16__'],
+      },
     },
     extra: { 'sha256-x86': ['-msse4.1', '-msha'], 'checksum-x86': ['-msse4.2'] },
     fused: /\bvfn?m(add|sub)/,
@@ -222,7 +227,7 @@ export function planObjects({ architecture, sets, parts, sanitize, fuzz }) {
   // With both sanitizers clang takes over a minute for the widest tiles; the narrower ones, of the same
   // source, keep both.
   const unchecked = (source, set) =>
-    sanitize && source === 'products' && set.startsWith('avx512')
+    sanitize && source === 'products' && (set.startsWith('avx512') || set === 'amx')
       ? ['-fno-sanitize=undefined']
       : [];
   const compiledFor = (set) => (source) => ({

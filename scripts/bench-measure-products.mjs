@@ -22,7 +22,7 @@ const SECONDS_MIN = 3;
 
 /** Ours, then llama.cpp's library that it is compared with. */
 const pairs = [
-  { sets: ['avx512bf16', 'avx512'], cpu: 'zen4' },
+  { sets: ['amx', 'avx512bf16', 'avx512'], cpu: 'zen4' },
   { sets: ['avx2'], cpu: 'haswell' },
 ];
 

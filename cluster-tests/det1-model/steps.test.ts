@@ -139,11 +139,21 @@ test('bfloat16 is the nearest, ties to even', () => {
   expect(roundToBfloat16(Number.NaN)).toBeNaN();
 });
 
-test('mode B takes the odd column of a pair first, and nothing below 2^-55', () => {
-  const values = Float32Array.of(2 ** -24, 1, 2 ** -24);
-  const rows = { mode: 'B', columns: 3, values } as const;
-  // The other order would end at 1 + 2^-23.
-  expect(multiplyRows(Float32Array.of(1, 1, 1), rows, 0, 1)[0]).toBe(1);
+test('mode B sums even and odd columns by themselves, 32 at a time, and nothing below 2^-55', () => {
+  // Of 2^-24 one alone is lost beside 1, two that meet first are not.
+  const sumOf = (...columns: number[]): number | undefined => {
+    const values = new Float32Array(columns.length === 0 ? 1 : Math.max(...columns) + 1);
+    for (const column of columns) values[column] = 2 ** -24;
+    values[0] = 1;
+    const rows = { mode: 'B', columns: values.length, values } as const;
+    return multiplyRows(new Float32Array(values.length).fill(1), rows, 0, 1)[0];
+  };
+  expect(sumOf(2, 4)).toBe(1);
+  expect(sumOf(1, 3)).toBe(1 + 2 ** -23);
+  expect(sumOf(1, 2)).toBe(1);
+  expect(sumOf(30, 32)).toBe(1);
+  expect(sumOf(32, 34)).toBe(1 + 2 ** -23);
+  expect(sumOf(32, 33)).toBe(1 + 2 ** -23);
   const tiny = { mode: 'B', columns: 2, values: Float32Array.of(1, 1) } as const;
   expect(multiplyRows(Float32Array.of(2 ** -56, 0), tiny, 0, 1)[0]).toBe(0);
   expect(multiplyRows(Float32Array.of(2 ** -55, 0), tiny, 0, 1)[0]).toBe(2 ** -55);

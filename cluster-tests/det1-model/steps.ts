@@ -150,12 +150,18 @@ function chainA(w: Float32Array, x: Float32Array, start: number): number {
 /** Products of two bfloat16 are exact in binary32, so a multiplication and an addition do. */
 function chainB(w: Float32Array, x: Float32Array, start: number): number {
   let a = 0;
-  const whole = w.length - (w.length % 2);
-  for (let k = 0; k < whole; k += 2) {
-    a = fround((w[k + 1] as number) * (x[start + k + 1] as number) + a);
-    a = fround((w[k] as number) * (x[start + k] as number) + a);
+  for (let block = 0; block < w.length; block += 32) {
+    const end = Math.min(block + 32, w.length);
+    let even = 0;
+    for (let k = block; k < end; k += 2) {
+      even = fround((w[k] as number) * (x[start + k] as number) + even);
+    }
+    let odd = 0;
+    for (let k = block + 1; k < end; k += 2) {
+      odd = fround((w[k] as number) * (x[start + k] as number) + odd);
+    }
+    a = fround(a + fround(even + odd));
   }
-  if (whole < w.length) a = fround(at(w, whole) * at(x, start + whole) + a);
   return a;
 }
 

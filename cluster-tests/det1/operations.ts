@@ -102,11 +102,19 @@ function toBfloat16(value: number): number {
 
 /** §6, mode B: one output. `weights` are bfloat16 numbers. */
 export function productB(weights: ArrayLike<number>, x: ArrayLike<number>): number {
-  const step = (a: number, k: number): number =>
-    fma(flush(at(weights, k)), toBfloat16(flush(at(x, k))), a);
+  const chain = (first: number, end: number): number => {
+    let a = 0;
+    for (let k = first; k < end; k += 2) {
+      a = fma(flush(at(weights, k)), toBfloat16(flush(at(x, k))), a);
+    }
+    return a;
+  };
   let a = 0;
-  for (let k = 0; k + 1 < x.length; k += 2) a = step(step(a, k + 1), k);
-  return x.length % 2 === 1 ? step(a, x.length - 1) : a;
+  for (let block = 0; block < x.length; block += 32) {
+    const end = Math.min(block + 32, x.length);
+    a = add(a, add(chain(block, end), chain(block + 1, end)));
+  }
+  return a;
 }
 
 /** §7, one head in place. */
