@@ -189,7 +189,7 @@ void BenchCase(const Options& options, const Case& what) {
     if (!Wanted(options, (*set)->isa)) continue;
     // Plain loops take too long to be worth it, unless they are asked for.
     if (options.sets.empty() && !options.smoke && strcmp((*set)->isa, "scalar") == 0) continue;
-    const Products& products = (*set)->products[static_cast<uint32_t>(what.type)];
+    const Products& products = (*set)->ProductsOf(what.type);
     for (const size_t threads : options.threads) {
       runners.push_back({*set, threads, {}});
       for (size_t i = 0; i < threads; ++i) {
@@ -199,7 +199,7 @@ void BenchCase(const Options& options, const Case& what) {
   }
   for (int turn = 0; turn < (options.smoke ? 1 : kTurns); ++turn) {
     for (Runner& runner : runners) {
-      const Products& products = runner.kernels->products[static_cast<uint32_t>(what.type)];
+      const Products& products = runner.kernels->ProductsOf(what.type);
       const double seconds = LongestOf(RunOnce(products, data, runner.threads, runner.packed));
       runner.best = std::min(runner.best, seconds);
     }
@@ -262,7 +262,7 @@ int AnswerTurns(const std::vector<size_t>& asked) {
       fprintf(stderr, "not a set of this machine and a number of threads: %s", line);
       return 2;
     }
-    const Products& products = set->products[static_cast<uint32_t>(WeightType::kBF16)];
+    const Products& products = set->ProductsOf(WeightType::kBF16);
     std::vector<Panels> packed;
     for (size_t i = 0; i < threads; ++i) {
       const size_t bytes = PackedMax(products, data);

@@ -121,7 +121,7 @@ struct Aligned {
 // Tokens [begin, end) by rows [first, last) into their places.
 void MultiplyPart(const ForwardKernels& kernels, const Sample& sample, size_t begin, size_t end,
                   size_t first, size_t last, float* into, size_t stride) {
-  const Products& products = kernels.products[static_cast<uint32_t>(sample.type)];
+  const Products& products = kernels.ProductsOf(sample.type);
   const size_t columns = sample.shape.columns;
   std::vector<const float*> rows;
   for (size_t t = begin; t < end; ++t) rows.push_back(sample.tokens[t].data());

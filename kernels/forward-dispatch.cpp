@@ -82,7 +82,7 @@ Race RaceProducts(const ForwardKernels& first, const ForwardKernels& second) {
   for (size_t t = 0; t < kTokens; ++t) rows.push_back(x.data() + t * kColumns);
   std::vector<float> into(kTokens * kRows);
   const auto measure = [&](const ForwardKernels& kernels) {
-    const Products& products = kernels.products[static_cast<uint32_t>(WeightType::kBF16)];
+    const Products& products = kernels.ProductsOf(WeightType::kBF16);
     const size_t bytes = products.packed_bytes(kTokens, kColumns);
     const std::unique_ptr<uint8_t[], Aligned> packed(new (std::align_val_t{64}) uint8_t[bytes]);
     products.pack(rows.data(), kTokens, kColumns, packed.get());
@@ -100,7 +100,7 @@ Race RaceProducts(const ForwardKernels& first, const ForwardKernels& second) {
 }
 
 // `better` if it is right and faster than `plain`. Some cores take one vdpbf16ps in the time of
-// four fused steps, so that having the instruction says nothing.
+// four fused steps, and may share the unit for tiles, so that having the instruction says nothing.
 const ForwardKernels* ChooseProducts(const ForwardKernels* plain, const ForwardKernels* better) {
   if (plain == nullptr || better == nullptr) return plain;
   if (RunProductsSelfTest(*better) != nullptr) return plain;

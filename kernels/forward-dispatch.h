@@ -6,9 +6,9 @@
 
 namespace quantd {
 
-// The table that goes with the kernels called `isa`: for avx512, avx512bf16 where the CPU has it,
-// its products pass their self-test and are the faster ones, which the first call finds out in some
-// milliseconds. Null when it was not built or does not run here.
+// The table that goes with the kernels called `isa`: for avx512, amx or avx512bf16 where the CPU has
+// it, its products pass their self-test and are the fastest ones, which the first call finds out in
+// some milliseconds. Null when it was not built or does not run here.
 const ForwardKernels* PickForward(const char* isa);
 
 // The table of exactly this name; null as above. `avx512` is the one that does without bfloat16

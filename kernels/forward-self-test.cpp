@@ -250,7 +250,7 @@ void HashLogSum(const ForwardKernels& kernels, ForwardSamples& samples, Digest& 
 // Every shape of a product that has whole tiles and what is left over.
 void HashProducts(const ForwardKernels& kernels, ForwardSamples& samples, Digest& digest,
                   WeightType type, const Spread& spread) {
-  const Products& products = kernels.products[static_cast<uint32_t>(type)];
+  const Products& products = kernels.ProductsOf(type);
   for (const size_t tokens : {1, 3, 33}) {
     for (const size_t columns : {1, 6, 67}) {
       constexpr size_t kRows = 13;

@@ -10,7 +10,8 @@ namespace quantd::QUANTD_ISA {
 // Constant, so that no code of this instruction set runs before it is asked for.
 constinit const ForwardKernels kForward = {
     .isa = QUANTD_TEXT(QUANTD_ISA),
-    .products = kProducts,
+    .products = {&QUANTD_MODE_A_ISA::kF32Products, &QUANTD_MODE_A_ISA::kF16Products,
+                 &kBf16Products},
     .needs_flush = NeedsFlush,
     .flush = Flush,
     .norm = Norm,

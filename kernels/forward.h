@@ -52,9 +52,12 @@ struct AttentionHead {
 
 struct ForwardKernels {
   const char* isa;
-  // By WeightType; mode B for kBF16, mode A for the others. A pointer, so that the table is a
+  // By WeightType; mode B for kBF16, mode A for the others. Pointers, so that the table is a
   // constant: code that fills it would run on CPUs without the instruction set.
-  const Products* products;
+  const Products* products[kWeightTypes];
+  const Products& ProductsOf(WeightType type) const {
+    return *products[static_cast<uint32_t>(type)];
+  }
 
   // Whether some bfloat16 weight is below 2^-55 and not 0, §6; and the rows with those as +0.
   bool (*needs_flush)(const uint8_t* weights, size_t count);
@@ -93,7 +96,8 @@ struct ForwardKernels {
   float (*exp)(float x);
 };
 
-// One namespace per instruction set. avx512bf16 and amx differ from avx512 in their products alone.
+// One namespace per instruction set. avx512bf16 and amx differ from avx512 in the products of mode B
+// alone.
 namespace scalar {
 extern const ForwardKernels kForward;
 }

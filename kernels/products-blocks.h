@@ -94,13 +94,11 @@ class FetchedRows {
 // no row and no column.
 inline void LayOut(const uint8_t* weights, size_t row_bytes, size_t rows, size_t first, size_t count,
                    uint8_t* into) {
-  for (size_t r = 0; r < kPairedRows; ++r) {
-    const uint8_t* const row = weights + r * row_bytes + 2 * first;
-    uint8_t* line = into + r * kLineBytes;
-    for (size_t k = 0; k < count; k += kBlockColumns, line += 2 * kTileBytes) {
-      const size_t left = r < rows ? count - k : 0;
-      const __mmask32 there = left < kBlockColumns ? (1u << left) - 1 : ~0u;
-      _mm512_store_si512(line, _mm512_maskz_loadu_epi16(there, row + 2 * k));
+  for (size_t k = 0; k < count; k += kBlockColumns) {
+    const __mmask32 there = count - k < kBlockColumns ? (1u << (count - k)) - 1 : ~0u;
+    for (size_t r = 0; r < kPairedRows; ++r, into += kLineBytes) {
+      const uint8_t* const from = weights + r * row_bytes + 2 * (first + k);
+      _mm512_store_si512(into, _mm512_maskz_loadu_epi16(r < rows ? there : 0, from));
     }
   }
 }

@@ -84,7 +84,7 @@ void StoreWeights(WeightType type, const float* values, size_t count, uint8_t* i
 void HashProducts(const ForwardKernels& kernels, WeightType type,
                   char hash[2 * kSha256Bytes + 1]) {
   const FloatState controlled;
-  const Products& products = kernels.products[static_cast<uint32_t>(type)];
+  const Products& products = kernels.ProductsOf(type);
   std::vector<float> x(kTokens * kColumns);
   std::vector<const float*> rows;
   for (size_t t = 0; t < kTokens; ++t) {

@@ -1,5 +1,5 @@
 // Products self-test: every kind of product against a stored hash, before its bits are believed.
-// vdpbf16ps above all: what a CPU does inside it is nowhere promised in full.
+// vdpbf16ps and tdpbf16ps above all: what a CPU does inside them is nowhere promised in full.
 #ifndef QUANTD_PRODUCTS_SELF_TEST_H_
 #define QUANTD_PRODUCTS_SELF_TEST_H_
 

@@ -279,15 +279,17 @@ constexpr uint16_t kFlushBelowHalf = 0x2400;
 
 }  // namespace
 
-// Constant, so that no code of this instruction set runs before it is asked for.
-constinit const Products kProducts[kWeightTypes] = {
-    {kPanel, kRowsAtATime, PackedBytes<PlainTokens>, Pack<PlainTokens>,
-     Multiply<FusedStep, PlainTokens, F32Weights>},
-    {kPanel, kRowsAtATime, PackedBytes<PlainTokens>, Pack<PlainTokens>,
-     Multiply<FusedStep, PlainTokens, F16Weights>},
-    {kPanel, kRowsAtATime, PackedBytes<ModeBTokens>, Pack<ModeBTokens>,
-     kMultiplyModeB},
-};
+// Constants, so that no code of this instruction set runs before it is asked for.
+#if !defined(__AVX512BF16__)
+constinit const Products kF32Products = {kPanel, kRowsAtATime, PackedBytes<PlainTokens>,
+                                         Pack<PlainTokens>,
+                                         Multiply<FusedStep, PlainTokens, F32Weights>};
+constinit const Products kF16Products = {kPanel, kRowsAtATime, PackedBytes<PlainTokens>,
+                                         Pack<PlainTokens>,
+                                         Multiply<FusedStep, PlainTokens, F16Weights>};
+#endif
+constinit const Products kBf16Products = {kPanel, kRowsAtATime, PackedBytes<ModeBTokens>,
+                                          Pack<ModeBTokens>, kMultiplyModeB};
 
 bool NeedsFlush(const uint8_t* weights, size_t count) {
   // In pieces, so that the first find ends it and the loop over each stays one of vectors.

@@ -12,12 +12,24 @@
 
 namespace quantd::QUANTD_ISA {
 
-// By WeightType.
-extern const Products kProducts[kWeightTypes];
+extern const Products kF32Products;
+extern const Products kF16Products;
+extern const Products kBf16Products;
 
 bool NeedsFlush(const uint8_t* weights, size_t count);
 void Flush(const uint8_t* weights, size_t count, uint8_t* into);
 
 }  // namespace quantd::QUANTD_ISA
+
+// The sets that go beyond avx512 have the last of the three alone, and for mode A those of avx512.
+#if defined(__AVX512BF16__)
+#define QUANTD_MODE_A_ISA avx512
+namespace quantd::avx512 {
+extern const Products kF32Products;
+extern const Products kF16Products;
+}  // namespace quantd::avx512
+#else
+#define QUANTD_MODE_A_ISA QUANTD_ISA
+#endif
 
 #endif

@@ -66,7 +66,8 @@ const avx512Macros = ['F', 'BW', 'CD', 'DQ', 'VL'].map((part) => `__AVX512${part
 
 /**
  * The instruction sets of each architecture with their flags, slowest first, and how a compiler
- * under -march=native says that this CPU has them. `forward`: the forward pass alone gains by it.
+ * under -march=native says that this CPU has them. `forward`: the forward pass alone gains by it, and
+ * takes all else from the set that it `needs`.
  */
 const architectures = {
   x86_64: {
@@ -82,11 +83,13 @@ const architectures = {
       },
       avx512bf16: {
         forward: true,
+        needs: 'avx512',
         flags: [...avx512Flags, '-mavx512bf16'],
         macros: [...avx512Macros, '__AVX512BF16__'],
       },
       amx: {
         forward: true,
+        needs: 'avx512',
         flags: [...avx512Flags, '-mavx512bf16', '-mamx-tile', '-mamx-bf16'],
         macros: [...avx512Macros, '__AVX512BF16__', '__AMX_TILE__', '__AMX_BF16__'],
       },
@@ -171,7 +174,8 @@ export function chooseSets(wanted, architecture, compiler) {
     const list = wanted.split(',');
     const unknown = list.find((name) => !names.includes(name));
     if (unknown !== undefined) throw new Error(`--isa knows ${names.join(', ')}, not ${unknown}`);
-    return names.filter((name) => name === 'scalar' || list.includes(name));
+    const needed = list.map((name) => sets[name].needs);
+    return names.filter((name) => ['scalar', ...list, ...needed].includes(name));
   }
   const asked = spawnSync(compiler.command, ['-march=native', '-dM', '-E', '-x', 'c++', '-'], {
     encoding: 'utf8',

@@ -43,7 +43,7 @@ struct Wave {
 
   const LoadedWeight& Weight(Index index) const { return layer.loaded.weights[index]; }
   const Products& ProductsOf(const LoadedWeight& weight) const {
-    return forward.products[static_cast<uint32_t>(weight.type)];
+    return forward.ProductsOf(weight.type);
   }
   size_t Width(Index index) const { return layer.spec.registers[index].width; }
 };

@@ -27,7 +27,7 @@ import {
   type Ticketed,
 } from './kernels.ts';
 
-/** `isa` may also be avx512bf16, which avx512 becomes where the CPU has it. */
+/** `isa` may also be avx512bf16 or amx, which avx512 becomes where the CPU has it. */
 export interface ForwardOptions extends KernelOptions {
   readonly planRegisters: PlanRegisters;
 }
