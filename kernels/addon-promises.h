@@ -279,6 +279,7 @@ class Promising : public Napi::ObjectWrap<Derived> {
     in_flight_.erase(found);
     spent_.compute += task->spent.compute;
     spent_.hash += task->spent.hash;
+    spent_.digest += task->spent.digest;
     spent_.wait += task->spent.wait;
     task->Settle(this->Env());
     if (in_flight_.empty()) {

@@ -101,6 +101,7 @@ class QuantizeTask : public Promised {
     reply_ = RunQuantize(kernels_, codes_, request_, worker.scratch, stop, &between);
     const double seconds = running.Seconds() - worker.urgent_seconds;
     spent.hash = seconds * reply_.hash_share;
+    spent.digest = spent.hash;
     spent.compute = seconds - spent.hash;
   }
 

@@ -160,6 +160,7 @@ class Border : public Promising<Border> {
     auto spent = Napi::Object::New(call.Env());
     spent.Set("compute", SpentSoFar().compute);
     spent.Set("hash", SpentSoFar().hash);
+    spent.Set("digest", SpentSoFar().digest);
     spent.Set("wait", SpentSoFar().wait);
     return spent;
   }

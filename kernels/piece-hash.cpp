@@ -45,8 +45,8 @@ void PieceHasher::Mix(const uint8_t* bytes, size_t size) {
   for (size_t at = 0; at < size; at += kStepBytes) {
     const size_t left = size - at;
     const size_t step = left < kStepBytes ? left : kStepBytes;
-    ChecksumUpdate(codes_.checksum, progress_.sum, bytes + at, step);
     Sha256Update(codes_.sha256, progress_.all, bytes + at, step);
+    ChecksumUpdate(codes_.checksum, progress_.sum, bytes + at, step);
   }
 }
 

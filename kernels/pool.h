@@ -29,6 +29,7 @@ struct Worker {
 struct Spent {
   double compute = 0;  // CPU seconds.
   double hash = 0;     // CPU seconds.
+  double digest = 0;   // CPU seconds, of those of `hash`: of blocks as they were made.
   double wait = 0;     // Wall seconds, for bytes of a file.
 };
 

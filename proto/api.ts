@@ -91,6 +91,8 @@ export interface StageCosts {
   /** CPU seconds of the kernels' threads: at most as many in a second as there are threads. */
   readonly computeThreadSeconds: number;
   readonly hashThreadSeconds: number;
+  /** Of those: of blocks as they were made, for their digests and checksums. */
+  readonly digestThreadSeconds: number;
   /** During which a read was under way; where files are hashed, waited for. */
   readonly readSeconds: number;
   /** During which a write was under way. */

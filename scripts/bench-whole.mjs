@@ -223,8 +223,9 @@ const staged = ({ done }) => sumOf(done.stages.map(({ seconds }) => seconds));
 
 /** Seconds in which the kernels alone would have made the blocks, with their digests. */
 function computeSeconds({ done }) {
-  const stage = done.stages.find((one) => one.stage === 'quantize');
-  return (stage.computeThreadSeconds + stage.hashThreadSeconds) / THREADS;
+  // Also of blocks that were made while the source was still being fingerprinted.
+  const seconds = done.stages.map((one) => one.computeThreadSeconds + one.digestThreadSeconds);
+  return sumOf(seconds) / THREADS;
 }
 
 function sixTable({ together, apart }) {

@@ -41,6 +41,8 @@ export interface FilePieces {
 export interface ThreadSeconds {
   readonly compute: number;
   readonly hash: number;
+  /** Of those of `hash`: of blocks as they were made. */
+  readonly digest: number;
   /** Wall seconds of threads that hash a file and wait for its bytes. */
   readonly wait: number;
 }

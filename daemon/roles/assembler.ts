@@ -83,7 +83,7 @@ export class Assembler implements OutputAssembler {
     output: AssembledOutput,
     overwrite: boolean,
     ports: AssemblerPorts,
-    ahead: readonly StoredRun[] = [],
+    ahead: readonly (StoredRun & { readonly sum?: Uint8Array })[] = [],
   ): Promise<Assembler> {
     const { fileBytes, header } = output.layout;
     const { sha256 } = ports;
@@ -98,6 +98,7 @@ export class Assembler implements OutputAssembler {
       const digests = new Map(ahead.map(({ run, digest }) => [run, digest]));
       const assembler = new Assembler(output, file, digests, ports);
       assembler.runsAdopted = ahead.length;
+      for (const { run, sum } of ahead) if (sum !== undefined) assembler.#sums.set(run, sum);
       return assembler;
     };
     try {

@@ -12,6 +12,7 @@ import type { RunPorts } from './run.ts';
 export type SpentSoFar = () => {
   readonly compute: number;
   readonly hash: number;
+  readonly digest: number;
   readonly wait: number;
 };
 type Stage = StageCosts['stage'];
@@ -62,6 +63,7 @@ export class Costs {
       seconds: now.seconds - before.seconds,
       computeThreadSeconds: now.computeThreadSeconds - before.computeThreadSeconds,
       hashThreadSeconds: now.hashThreadSeconds - before.hashThreadSeconds,
+      digestThreadSeconds: now.digestThreadSeconds - before.digestThreadSeconds,
       readSeconds: now.readSeconds - before.readSeconds,
       writeSeconds: now.writeSeconds - before.writeSeconds,
       syncSeconds: now.syncSeconds - before.syncSeconds,
@@ -70,11 +72,12 @@ export class Costs {
   }
 
   #now(): Omit<StageCosts, 'stage'> {
-    const { compute, hash, wait } = this.#spent();
+    const { compute, hash, digest, wait } = this.#spent();
     return {
       seconds: this.#clock.now() / 1000,
       computeThreadSeconds: compute,
       hashThreadSeconds: hash,
+      digestThreadSeconds: digest,
       readSeconds: this.#reading.seconds + wait,
       writeSeconds: this.#writing.seconds,
       syncSeconds: this.#syncing.seconds,

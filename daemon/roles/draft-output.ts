@@ -55,14 +55,15 @@ export class DraftOutput implements OutputAssembler {
     for (const run of runs) this.#stored.delete(run);
   }
 
-  async place(run: number, { content, digest }: MadeBlocks): Promise<boolean> {
+  async place(run: number, { content, digest, sum }: MadeBlocks): Promise<boolean> {
     const planned = this.output.runs[run];
     if (content === undefined || planned === undefined || this.#draft === undefined) return false;
     const { unit, offset, bytes } = planned;
     // Of weights that have changed since: those bytes are about to be others.
     this.#draft.made.delete(offset);
     await this.#draft.file.write(offset, content);
-    this.#pending.set(run, { unit, offset, bytes, digest: digest.slice() });
+    const kept = { digest: digest.slice(), ...(sum === undefined ? {} : { sum: sum.slice() }) };
+    this.#pending.set(run, { unit, offset, bytes, ...kept });
     this.bytesPending += bytes;
     return true;
   }

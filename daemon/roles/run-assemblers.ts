@@ -9,8 +9,8 @@ import type { LeftRecord } from '../../proto/left-record.ts';
 import type { ModelRequest } from '../../proto/requests.ts';
 import type { Plan } from '../core/plan/plan.ts';
 import { hex, runId, type Sha256 } from '../core/plan/unit-id.ts';
+import type { AheadRun } from '../core/schedule/ahead.ts';
 import type { Clock, MeasurementFiles, Network, OutputDirectory } from '../ports.ts';
-import type { Measured } from './measure.ts';
 import { LOCAL_PEER, type Offer } from './offers.ts';
 import { type OpenedAssemblers, openAssemblers } from './open-assemblers.ts';
 import type { OutputAssembler } from './output-assembler.ts';
@@ -19,7 +19,8 @@ import { PlacementRecord } from './placement-record.ts';
 interface Planned {
   readonly request: ModelRequest;
   readonly plan: Plan;
-  readonly measured: Pick<Measured, 'ahead'> | undefined;
+  /** By the name of an output, what its part holds already. */
+  readonly ahead: { readonly runs: ReadonlyMap<string, readonly AheadRun[]> } | undefined;
 }
 
 interface Where {
@@ -45,11 +46,10 @@ export async function openAll(
   const { plan, request } = planned;
   const { sha256, clock, offer } = ports;
   const { overwrite } = request;
-  const own = { plan, directory, overwrite, sha256 };
+  const own = { plan, directory, overwrite, sha256, ahead: planned.ahead?.runs };
   if (network === undefined) return await openAssemblers(own);
   return await openAssemblers({
     ...own,
-    ahead: planned.measured?.ahead?.runs,
     spread: {
       ...{ network, clock, run, release, offer },
       firstOpening: ports.drawFirstLease(),

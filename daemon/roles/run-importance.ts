@@ -58,7 +58,8 @@ type Calibrated = QuantizeRequest & {
 
 interface Place {
   readonly described: DescribedSource;
-  readonly fileDigests: ReadonlyMap<string, string>;
+  /** Of the source; asked for where something is measured. */
+  readonly digests: () => Promise<ReadonlyMap<string, string>>;
   readonly source: Source;
 }
 
@@ -89,8 +90,9 @@ export async function importanceOf(
   }
   const calibrated = { ...request, calibration };
   const goesOn = { ...telling, goesOn: true };
-  const ahead = wanted && aheadOf(calibrated, wanted, place, ports);
-  const measured = await measureSource(calibrated, described, place.fileDigests, source, {
+  const fileDigests = await place.digests();
+  const ahead = wanted && aheadOf(calibrated, wanted, { ...place, fileDigests }, ports);
+  const measured = await measureSource(calibrated, described, fileDigests, source, {
     ...{ ports, telling: goesOn, ahead },
   });
   const { matrix } = measured;
@@ -129,7 +131,7 @@ function use(
 function aheadOf(
   request: Calibrated,
   { recipe, options, onAttested }: Wanted,
-  { described, fileDigests, source }: Place,
+  { described, fileDigests, source }: Omit<Place, 'digests'> & Pick<AheadWork, 'fileDigests'>,
   ports: RunPorts,
 ): AheadWork | undefined {
   if (request.assembly !== undefined) return undefined;

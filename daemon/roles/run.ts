@@ -10,6 +10,7 @@ import type { LeftRecord } from '../../proto/left-record.ts';
 import type { PeerId } from '../../proto/peer-messages.ts';
 import type { HubAccess, ModelRequest } from '../../proto/requests.ts';
 import { checkRunRequest } from '../core/calibration/check-request.ts';
+import type { SourceFile } from '../core/checkpoint/checkpoint.ts';
 import { coverageNotices, type Importance } from '../core/importance/importance.ts';
 import type { Model } from '../core/models/family.ts';
 import {
@@ -30,10 +31,11 @@ import type {
   OutputDirectory,
   Source,
 } from '../ports.ts';
-import { addShares } from './ahead.ts';
+import { addShares, type MadeAhead } from './ahead.ts';
 import { finishOutputs } from './collect-outputs.ts';
 import { Coordinator, type CoordinatorParts } from './coordinator.ts';
 import { type DescribedSource, describeSource } from './describe-source.ts';
+import { attestable, type MadeEarly, quantizeMeanwhile } from './early.ts';
 import { type EstimatedRun, estimate } from './estimate.ts';
 import { tellRepository } from './fetch-source.ts';
 import type { FileChains } from './file-chains.ts';
@@ -156,9 +158,9 @@ export async function run(
     tellRepository(source, report);
     for (const text of notices) report({ type: 'notice', text });
     const isDryRun = options?.dryRun ?? false;
-    const fileDigests = isDryRun
-      ? new Map(files.map(({ file }) => [file, 'not read']))
-      : await fingerprint(source, model, files, progress, drain);
+    const digests = once(() =>
+      isDryRun ? unread(files) : fingerprint(source, model, files, progress, drain),
+    );
     const telling = { report, progress, drain };
     const place = hooks.place?.(name) ?? outputDirectory(request, ports);
     const wanted = request.kind === 'quantize' ? { ...request, out: place } : request;
@@ -166,7 +168,7 @@ export async function run(
     const weighed = await importanceOf(
       wanted,
       sought,
-      { described, fileDigests, source },
+      { described, digests, source },
       ports,
       telling,
     );
@@ -177,15 +179,20 @@ export async function run(
     for (const text of new Set(outputNotices(importance, model, outputs))) {
       report({ type: 'notice', text });
     }
-    const plan = planRun({
-      tensors: model.tensors,
-      outputs,
-      fileDigests,
-      sha256: ports.sha256,
-      ...(importance === undefined ? {} : { importance: importance.tensors }),
+    const buffers: ArrayBuffer[] = [];
+    const wanting = { tensors: model.tensors, outputs, importance: importance?.tensors };
+    const canBeEarly = !isDryRun && measured === undefined && isAlone(source, ports);
+    const { fileDigests, madeOf } = await quantizeMeanwhile(digests(), {
+      ...{ ...ports, ...wanting, source, canBeEarly, buffers },
+      files: files.map(({ file }) => file),
+      openDirectory: () => ports.openOutputs(place),
     });
+    const plan = planRun({ ...wanting, fileDigests, sha256: ports.sha256 });
+    const early = madeOf(plan);
+    attest(early, hooks.onAttested);
     const planned: Planned = {
       ...{ request, plan, outputs, described, measured, place },
+      ...{ ahead: measured?.ahead ?? early, buffers },
       onAttested: hooks.onAttested,
     };
     const { left, ...made } = isDryRun
@@ -228,6 +235,10 @@ interface Planned {
   readonly described: DescribedSource;
   /** Where its importance was measured for it: machines know the run, and hold weights of it. */
   readonly measured: Measured | undefined;
+  /** Of tasks, from what was made before it was planned. */
+  readonly buffers: ArrayBuffer[];
+  /** What was made before it was planned. */
+  readonly ahead: Pick<MadeAhead, 'runs' | 'shares' | 'units'> | undefined;
 }
 
 interface Telling {
@@ -280,9 +291,9 @@ async function make(
     opened = await openAll(planned, directory, { ports, network, run, release, report });
     const { assemblers, outputBytes } = opened;
     report(planEvent(planned, assemblers, ports));
-    const ahead = measured?.ahead;
-    if (ahead !== undefined && ahead.units > 0) {
-      report({ type: 'ahead', units: ahead.unitsMeanwhile, runs: opened.runsAdopted });
+    const meanwhile = measured?.ahead;
+    if (meanwhile !== undefined && meanwhile.units > 0) {
+      report({ type: 'ahead', units: meanwhile.unitsMeanwhile, runs: opened.runsAdopted });
     }
     const isMade = assemblers.every(isMadeAlready);
     const { chains } = measured ?? {};
@@ -298,7 +309,7 @@ async function make(
     const coordinator = new Coordinator({
       plan,
       source,
-      worker: new Worker(ports.kernels, placesIn(plan)),
+      worker: new Worker(ports.kernels, placesIn(plan), planned.buffers),
       kernels: ports.kernels,
       assemblers,
       outputBytes,
@@ -328,16 +339,18 @@ async function make(
       });
     }
     const outputsLeft = isLeft(planned) ? leftOf(opened) : [];
-    return { ...madeBy(coordinator, measured), left: { release, outputs: outputsLeft } };
+    return { ...madeBy(coordinator, planned), left: { release, outputs: outputsLeft } };
   } finally {
     await opened?.close();
     await directory.close();
   }
 }
 
-function madeBy(coordinator: Coordinator, measured: Measured | undefined): Omit<Made, 'left'> {
+function madeBy(
+  coordinator: Coordinator,
+  { measured, ahead }: Pick<Planned, 'measured' | 'ahead'>,
+): Omit<Made, 'left'> {
   const pulled = new Map(measured?.shares.map(({ peer, sourceBytes }) => [peer, sourceBytes]));
-  const ahead = measured?.ahead;
   const shares = addShares(coordinator.shares(), ahead?.shares ?? []);
   const peers = shares.map(({ peer, sourceBytes, ...work }) => {
     // What a machine was given to measure with, it quantizes without being given it again.
@@ -347,6 +360,28 @@ function madeBy(coordinator: Coordinator, measured: Measured | undefined): Omit<
     unitsMade: coordinator.unitsMade + (ahead?.units ?? 0),
     sourceBytesRead: peers.reduce((sum, { sourceBytes }) => sum + sourceBytes, 0),
     peers,
+  };
+}
+
+/** Whether this machine does all of it, from files whose digests nobody has told it. */
+function isAlone({ remote }: Source, { network, offer }: RunPorts): boolean {
+  return remote === undefined && network() === undefined && offer.bytesPerSecond > 0;
+}
+
+function attest(early: MadeEarly, onAttested: RunHooks['onAttested']): void {
+  for (const made of attestable(early)) onAttested?.({ made });
+}
+
+/** In the place of digests, where nothing is made. */
+async function unread(files: readonly SourceFile[]): Promise<ReadonlyMap<string, string>> {
+  return new Map(files.map(({ file }) => [file, 'not read']));
+}
+
+function once<Value>(work: () => Promise<Value>): () => Promise<Value> {
+  let working: Promise<Value> | undefined;
+  return () => {
+    working ??= work();
+    return working;
   };
 }
 

@@ -45,13 +45,17 @@ export class Worker {
   readonly #kernels: Kernels;
   readonly #placeOf: PlaceOf;
   /** Buffers of finished tasks, kept for the next: allocating megabytes per task costs more. */
-  readonly #idle: ArrayBuffer[] = [];
+  readonly #idle: ArrayBuffer[];
   /** Source bytes read so far. */
   sourceBytesRead = 0;
 
-  /** @param placeOf so that a run lies in memory as it will in the file; it saves a copy */
-  constructor(kernels: Kernels, placeOf: PlaceOf = () => 0) {
+  /**
+   * @param placeOf so that a run lies in memory as it will in the file; it saves a copy
+   * @param idle buffers that another worker of the run has no more use for
+   */
+  constructor(kernels: Kernels, placeOf: PlaceOf = () => 0, idle: ArrayBuffer[] = []) {
     this.#kernels = kernels;
+    this.#idle = idle;
     this.#placeOf = placeOf;
   }
 

@@ -87,7 +87,7 @@ export interface PlanRequest {
   /** SHA-256 of each source file, lower-case hex. */
   readonly fileDigests: ReadonlyMap<string, string>;
   /** By tensor name; tensors without an entry are made without importance. */
-  readonly importance?: ReadonlyMap<string, TensorImportance>;
+  readonly importance?: ReadonlyMap<string, TensorImportance> | undefined;
   readonly sha256: Sha256;
 }
 

@@ -19,6 +19,8 @@ export interface AheadRun {
   readonly offset: number;
   readonly bytes: number;
   readonly digest: Uint8Array;
+  /** Its checksum, where it was made by this process. */
+  readonly sum?: Uint8Array;
 }
 
 interface NamedTensor {
@@ -54,10 +56,12 @@ export function settledTensors<T extends NamedTensor>(
 export function adoptedRuns(
   { runs }: Pick<PlannedOutput, 'runs'>,
   made: readonly AheadRun[],
-): StoredRun[] {
+): (StoredRun & Pick<AheadRun, 'sum'>)[] {
   const at = new Map(made.map((run) => [run.offset, run]));
   return runs.flatMap(({ unit, offset, bytes }, run) => {
     const found = at.get(offset);
-    return found?.unit === unit && found.bytes === bytes ? [{ run, digest: found.digest }] : [];
+    if (found?.unit !== unit || found.bytes !== bytes) return [];
+    const { digest, sum } = found;
+    return [{ run, digest, ...(sum === undefined ? {} : { sum }) }];
   });
 }
