@@ -14,26 +14,24 @@ namespace {
 // Levels (32) to the words of nibbles, before them one of fifth bits in Q5_1.
 template <int kLevels, int W>
 QUANTD_LANE void PackBlock(const Int<W>* levels, Int<W>* words) {
-  const Int<W> nibble = Int<W>::Set(15);
-  if constexpr (kLevels == 31) {
-    *words = Int<W>::Set(0);
-    for (int i = 31; i >= 0; --i) {
-      *words = ShiftLeft<1>(*words) | (ShiftRight<4>(levels[i]) & Int<W>::Set(1));
-    }
-    ++words;
-  }
-  for (int word = 0; word < 4; ++word) {
-    words[word] = Int<W>::Set(0);
-    for (int byte = 3; byte >= 0; --byte) {
-      const Int<W> low = levels[4 * word + byte];
-      const Int<W> high = levels[16 + 4 * word + byte];
-      words[word] = ShiftLeft<8>(words[word]) | (low & nibble) | ShiftLeft<4>(high & nibble);
-    }
-  }
+  Int<W> fours[8];
+  for (int i = 0; i < 8; ++i) fours[i] = WordOf(levels + 4 * i);
+  if constexpr (kLevels == 31) *words++ = FifthBits(fours);
+  PackNibbleWords(fours, words);
 }
 
 template <int kLevels>
 constexpr int kWordsOfBlock = kLevels == 31 ? 6 : 5;
+
+// The weights of importance, of blocks in lanes of their own: lanes and sigma2 W a block.
+template <int W>
+struct WeighBlocks {
+  const float* const* lanes;
+  const Float<W>* sigma2;
+  QUANTD_LANE void operator()(int i, const Float<W>* x, Float<W>* into) const {
+    WeighByImportance(lanes + i / 32 * W, i % 32, sigma2[i / 32], x, into);
+  }
+};
 
 // kSide * W blocks: lane l of side s is block s * W + l of the arrays.
 template <int kLevels, int kSide, int W>
@@ -41,16 +39,14 @@ __attribute__((noinline)) uint32_t FitBlocks(const float* const* values,
                                              const float* const* importance, const float* sigma2,
                                              int count, uint8_t* const* into) {
   Float<W> x[32 * kSide];
-  Float<W> weights[32 * kSide];
   Float<W> means[kSide];
   for (int s = 0; s < kSide; ++s) {
     LoadElements(values + s * W, 0, 32, x + 32 * s);
-    LoadElements(importance + s * W, 0, 32, weights + 32 * s);
     means[s] = Float<W>::Load(sigma2 + s * W);
   }
   AffineFit<W> fits[kSide];
   const uint32_t out_of_reach = FitAffine<32, kLevels, false, kSide>(
-      x, WeighByImportance<32, W>{weights, means}, kSearchImportance, fits);
+      x, WeighBlocks<W>{importance, means}, kSearchImportance, fits);
   for (int s = 0; s < kSide && s * W < count; ++s) {
     Int<W> levels[32];
     for (int i = 0; i < 32; ++i) {
@@ -68,24 +64,31 @@ __attribute__((noinline)) uint32_t FitBlocks(const float* const* values,
 constexpr size_t kRowsAtOnce = 64;
 
 // The mean square of each row, in sequence along the row: sigma2 (rows, at most kRowsAtOnce).
+// Two groups of lanes beside one another, for the additions of one wait for each other.
 template <int W>
 __attribute__((noinline)) void MeanSquares(const float* values, size_t rows, size_t columns,
                                            float* sigma2) {
-  for (size_t first = 0; first < rows; first += W) {
-    const float* lanes[W];
-    for (size_t l = 0; l < W; ++l) {
+  constexpr int kGroups = W == 1 ? 1 : 2;
+  constexpr size_t kLanes = kGroups * W;
+  for (size_t first = 0; first < rows; first += kLanes) {
+    const float* lanes[kLanes];
+    for (size_t l = 0; l < kLanes; ++l) {
       lanes[l] = values + columns * (first + l < rows ? first + l : rows - 1);
     }
-    Float<W> sum = Float<W>::Set(0.0f);
-    for (size_t c = 0; c < columns; c += 32) {
-      Float<W> tile[32];
-      LoadElements(lanes, 0, 32, tile);
-      for (int i = 0; i < 32; ++i) sum = sum + tile[i] * tile[i];
-      for (int l = 0; l < W; ++l) lanes[l] += 32;
+    Float<W> sums[kGroups];
+    for (int g = 0; g < kGroups; ++g) sums[g] = Float<W>::Set(0.0f);
+    for (size_t c = 0; c < columns; c += 4) {
+      for (int g = 0; g < kGroups; ++g) {
+        Float<W> tile[4];
+        LoadFour<W>(lanes + g * W, static_cast<int>(c), tile);
+        for (int i = 0; i < 4; ++i) sums[g] = sums[g] + tile[i] * tile[i];
+      }
     }
-    alignas(64) float means[W];
-    (sum / Float<W>::Set(static_cast<float>(columns))).Store(means);
-    for (size_t l = 0; l < W && first + l < rows; ++l) sigma2[first + l] = means[l];
+    alignas(64) float means[kLanes];
+    for (int g = 0; g < kGroups; ++g) {
+      (sums[g] / Float<W>::Set(static_cast<float>(columns))).Store(means + g * W);
+    }
+    for (size_t l = 0; l < kLanes && first + l < rows; ++l) sigma2[first + l] = means[l];
   }
 }
 
@@ -106,23 +109,28 @@ void QuantizeByImportance(const float* values, size_t rows, size_t columns,
     float sigma2[kBlocks];
     uint8_t* block_into[kBlocks];
     const int count = static_cast<int>(total - first < kBlocks ? total - first : kBlocks);
-    for (int b = 0; b < kBlocks; ++b) {
-      const size_t block = first + static_cast<size_t>(b < count ? b : count - 1);
+    for (int b = 0; b < count; ++b) {
+      const size_t block = first + static_cast<size_t>(b);
       block_values[b] = values + 32 * block;
       block_into[b] = into + 4 * kWordsOfBlock<kLevels> * block;
-      block_importance[b] = b < count ? importance + column : block_importance[b - 1];
-      sigma2[b] = b < count ? row_sigma2[row] : sigma2[b - 1];
-      if (b >= count) continue;
+      block_importance[b] = importance + column;
+      sigma2[b] = row_sigma2[row];
       column += 32;
       if (column == columns) {
         column = 0;
         ++row;
       }
     }
+    for (int b = count; b < kBlocks; ++b) {
+      block_values[b] = block_values[b - 1];
+      block_into[b] = block_into[b - 1];
+      block_importance[b] = block_importance[b - 1];
+      sigma2[b] = sigma2[b - 1];
+    }
     const uint32_t out_of_reach =
         FitBlocks<kLevels, kSide, kWidth>(block_values, block_importance, sigma2, count,
                                           block_into);
-    for (int b = 0; kWidth > 1 && b < count; ++b) {
+    for (int b = 0; kWidth > 1 && out_of_reach != 0 && b < count; ++b) {
       if ((out_of_reach >> (b % kWidth) & 1u) == 0) continue;
       FitBlocks<kLevels, 1, 1>(block_values + b, block_importance + b, sigma2 + b, 1,
                                block_into + b);

@@ -35,18 +35,20 @@ struct AffineFit {
 constexpr float kRoundingBias = 12582912.0f;  // 1.5 * 2^23
 
 // Which values a level is made of, and so how: none below -1/2 (kBare) or above kLevels + 1/2
-// (kFloored, kBare), any in reach (kClamped), or any from -8 to kLevels + 1 (kLooked).
-enum class Rounding { kClamped, kFloored, kBare, kLooked };
+// (kFloored, kBare), any in reach (kClamped), any that LevelTable holds (kLooked), or any in reach
+// up to kLevels + 1 (kPicked).
+enum class Rounding { kClamped, kFloored, kBare, kLooked, kPicked };
 
 #if defined(__AVX512F__)
-// The level of biased bits by their lowest five: what is a little too large or too small, from -8
-// to 23, finds the nearest level there, so one look takes the place of two clamps and more.
+// The level of biased bits by their lowest five: what is a little too large or too small finds the
+// nearest level there, so one look takes the place of two clamps and more. From -8 to 23; where
+// there are 31 levels, from -1 to 30.
 template <class Number, int kLevels>
 struct LevelTable {
-  static_assert(kLevels + 1 < 24);
   alignas(64) Number level[32] = {};
   constexpr LevelTable() {
-    for (int i = 0; i < 24; ++i) level[i] = static_cast<Number>(i < kLevels ? i : kLevels);
+    const int end = kLevels < 16 ? 24 : 31;
+    for (int i = 0; i < end; ++i) level[i] = static_cast<Number>(i < kLevels ? i : kLevels);
   }
 };
 template <int kLevels>
@@ -62,11 +64,31 @@ QUANTD_LANE Int<16> LookUpWholeLevel(Float<16> biased) {
                                     _mm512_castps_si512(biased.v),
                                     _mm512_load_si512(kTable.level + 16))};
 }
+
+// The 31 levels above 0 and the one too large, 32, which has the lowest bits of 0: what rounds to
+// 0 or less is not looked up at all.
+struct PickTable {
+  alignas(64) float level[32] = {31.0f};
+  constexpr PickTable() {
+    for (int i = 1; i < 32; ++i) level[i] = static_cast<float>(i);
+  }
+};
+QUANTD_LANE Float<16> PickLevel(Float<16> value, Float<16> biased) {
+  static constexpr PickTable kTable;
+  const M16x above = value > F16x::Set(0.5f);
+  return {_mm512_maskz_permutex2var_ps(above.v, _mm512_load_ps(kTable.level),
+                                       _mm512_castps_si512(biased.v),
+                                       _mm512_load_ps(kTable.level + 16))};
+}
 template <int kLevels, int W>
 constexpr bool kHasLook = W == 16 && kLevels < 16;
+template <int kLevels, int W>
+constexpr bool kHasPick = W == 16 && kLevels == 31;
 #else
 template <int kLevels, int W>
 constexpr bool kHasLook = false;
+template <int kLevels, int W>
+constexpr bool kHasPick = false;
 #endif
 
 // A level 0..kLevels as a float. In several lanes the value must be in reach (InReach):
@@ -81,23 +103,26 @@ QUANTD_LANE Float<W> AffineLevel(Float<W> value) {
     const Float<W> top = Float<W>::Set(kRoundingBias + static_cast<float>(kLevels));
     Float<W> biased = value + bottom;
     if constexpr (kRounding == Rounding::kLooked) return LookUpLevel<kLevels>(biased);
+    if constexpr (kRounding == Rounding::kPicked) return PickLevel(value, biased);
     if constexpr (kRounding == Rounding::kClamped) biased = Min(biased, top);
     if constexpr (kRounding != Rounding::kBare) biased = Max(biased, bottom);
     return biased - bottom;
   }
 }
 
-// The level 0..kLevels of biased bits, of values between -8 and 23 where there is a look, else
-// between -64 and 64.
+// The level 0..kLevels of biased bits, of values in reach.
+template <int kLevels, int W>
+QUANTD_LANE Int<W> ClampedLevel(Float<W> biased) {
+  const Float<W> bottom = Float<W>::Set(kRoundingBias);
+  const Float<W> top = Float<W>::Set(kRoundingBias + static_cast<float>(kLevels));
+  return Bits(Max(Min(biased, top), bottom)) & Int<W>::Set(63);
+}
+
+// The same, of values between -8 and 23 where there is a look.
 template <int kLevels, int W>
 QUANTD_LANE Int<W> LevelOfBiased(Float<W> biased) {
-  if constexpr (kHasLook<kLevels, W>) {
-    return LookUpWholeLevel<kLevels>(biased);
-  } else {
-    const Float<W> bottom = Float<W>::Set(kRoundingBias);
-    const Float<W> top = Float<W>::Set(kRoundingBias + static_cast<float>(kLevels));
-    return Bits(Max(Min(biased, top), bottom)) & Int<W>::Set(63);
-  }
+  if constexpr (kHasLook<kLevels, W>) return LookUpWholeLevel<kLevels>(biased);
+  return ClampedLevel<kLevels>(biased);
 }
 
 template <bool kAbsolute, int W>
@@ -124,7 +149,6 @@ struct AffineState {
   Mask<W> live;      // Not all values are equal.
   Float<W> least_low;  // Of all that `low` has been.
   Float<W> most_low;
-  Mask<W> sinks;     // The candidate brings its lowest value too low for the quickest rounding.
   Mask<W> usable;    // The candidate.
 };
 
@@ -145,12 +169,20 @@ QUANTD_LANE void FindBounds(const Float<W>* x, AffineState<W>& my) {
 }
 
 // The scale to multiply with, numerator / range.
-template <int kLevels, int W>
+template <int W>
 QUANTD_LANE void InverseScale(float numerator, AffineState<W>& my) {
   my.inverse = Float<W>::Set(numerator) / (my.high - my.low);
-  const Float<W> lowest = my.inverse * (my.bottom - my.low);
-  // A look-up reaches down to -8.
-  my.sinks = lowest < Float<W>::Set(kHasLook<kLevels, W> ? -8.0f : -0.5f);
+}
+
+// Whether the candidate of any of the sub-blocks brings its lowest value below `bound`, in levels.
+template <int kSide, int W>
+QUANTD_LANE bool Sinks(const AffineState<W>* states, float bound) {
+  const auto sinks = [&](const AffineState<W>& my) {
+    return my.inverse * (my.bottom - my.low) < Float<W>::Set(bound);
+  };
+  Mask<W> any = sinks(states[0]);
+  for (int s = 1; s < kSide; ++s) any = any | sinks(states[s]);
+  return Any(any);
 }
 
 // Whether no candidate's scale was infinite, zero or negative, and every value stayed in reach of
@@ -169,19 +201,21 @@ QUANTD_LANE Mask<W> InReach(float most_numerator, const AffineState<W>& my) {
 }
 
 // The weights, the levels of the range itself and their error. One loop, so that the roots of
-// the weights come while the rest is counted. x (kCount), w (kCount, kSide).
+// the weights come while the rest is loaded and counted. x (kCount), w (kCount, kSide).
 template <int kCount, int kLevels, bool kAbsolute, int kSide, class Weigh, int W>
 QUANTD_LANE void GuessScale(const Float<W>* x, const Weigh& weigh, int at, Float<W>* w,
                             AffineState<W>& my) {
-  InverseScale<kLevels>(static_cast<float>(kLevels), my);
+  InverseScale(static_cast<float>(kLevels), my);
   const Float<W> low = my.low;
   const Float<W> inverse = my.inverse;
   const Float<W> scale = Float<W>::Set(1.0f) / inverse;
   Float<W> error = Float<W>::Set(0.0f);
   Float<W> sum_w = error;
   Float<W> sum_x = error;
+  Float<W> four[4];
   for (int i = 0; i < kCount; ++i) {
-    const Float<W> weight = weigh(at + i, x[i]);
+    if (i % 4 == 0) weigh(at + i, x + i, four);
+    const Float<W> weight = four[i % 4];
     w[i * kSide] = weight;
     const Float<W> wx = weight * x[i];
     // The sums begin with their first terms, which may be -0.
@@ -194,7 +228,8 @@ QUANTD_LANE void GuessScale(const Float<W>* x, const Weigh& weigh, int at, Float
   my.sum_w = sum_w;
   my.sum_x = sum_x;
   my.scale = scale;
-  my.error = error;
+  // Nothing betters what is not searched.
+  my.error = Select(my.live, error, Float<W>::Set(-__builtin_inff()));
   my.best_inverse = Select(my.live, inverse, Float<W>::Set(0.0f));
   my.best_origin = low;
 }
@@ -226,13 +261,24 @@ QUANTD_LANE void TryLevels(const Float<W>* x, const Float<W>* w, AffineState<W>*
   for (int s = 0; s < kSide; ++s) {
     AffineState<W>& my = states[s];
     const Float<W> determinant = my.sum_w * sum_l2[s] - sum_l[s] * sum_l[s];
-    my.usable = my.live & (determinant > zero);
+    my.usable = determinant > zero;
     my.try_scale = (my.sum_w * sum_xl[s] - my.sum_x * sum_l[s]) / determinant;
     my.try_low = (sum_l2[s] * my.sum_x - sum_l[s] * sum_xl[s]) / determinant;
     const Mask<W> above = my.try_low > zero;
     if (!Any(above)) continue;
     my.try_low = Select(above, zero, my.try_low);
     my.try_scale = Select(above, sum_xl[s] / sum_l2[s], my.try_scale);
+  }
+}
+
+// Changes the lanes of `better`. A store with a mask (kStore) spares the arithmetic pipes, which
+// pays with 31 levels; with fewer the other way is the quicker one.
+template <bool kStore, int W>
+QUANTD_LANE void Keep(Mask<W> better, Float<W> value, Float<W>& into) {
+  if constexpr (kStore) {
+    StoreWhere(better, value, into);
+  } else {
+    into = Select(better, value, into);
   }
 }
 
@@ -256,13 +302,13 @@ QUANTD_LANE void TryError(const Float<W>* x, const Float<W>* w, const Float<W>* 
     AffineState<W>& my = states[s];
     const Mask<W> better = my.usable & (error[s] < my.error);
     my.error = Select(better, error[s], my.error);
-    my.scale = Select(better, scale[s], my.scale);
-    my.best_inverse = Select(better, my.inverse, my.best_inverse);
-    my.best_origin = Select(better, my.low, my.best_origin);
+    Keep<kHasPick<kLevels, W>>(better, scale[s], my.scale);
+    Keep<kHasPick<kLevels, W>>(better, my.inverse, my.best_inverse);
+    Keep<kHasPick<kLevels, W>>(better, my.low, my.best_origin);
     my.low = Select(better, low[s], my.low);
     my.least_low = Min(my.low, my.least_low);
     my.most_low = Max(my.low, my.most_low);
-    InverseScale<kLevels>(next_numerator, my);
+    InverseScale(next_numerator, my);
   }
 }
 
@@ -271,27 +317,39 @@ QUANTD_LANE float Numerator(const AffineSearch& search, int k) {
   return search.first + search.step * static_cast<float>(k) + static_cast<float>(kLevels);
 }
 
-// TryLevels with no more clamps than the sub-blocks need.
+// TryLevels with no more clamps than the sub-blocks need. No search comes to kLevels + 1.
 template <int kCount, int kLevels, int kSide, int W>
-QUANTD_LANE void TrySideBySide(const Float<W>* x, const Float<W>* w, bool capped,
+QUANTD_LANE void TrySideBySide(const Float<W>* x, const Float<W>* w, float numerator,
                                AffineState<W>* states, Float<W>* levels) {
-  Mask<W> sinks = states[0].sinks;
-  for (int s = 1; s < kSide; ++s) sinks = sinks | states[s].sinks;
-  if (kHasLook<kLevels, W> && !Any(sinks)) {
-    constexpr Rounding kRounding = kHasLook<kLevels, W> ? Rounding::kLooked : Rounding::kClamped;
-    TryLevels<kCount, kLevels, kRounding, kSide>(x, w, states, levels);
+  // The highest value comes to the numerator, but for the last bits of two roundings.
+  const float highest = static_cast<float>(kLevels);
+  const bool capped = numerator > highest + 0.49f;
+  if constexpr (kHasPick<kLevels, W>) {
+    if (numerator < highest - 0.51f && !Sinks<kSide>(states, -1.49f)) {
+      TryLevels<kCount, kLevels, Rounding::kLooked, kSide>(x, w, states, levels);
+    } else {
+      TryLevels<kCount, kLevels, Rounding::kPicked, kSide>(x, w, states, levels);
+    }
+  } else if constexpr (kHasLook<kLevels, W>) {
+    if (!Sinks<kSide>(states, -8.0f)) {
+      TryLevels<kCount, kLevels, Rounding::kLooked, kSide>(x, w, states, levels);
+    } else if (capped) {
+      TryLevels<kCount, kLevels, Rounding::kClamped, kSide>(x, w, states, levels);
+    } else {
+      TryLevels<kCount, kLevels, Rounding::kFloored, kSide>(x, w, states, levels);
+    }
   } else if (capped) {
     TryLevels<kCount, kLevels, Rounding::kClamped, kSide>(x, w, states, levels);
-  } else if (kHasLook<kLevels, W> || Any(sinks)) {
+  } else if (Sinks<kSide>(states, -0.5f)) {
     TryLevels<kCount, kLevels, Rounding::kFloored, kSide>(x, w, states, levels);
   } else {
     TryLevels<kCount, kLevels, Rounding::kBare, kSide>(x, w, states, levels);
   }
 }
 
-// x (kSide, kCount), fits (kSide); weigh(i, x[i]) is the weight of element i. Bit l of the
-// answer: lane l holds a value out of reach (subnormal ranges), its fits are worthless and a
-// single lane has to make them.
+// x (kSide, kCount), fits (kSide); weigh(i, x + i, into) gives the weights of elements i to i + 3.
+// Bit l of the answer: lane l holds a value out of reach (subnormal ranges), its fits are
+// worthless and a single lane has to make them.
 template <int kCount, int kLevels, bool kAbsolute, int kSide, class Weigh, int W>
 [[maybe_unused]] __attribute__((noinline)) uint32_t FitAffine(const Float<W>* x,
                                                               const Weigh& weigh,
@@ -304,14 +362,12 @@ template <int kCount, int kLevels, bool kAbsolute, int kSide, class Weigh, int W
     const int at = s * kCount;
     FindBounds<kCount>(x + at, states[s]);
     GuessScale<kCount, kLevels, kAbsolute, kSide>(x + at, weigh, at, w + s, states[s]);
-    InverseScale<kLevels>(Numerator<kLevels>(search, 0), states[s]);
+    InverseScale(Numerator<kLevels>(search, 0), states[s]);
   }
   for (int k = 0; k <= search.steps; ++k) {
-    // The highest value comes to the numerator, but for the last bits of two roundings.
-    const bool capped = Numerator<kLevels>(search, k) > static_cast<float>(kLevels) + 0.49f;
     // After the last candidate it is begun once more, which changes nothing that is kept.
     const float next = Numerator<kLevels>(search, k < search.steps ? k + 1 : k);
-    TrySideBySide<kCount, kLevels, kSide>(x, w, capped, states, levels);
+    TrySideBySide<kCount, kLevels, kSide>(x, w, Numerator<kLevels>(search, k), states, levels);
     TryError<kCount, kLevels, kAbsolute, kSide>(x, w, levels, next, states);
   }
 

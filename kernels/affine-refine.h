@@ -41,10 +41,12 @@ QUANTD_LANE Float<W> Largest(const Float<W>* values, int count) {
   return largest;
 }
 
-// The level that a fit gives a value.
+// The level that a fit gives a value, in reach as AffineLevel has it.
 template <int kLevels, int W>
 QUANTD_LANE Int<W> LevelOfFit(Float<W> x, const AffineFit<W>& fit) {
-  return Truncate(AffineLevel<kLevels, Rounding::kClamped>(fit.inverse * (x - fit.origin)));
+  const Float<W> value = fit.inverse * (x - fit.origin);
+  if constexpr (W == 1) return Clamp(Nearest(value), 0, kLevels);
+  return ClampedLevel<kLevels>(value + Float<W>::Set(kRoundingBias));
 }
 
 // Levels again, from scale and minimum as they are stored; a sub-block whose scale is 0 keeps
@@ -103,14 +105,22 @@ QUANTD_LANE Float<W> LoadAndSquare(const float* const* lanes, Float<W>* into) {
   return sum;
 }
 
-// The weights of importance: importance * sqrt(sigma2 + x^2), element by element. kTerms
-// elements share a sigma2.
-template <int kTerms, int W>
-struct WeighByImportance {
-  const Float<W>* importance;
-  const Float<W>* sigma2;
-  QUANTD_LANE Float<W> operator()(int i, Float<W> x) const {
-    return importance[i] * Sqrt(sigma2[i / kTerms] + x * x);
+// The weights of importance, importance * sqrt(sigma2 + x^2), of four elements. x, into (4).
+template <int W>
+QUANTD_LANE void WeighByImportance(const float* const* importance, int at, Float<W> sigma2,
+                                   const Float<W>* x, Float<W>* into) {
+  LoadFour<W>(importance, at, into);
+  for (int i = 0; i < 4; ++i) into[i] = into[i] * Sqrt(sigma2 + x[i] * x[i]);
+}
+
+// The same, of the sub-blocks from element `at` of super-blocks, which share sigma2.
+template <int W>
+struct WeighSubBlocks {
+  const float* const* lanes;
+  int at;
+  Float<W> sigma2;
+  QUANTD_LANE void operator()(int i, const Float<W>* x, Float<W>* into) const {
+    WeighByImportance(lanes, at + i, sigma2, x, into);
   }
 };
 

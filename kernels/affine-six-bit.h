@@ -17,8 +17,8 @@ namespace {
 template <int W>
 struct WeighByMean {
   const Float<W>* means;
-  QUANTD_LANE Float<W> operator()(int i, Float<W> x) const {
-    return means[i / 32] + Magnitude(x);
+  QUANTD_LANE void operator()(int i, const Float<W>* x, Float<W>* into) const {
+    for (int j = 0; j < 4; ++j) into[j] = means[i / 32] + Magnitude(x[j]);
   }
 };
 
@@ -131,10 +131,9 @@ QUANTD_LANE uint32_t FitSixBit(const Lanes<W>& lanes, Float<W>* x, AffineFit<W>*
       out_of_reach |= FitAffine<32, kLevels, false, kSide>(
           values, WeighByMean<W>{means}, kSearchSixBit<kLevels>, fits + j);
     } else {
-      Float<W> importance[32 * kSide];
-      LoadElements(lanes.importance, 32 * j, 32 * kSide, importance);
       out_of_reach |= FitAffine<32, kLevels, false, kSide>(
-          values, WeighByImportance<256, W>{importance, &sigma2}, kSearchImportance, fits + j);
+          values, WeighSubBlocks<W>{lanes.importance, 32 * j, sigma2}, kSearchImportance,
+          fits + j);
     }
   }
   return out_of_reach;

@@ -31,8 +31,8 @@ QUANTD_LANE Float<W> EncodeFourBits(const Float<W>* fits, Int<W>* codes) {
 
 struct WeighByMagnitude {
   template <int W>
-  QUANTD_LANE Float<W> operator()(int, Float<W> x) const {
-    return Magnitude(x);
+  QUANTD_LANE void operator()(int, const Float<W>* x, Float<W>* into) const {
+    for (int j = 0; j < 4; ++j) into[j] = Magnitude(x[j]);
   }
 };
 
@@ -52,10 +52,9 @@ struct TwoBitType {
         out_of_reach |=
             FitAffine<16, 3, true, kSide>(values, WeighByMagnitude{}, kSearchQ2_K, fits + j);
       } else {
-        Float<W> importance[16 * kSide];
-        LoadElements(lanes.importance, 16 * j, 16 * kSide, importance);
         out_of_reach |= FitAffine<16, 3, false, kSide>(
-            values, WeighByImportance<256, W>{importance, &sigma2}, kSearchImportance, fits + j);
+            values, WeighSubBlocks<W>{lanes.importance, 16 * j, sigma2}, kSearchImportance,
+            fits + j);
       }
     }
     return out_of_reach;

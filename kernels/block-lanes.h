@@ -124,10 +124,15 @@ template <int kCount, int W>
 QUANTD_LANE void StoreWords(const Int<W>* words, uint8_t* const* into) {
   constexpr int kFours = kCount / 4 * 4;
   for (int at = 0; at < kFours; at += 4) StoreFour<W>(words + at, at, into);
-  for (int at = kFours; at < kCount; ++at) {
-    alignas(64) int32_t lanes[W];
-    words[at].Store(lanes);
-    for (int l = 0; l < W; ++l) memcpy(into[l] + 4 * at, &lanes[l], 4);
+  if constexpr (kFours > 0 && kFours < kCount) {
+    // What is left over goes with words before it, once more.
+    StoreFour<W>(words + kCount - 4, kCount - 4, into);
+  } else {
+    for (int at = kFours; at < kCount; ++at) {
+      alignas(64) int32_t lanes[W];
+      words[at].Store(lanes);
+      for (int l = 0; l < W; ++l) memcpy(into[l] + 4 * at, &lanes[l], 4);
+    }
   }
 }
 

@@ -78,6 +78,10 @@ QUANTD_LANE F16x Select(M16x m, F16x yes, F16x no) { return {_mm512_mask_blend_p
 QUANTD_LANE I16x Select(M16x m, I16x yes, I16x no) {
   return {_mm512_mask_blend_epi32(m.v, no.v, yes.v)};
 }
+// Only the lanes of m change.
+QUANTD_LANE void StoreWhere(M16x m, F16x value, F16x& into) {
+  _mm512_mask_store_ps(&into.v, m.v, value.v);
+}
 
 }  // namespace
 }  // namespace quantd
