@@ -41,8 +41,18 @@ class PieceHasher {
   // No more bytes than the pieces have left.
   void Take(const uint8_t* bytes, size_t size);
 
+  // The same of two readings, where SHA-256 of the one beside that of the other costs less.
+  static void TakeTwo(PieceHasher& first, const uint8_t* first_bytes, size_t first_size,
+                      PieceHasher& second, const uint8_t* second_bytes, size_t second_size);
+
  private:
-  void Mix(const uint8_t* bytes, size_t size);
+  // Digests bytes of the open pieces with `mix`, piece by piece.
+  template <typename Mix>
+  void Cut(const uint8_t* bytes, size_t size, const Mix& mix);
+  void MixAll(const uint8_t* bytes, size_t size);
+  // Into the piece alone.
+  void MixPiece(const uint8_t* bytes, size_t size);
+  bool IsDigesting() const;
   // A piece may be empty, so that more than one can be full.
   void FinishFull();
 

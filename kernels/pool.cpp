@@ -5,6 +5,14 @@
 #include "stopwatch.h"
 
 namespace quantd {
+namespace {
+
+// Two urgent tasks together cost less than one after the other, so that the first waits for a second:
+// for so many looks, some milliseconds.
+constexpr int kPassesMax = 8;
+
+}  // namespace
+
 Pool::Pool(uint32_t threads, Finished finished, void* context)
     : finished_(finished), context_(context) {
   threads_.reserve(threads);
@@ -29,18 +37,39 @@ void Pool::PostUrgent(Task* task) {
 }
 
 void Pool::RunUrgent(Worker& worker) {
-  while (urgent_count_.load(std::memory_order_relaxed) > 0) {
-    Task* task = nullptr;
-    {
-      const std::lock_guard<std::mutex> lock(mutex_);
-      if (stopping_ || urgent_.empty()) return;
-      task = urgent_.front();
-      urgent_.pop_front();
-      --urgent_count_;
-    }
-    const CpuStopwatch running;
-    RunOne(task, worker);
-    worker.urgent_seconds += running.Seconds();
+  const size_t count = urgent_count_.load(std::memory_order_relaxed);
+  if (count == 0 || (count == 1 && ++worker.urgent_passes < kPassesMax)) return;
+  worker.urgent_passes = 0;
+  Task* first = nullptr;
+  Task* second = nullptr;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (stopping_ || urgent_.empty()) return;
+    first = NextUrgent();
+    second = NextUrgent();
+  }
+  const CpuStopwatch running;
+  RunUpToTwo(first, second, worker);
+  worker.urgent_seconds += running.Seconds();
+}
+
+Task* Pool::NextUrgent() {
+  if (urgent_.empty()) return nullptr;
+  Task* const task = urgent_.front();
+  urgent_.pop_front();
+  --urgent_count_;
+  return task;
+}
+
+void Pool::RunUpToTwo(Task* first, Task* second, Worker& worker) {
+  if (second == nullptr) {
+    RunOne(first, worker);
+    return;
+  }
+  first->RunBeside(*second, worker);
+  for (Task* task : {first, second}) {
+    task->ran = true;
+    finished_(context_, task);
   }
 }
 
@@ -69,19 +98,22 @@ void Pool::Work() {
   worker.pool = this;
   for (;;) {
     Task* task = nullptr;
+    Task* second = nullptr;
     {
       std::unique_lock<std::mutex> lock(mutex_);
       changed_.wait(lock,
                     [this] { return stopping_ || !waiting_.empty() || !urgent_.empty(); });
       if (stopping_) return;
-      const bool is_urgent = !urgent_.empty();
-      std::deque<Task*>& from = is_urgent ? urgent_ : waiting_;
-      task = from.front();
-      from.pop_front();
-      if (is_urgent) --urgent_count_;
+      task = NextUrgent();
+      if (task != nullptr) {
+        second = NextUrgent();
+      } else {
+        task = waiting_.front();
+        waiting_.pop_front();
+      }
     }
     const FloatState controlled;
-    RunOne(task, worker);
+    RunUpToTwo(task, second, worker);
   }
 }
 

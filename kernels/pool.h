@@ -23,6 +23,7 @@ struct Worker {
   std::vector<float> scratch;        // The floats of a span, once a job has needed them.
   std::vector<uint8_t> read_buffer;  // Grows once, at the first file.
   double urgent_seconds = 0;         // CPU seconds of short tasks that ran within another.
+  int urgent_passes = 0;             // How often one was left waiting for a second.
 };
 
 // What a task cost the thread that ran it.
@@ -38,6 +39,11 @@ class Task {
   virtual ~Task() = default;
   // On a pool thread, under the controlled floating-point state.
   virtual void Run(Worker& worker) = 0;
+  // Of what is urgent: together with another, which then has run too.
+  virtual void RunBeside(Task& other, Worker& worker) {
+    Run(worker);
+    other.Run(worker);
+  }
   // Any thread may set it; a running task looks at it every few milliseconds.
   std::atomic<bool> stop{false};
   // Set by Run.
@@ -69,6 +75,9 @@ class Pool {
  private:
   void Work();
   void RunOne(Task* task, Worker& worker);
+  void RunUpToTwo(Task* first, Task* second, Worker& worker);
+  // With the lock; null when nothing is urgent.
+  Task* NextUrgent();
 
   const Finished finished_;
   void* const context_;
