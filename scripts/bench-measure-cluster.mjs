@@ -1,6 +1,8 @@
 // Bench of measuring on two machines of one core each, beside one such machine.
-//   node scripts/bench-measure-cluster.mjs [--smoke] [--turns=5]
-// Each worker is held to a core of its own; the coordinator computes nothing. What is timed is from
+//   node scripts/bench-measure-cluster.mjs [--smoke] [--turns=5] [--model=26b|small]
+// The model has eight layers: of the 26B shapes with the eight experts that a token meets, so that what
+// is computed for each byte between two machines is a quarter of what it is with all thirty layers;
+// or `small`, with an eighth of the weights. Each worker is held to a core of its own; the coordinator computes nothing. What is timed is from
 // the first step to the last, without the weights' way to the workers. In turns: one worker; two as
 // replicas of all layers; two as stages, at least 32 waves long.
 import { execFileSync } from 'node:child_process';
@@ -8,6 +10,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
 import { eventsOf, runQuantd } from './bench-programs.mjs';
 import { ask, startDaemon, stopDaemons, untilMembers } from './daemons.mjs';
@@ -15,22 +18,30 @@ import { setup } from './setup.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const CTX = 256;
-const spec = {
-  ...{ name: 'bench', seed: 1, dtype: 'BF16', shards: 1, vocabulary: 2048, hidden: 1024 },
-  ...{ layers: 'SSSFSSSF', heads: 8, kvHeads: 4, globalKvHeads: 2, headDim: 128 },
-  ...{ globalHeadDim: 256, keysAreValues: true, dense: 2048, window: 1024 },
-  experts: { count: 8, used: 2, width: 1024, form: 'stacked' },
+const common = {
+  ...{ name: 'bench', seed: 1, dtype: 'BF16', shards: 1, vocabulary: 2048, window: 1024 },
+  ...{ layers: 'SSSFSSSF', globalKvHeads: 2, keysAreValues: true },
 };
-const small = {
-  layers: 'SSSF',
-  hidden: 256,
-  heads: 4,
-  headDim: 64,
-  globalHeadDim: 128,
-  dense: 512,
+const experts = { count: 8, used: 2, width: 1024, form: 'stacked' };
+const models = {
+  '26b': {
+    ...common,
+    ...{ hidden: 2816, heads: 16, kvHeads: 8, headDim: 256, globalHeadDim: 512, dense: 2112 },
+    experts: { ...experts, used: 8, width: 704 },
+  },
+  small: {
+    ...common,
+    ...{ hidden: 1024, heads: 8, kvHeads: 4, headDim: 128, globalHeadDim: 256, dense: 2048 },
+    experts,
+  },
+  smoke: {
+    ...common,
+    ...{ layers: 'SSSF', hidden: 256, heads: 4, kvHeads: 4, headDim: 64, globalHeadDim: 128 },
+    ...{ dense: 512, experts: { ...experts, width: 256 } },
+  },
 };
 
-async function makeSource(directory, isSmall) {
+async function makeSource(directory, model) {
   const outfile = join(root, 'build', 'bench-checkpoint.mjs');
   await build({
     absWorkingDir: root,
@@ -42,8 +53,7 @@ async function makeSource(directory, isSmall) {
     ...{ outfile, bundle: true, platform: 'node', format: 'esm', logLevel: 'warning' },
   });
   const { writeCheckpoint } = await import(outfile);
-  const experts = { ...spec.experts, width: 256 };
-  await writeCheckpoint(directory, isSmall ? { ...spec, ...small, experts } : spec);
+  await writeCheckpoint(directory, models[model]);
   return directory;
 }
 
@@ -88,22 +98,22 @@ const shaOf = (events) => events.find(({ type }) => type === 'imatrix')?.sha256;
 const median = (numbers) => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)];
 
 /** Prints the ratios of the medians. */
-export async function benchMeasureCluster({ smoke = false, turns = 5 } = {}) {
+export async function benchMeasureCluster({ smoke = false, turns = 5, model = '26b' } = {}) {
   if (availableParallelism() < 2) {
     console.log('measuring on two cores: left out, this machine has one');
     return;
   }
   const scratch = mkdtempSync(join(tmpdir(), 'quantd-bench-measure-'));
   try {
-    const source = await makeSource(join(scratch, 'source'), smoke);
+    const source = await makeSource(join(scratch, 'source'), smoke ? 'smoke' : model);
     const one = await startCluster(scratch, 'one', 1);
     const two = await startCluster(scratch, 'two', 2);
     const chunks = smoke ? 4 : 64;
-    const common = ['--chunks', String(chunks), '--wave', '2'];
+    const same = ['--chunks', String(chunks), '--wave', '2'];
     const ways = [
-      { name: 'one worker', data: one, words: common, goal: undefined },
-      { name: 'two replicas', data: two, words: [...common, '--replicas', '2'], goal: 1.8 },
-      { name: `two stages, ${chunks / 2} waves`, data: two, words: common, goal: 1.75 },
+      { name: 'one worker', data: one, words: same, goal: undefined },
+      { name: 'two replicas', data: two, words: [...same, '--replicas', '2'], goal: 1.8 },
+      { name: `two stages, ${chunks / 2} waves`, data: two, words: same, goal: 1.75 },
     ];
     const seconds = ways.map(() => []);
     const digests = new Set();
@@ -115,7 +125,9 @@ export async function benchMeasureCluster({ smoke = false, turns = 5 } = {}) {
         digests.add(run.sha256);
       }
     }
-    console.log(`\nmeasuring ${chunks} chunks of ${CTX} tokens, median of ${seconds[0].length}`);
+    console.log(
+      `\n${smoke ? 'smoke' : model}: measuring ${chunks} chunks of ${CTX} tokens, median of ${seconds[0].length}`,
+    );
     for (const [index, { name, goal }] of ways.entries()) {
       const ratio = median(seconds[0]) / median(seconds[index]);
       const wanted = goal === undefined ? '' : `  ${ratio.toFixed(2)}× (aim ≥ ${goal}×)`;
@@ -132,6 +144,12 @@ export async function benchMeasureCluster({ smoke = false, turns = 5 } = {}) {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   await setup({ dev: true });
-  const turns = process.argv.find((word) => word.startsWith('--turns='))?.slice(8);
-  await benchMeasureCluster({ smoke: process.argv.includes('--smoke'), turns: Number(turns ?? 5) });
+  const { values } = parseArgs({
+    options: {
+      smoke: { type: 'boolean', default: false },
+      turns: { type: 'string', default: '5' },
+      model: { type: 'string', default: '26b' },
+    },
+  });
+  await benchMeasureCluster({ ...values, turns: Number(values.turns) });
 }
