@@ -2,9 +2,10 @@
 //   node scripts/bench-measure-cluster.mjs [--smoke] [--turns=5] [--model=26b|small]
 // The model has eight layers: of the 26B shapes with the eight experts that a token meets, so that what
 // is computed for each byte between two machines is a quarter of what it is with all thirty layers;
-// or `small`, with a third of the weights and less than half as much for each byte. Each worker is held to a core of its own; the coordinator computes nothing. What is timed is from
-// the first step to the last, without the weights' way to the workers. In turns: one worker; two as
-// replicas of all layers; two as stages, at least 32 waves long.
+// or `small`, with a third of the weights and less than half as much for each byte. Each worker is held
+// to a core of its own; the coordinator computes nothing. What is timed is from the first step to the
+// last, without the weights' way to the workers. In turns: one worker; two as replicas of all layers;
+// two as stages, at least 32 waves long.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
