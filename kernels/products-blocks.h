@@ -16,19 +16,6 @@
 namespace quantd {
 namespace {
 
-// A word is a pair of columns as they lie in a row of weights.
-struct BlockTokens {
-  static constexpr size_t kColumns = 2;
-  static constexpr size_t kBlock = kBlockColumns;
-  static size_t PlaceOf(size_t word) { return word; }
-  template <int W>
-  QUANTD_LANE static F16x Words(const float* from) {
-    const F16x low = FlushSmall(F16x::Load(from));
-    const F16x high = FlushSmall(F16x::Load(from + 16));
-    return {(__m512)_mm512_cvtne2ps_pbh(high.v, low.v)};
-  }
-};
-
 constexpr size_t kSide = 16;         // Rows or tokens of a tile.
 constexpr size_t kLineBytes = 64;    // Of a tile: one row of a block, or the tokens of a pair.
 constexpr size_t kTileBytes = kSide * kLineBytes;
@@ -36,6 +23,7 @@ constexpr size_t kTileWords = kTileBytes / sizeof(float);
 // Rows that are laid out together, and tokens of a panel: two tiles of each make four of sums.
 constexpr size_t kPairedRows = 2 * kSide;
 constexpr size_t kPairedTokens = 2 * kSide;
+static_assert(kPairedTokens == kSide * TileShape<kSide>::kVectors, "panels are packed in this width");
 // Tokens that share what was laid out.
 constexpr size_t kSharingTokens = 256;
 // Laid out together, of two tiles each.

@@ -152,7 +152,8 @@ alignas(64) constexpr uint16_t kPairsFrom[kBlockColumns] = {
     3, 1, 7, 5, 11, 9, 15, 13, 19, 17, 23, 21, 27, 25, 31, 29,
 };
 
-struct PairTokens {
+// A word is a pair of columns as they lie in a row of weights: what AMX takes.
+struct BlockTokens {
   static constexpr size_t kColumns = 2;
   static constexpr size_t kBlock = kBlockColumns;
   static size_t PlaceOf(size_t word) { return word; }
@@ -160,7 +161,14 @@ struct PairTokens {
   QUANTD_LANE static F16x Words(const float* from) {
     const F16x low = FlushSmall(F16x::Load(from));
     const F16x high = FlushSmall(F16x::Load(from + 16));
-    const auto halves = (__m512i)_mm512_cvtne2ps_pbh(high.v, low.v);
+    return {(__m512)_mm512_cvtne2ps_pbh(high.v, low.v)};
+  }
+};
+
+struct PairTokens : BlockTokens {
+  template <int W>
+  QUANTD_LANE static F16x Words(const float* from) {
+    const auto halves = (__m512i)BlockTokens::Words<W>(from).v;
     return {(__m512)_mm512_permutexvar_epi16(_mm512_load_si512(kPairsFrom), halves)};
   }
 };

@@ -10,7 +10,6 @@
 
 import type { PeerId } from '../../proto/peer-messages.ts';
 import type { Calibration } from '../core/calibration/chunks.ts';
-import { RESERVE_BYTES } from '../core/estimate/fit.ts';
 import type { TensorImportance } from '../core/importance/importance.ts';
 import type { MatrixEntry } from '../core/importance/importance-matrix.ts';
 import { layerEntries } from '../core/importance/measured.ts';
@@ -19,9 +18,9 @@ import type { Statistic } from '../core/models/forward.ts';
 import { type OutputRequest, type Plan, planRun } from '../core/plan/plan.ts';
 import type { Sha256 } from '../core/plan/unit-id.ts';
 import { type AheadRun, settledTensors } from '../core/schedule/ahead.ts';
-import type { Clock, Kernels, OutputDirectory, OutputFile, Source } from '../ports.ts';
+import type { Clock, Kernels, OutputDirectory, Source } from '../ports.ts';
 import { Coordinator, type CoordinatorParts } from './coordinator.ts';
-import { type Draft, DraftOutput } from './draft-output.ts';
+import { DraftOutput, type OpenDrafts, openDrafts } from './draft-output.ts';
 import type { LeafDigests } from './leaf-digests.ts';
 import { LOCAL_PEER, type Offer } from './offers.ts';
 import type { PeerShare } from './pool.ts';
@@ -88,7 +87,7 @@ export class Ahead {
   /** Those of which something is being made. */
   #current: ReadonlyMap<number, symbol> = new Map();
   readonly #weights = new Map<number, ReadonlyMap<string, TensorImportance>>();
-  readonly #drafts = new Map<string, Draft & { readonly file: OutputFile }>();
+  readonly #drafts: OpenDrafts = new Map();
   #shares: readonly PeerShare[] = [];
   #directory: OutputDirectory | undefined;
   #outputs: readonly OutputRequest[] | undefined;
@@ -202,7 +201,10 @@ export class Ahead {
       sha256,
       importance: new Map([...this.#weights.values()].flatMap((weights) => [...weights])),
     });
-    await this.#openDrafts(this.#outputs);
+    if (this.#directory === undefined) {
+      this.#directory = await this.#parts.openDirectory();
+      await openDrafts(this.#directory, this.#outputs, this.#drafts);
+    }
     if (signal.aborted || this.#drafts.size === 0) {
       this.#isOver ||= this.#drafts.size === 0;
       return;
@@ -231,22 +233,6 @@ export class Ahead {
       if (signal.aborted || !isSame()) return false;
     }
     return true;
-  }
-
-  /** Of the outputs that are new here, if all of them together have room. */
-  async #openDrafts(outputs: readonly OutputRequest[]): Promise<void> {
-    if (this.#directory !== undefined) return;
-    this.#directory = await this.#parts.openDirectory();
-    const bytes = outputs.reduce((sum, { layout }) => sum + layout.fileBytes, 0);
-    if (bytes + RESERVE_BYTES > (await this.#directory.freeBytes())) return;
-    for (const { file: name, layout } of outputs) {
-      const file = await this.#directory.open(name, layout.fileBytes, { overwrite: false });
-      // What an earlier run has begun or made is looked at when its plan is known.
-      if (file.state === 'new') {
-        await file.draft();
-        this.#drafts.set(name, { file, made: new Map() });
-      } else await file.close();
-    }
   }
 
   async #make(plan: Plan, signal: AbortSignal): Promise<void> {

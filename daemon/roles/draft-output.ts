@@ -7,9 +7,10 @@
  * No run is written twice for it: the output begins with those whose unit it asks for.
  */
 
-import type { PlannedOutput } from '../core/plan/plan.ts';
+import { RESERVE_BYTES } from '../core/estimate/fit.ts';
+import type { OutputRequest, PlannedOutput } from '../core/plan/plan.ts';
 import type { AheadRun } from '../core/schedule/ahead.ts';
-import type { OutputFile } from '../ports.ts';
+import type { OutputDirectory, OutputFile } from '../ports.ts';
 import type { MadeBlocks, OutputAssembler } from './output-assembler.ts';
 
 /** The part of one output, over several plans of parts of it. */
@@ -17,6 +18,27 @@ export interface Draft {
   readonly file: Pick<OutputFile, 'write' | 'sync'>;
   /** What is durable there, by its place. */
   readonly made: Map<number, AheadRun>;
+}
+
+/** By the name of the output, with what closes or discards its file. */
+export type OpenDrafts = Map<string, Draft & { readonly file: OutputFile }>;
+
+/** Adds to `drafts` those of the outputs that are new, if all of them together have room. */
+export async function openDrafts(
+  directory: OutputDirectory,
+  outputs: readonly OutputRequest[],
+  drafts: OpenDrafts,
+): Promise<void> {
+  const bytes = outputs.reduce((sum, { layout }) => sum + layout.fileBytes, 0);
+  if (bytes + RESERVE_BYTES > (await directory.freeBytes())) return;
+  for (const { file: name, layout } of outputs) {
+    const file = await directory.open(name, layout.fileBytes, { overwrite: false });
+    // What an earlier run has begun or made is looked at when its plan is known.
+    if (file.state === 'new') {
+      await file.draft();
+      drafts.set(name, { file, made: new Map() });
+    } else await file.close();
+  }
 }
 
 export class DraftOutput implements OutputAssembler {

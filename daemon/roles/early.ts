@@ -10,15 +10,14 @@
  * as it is of every run. Read next: ahead.ts, which does the same while layers are measured.
  */
 
-import { RESERVE_BYTES } from '../core/estimate/fit.ts';
 import type { TensorImportance } from '../core/importance/importance.ts';
 import type { ModelTensor } from '../core/models/family.ts';
 import { type OutputRequest, type Plan, planRun } from '../core/plan/plan.ts';
 import { hex, type Sha256, type UnitId } from '../core/plan/unit-id.ts';
 import type { AheadRun } from '../core/schedule/ahead.ts';
-import type { Clock, Kernels, OutputDirectory, OutputFile, Source } from '../ports.ts';
+import type { Clock, Kernels, OutputDirectory, Source } from '../ports.ts';
 import { Coordinator } from './coordinator.ts';
-import { type Draft, DraftOutput } from './draft-output.ts';
+import { DraftOutput, type OpenDrafts, openDrafts } from './draft-output.ts';
 import type { Offer } from './offers.ts';
 import type { PeerShare } from './pool.ts';
 import { Progress } from './progress.ts';
@@ -109,7 +108,7 @@ const NOTHING: MadeEarly = { runs: new Map(), shares: [], units: 0 };
 
 class Early {
   readonly #parts: EarlyParts;
-  readonly #drafts = new Map<string, Draft & { readonly file: OutputFile }>();
+  readonly #drafts: OpenDrafts = new Map();
   #directory: OutputDirectory | undefined;
   #plan: Plan | undefined;
   #shares: readonly PeerShare[] = [];
@@ -121,8 +120,10 @@ class Early {
 
   async make(signal: AbortSignal): Promise<void> {
     const { tensors, outputs, files, importance, sha256, kernels, clock, source } = this.#parts;
-    const { offer, buffers } = this.#parts;
-    if (!(await this.#openDrafts()) || signal.aborted) return;
+    const { offer, buffers, openDirectory } = this.#parts;
+    this.#directory = await openDirectory();
+    await openDrafts(this.#directory, outputs, this.#drafts);
+    if (this.#drafts.size === 0 || signal.aborted) return;
     const standIn = (file: string): string => hex(sha256(new TextEncoder().encode(file)));
     const plan = planRun({
       ...{ tensors, outputs, importance, sha256 },
@@ -165,23 +166,6 @@ class Early {
       await (keeps ? file.close() : file.discard()).catch(() => undefined);
     }
     await this.#directory?.close().catch(() => undefined);
-  }
-
-  /** Of the outputs that are new, if all have room. @returns whether there is any */
-  async #openDrafts(): Promise<boolean> {
-    const { outputs, openDirectory } = this.#parts;
-    this.#directory = await openDirectory();
-    const bytes = outputs.reduce((sum, { layout }) => sum + layout.fileBytes, 0);
-    if (bytes + RESERVE_BYTES > (await this.#directory.freeBytes())) return false;
-    for (const { file: name, layout } of outputs) {
-      const file = await this.#directory.open(name, layout.fileBytes, { overwrite: false });
-      // What an earlier run has begun or made is looked at when its plan is known.
-      if (file.state === 'new') {
-        await file.draft();
-        this.#drafts.set(name, { file, made: new Map() });
-      } else await file.close();
-    }
-    return this.#drafts.size > 0;
   }
 }
 
