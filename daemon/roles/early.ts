@@ -2,7 +2,7 @@
  * Early: quantizes while the files of the source are still being digested.
  *
  *   outputs, weights ──▶ plan under names that stand in for the digests ──▶ Coordinator ──▶ drafts
- *   digests ──▶ the plan ──▶ EarlyRuns.of: which of its runs lie in the drafts already
+ *   digests ──▶ the plan ──▶ madeOf ──▶ MadeEarly: which of its runs lie in the drafts already
  *
  * A file goes through one core, and the others would wait for it. Nobody believes what is made until the
  * digests are known: the drafts have no journal, and the real ids are those of the plan. The bytes that
