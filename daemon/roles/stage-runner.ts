@@ -3,7 +3,7 @@
  *
  *   states in front of `from` ──▶ layer after layer ──▶ states in front of `to`, sums of each layer
  *
- * The next wave is fetched while one is computed. How chunks are cut into waves and slices changes
+ * The next wave is fetched, and the one before kept, while one is computed. How chunks are cut into waves and slices changes
  * nothing but the time. Read next: wave-plan.ts; what a layer computes is kernels/DET-1.md.
  */
 
@@ -14,7 +14,7 @@ import type { MeasuredModel } from '../core/models/measured-model.ts';
 import type { Clock, LayerJob, PreparedLayer } from '../ports.ts';
 import { Credit } from './credit.ts';
 import { LossSums } from './loss-sums.ts';
-import { planWaves, WAVES_IN_MEMORY, type WavePlan } from './wave-plan.ts';
+import { LEASES_AT_A_TIME, planWaves, WAVES_IN_MEMORY, type WavePlan } from './wave-plan.ts';
 
 export interface StageTask {
   /** Layers [from, to). */
@@ -80,6 +80,8 @@ interface Stage extends StageTask {
   readonly signal: AbortSignal;
   readonly sums: Map<number, LayerAccount>;
   readonly bad: Set<number>;
+  /** In memory. */
+  waves: number;
   computeMs: number;
 }
 
@@ -100,8 +102,10 @@ interface Wave {
 export class StageRunner {
   readonly #parts: StageRunnerParts;
   readonly #computing = new Credit(1);
-  /** Waves that are fetched or computed now, of all leases. */
-  #waves = 0;
+  /** Waves in memory beyond the first of each lease. */
+  #seconds = 0;
+  /** Leases that wait for room. */
+  readonly #waiting: (() => void)[] = [];
   #running = 0;
   #scratch = new Uint8Array(0);
   /** Numbers of waves that are over, by their count: the next wave's. */
@@ -129,30 +133,48 @@ export class StageRunner {
     const failed = new AbortController();
     const both = AbortSignal.any([signal, failed.signal]);
     let computed: Promise<void> = Promise.resolve();
+    let kept: Promise<void> = Promise.resolve();
     const stage = await this.#prepare(task, io, both);
     try {
       for (let at = 0; at < task.chunks.length; at += stage.plan.waveChunks) {
         const chunks = task.chunks.slice(at, at + stage.plan.waveChunks);
-        // Every lease may have one wave, whatever the others wait for; one of them a second.
-        if (this.#waves >= WAVES_IN_MEMORY - 1) await computed;
-        if (stage.bad.size > 0) break;
-        this.#waves++;
+        await this.#enter(stage);
+        if (stage.bad.size > 0) {
+          this.#leave(stage);
+          break;
+        }
         const fetched = this.#fetch(stage, chunks);
-        computed = Promise.all([computed, fetched])
-          .then(([, wave]) => this.#compute(stage, wave).then(() => this.#reuse(wave)))
-          .finally(() => this.#waves--);
-        computed.catch((error: unknown) => failed.abort(error));
+        computed = Promise.all([fetched, computed]).then(([wave]) => this.#compute(stage, wave));
+        kept = Promise.all([fetched, computed, kept])
+          .then(([wave]) => this.#keep(stage, wave))
+          .finally(() => this.#leave(stage));
+        kept.catch((error: unknown) => failed.abort(error));
         await fetched;
       }
     } catch (error) {
       failed.abort(error);
       throw error;
     } finally {
-      await computed.catch(() => undefined);
+      await kept.catch(() => undefined);
     }
-    await computed;
+    await kept;
     if (stage.bad.size === 0) await keepAll(stage);
     return { bad: [...stage.bad].sort((a, b) => a - b), computeMs: Math.round(stage.computeMs) };
+  }
+
+  /** Every lease may have one wave in memory, whatever the others wait for; one of them a second. */
+  async #enter(stage: Stage): Promise<void> {
+    while (stage.waves > 0 && this.#seconds >= WAVES_IN_MEMORY - LEASES_AT_A_TIME) {
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+    if (stage.waves > 0) this.#seconds++;
+    stage.waves++;
+  }
+
+  #leave(stage: Stage): void {
+    stage.waves--;
+    if (stage.waves > 0) this.#seconds--;
+    for (const look of this.#waiting.splice(0)) look();
   }
 
   async #prepare(task: StageTask, io: StageIo, signal: AbortSignal): Promise<Stage> {
@@ -166,7 +188,7 @@ export class StageRunner {
     const registers = stageRegisters(model, indexes);
     const plan = this.#plan(task, prepared, registers);
     if (this.#scratch.length < plan.scratchBytes) this.#scratch = new Uint8Array(plan.scratchBytes);
-    const empty = { sums: new Map(), bad: new Set<number>(), computeMs: 0 };
+    const empty = { sums: new Map(), bad: new Set<number>(), waves: 0, computeMs: 0 };
     return { ...task, prepared, registers, plan, io, signal, ...empty };
   }
 
@@ -246,7 +268,7 @@ export class StageRunner {
   }
 
   async #compute(stage: Stage, wave: Wave): Promise<void> {
-    const { from, to, signal, io } = stage;
+    const { from, to, signal } = stage;
     const stopComputing = await this.#computing.take(1);
     try {
       for (let index = from; index < to && stage.bad.size === 0; index++) {
@@ -260,12 +282,15 @@ export class StageRunner {
     } finally {
       stopComputing();
     }
-    if (stage.bad.size > 0) return;
-    const cut = this.#parts.model.cuts[to];
-    if (cut === undefined || cut.length === 0) return;
-    for (const [at, chunk] of wave.chunks.entries()) {
+  }
+
+  /** Keeps what the wave leaves; its numbers are free for another. */
+  async #keep({ bad, to, io }: Stage, wave: Wave): Promise<void> {
+    const cut = bad.size > 0 ? [] : (this.#parts.model.cuts[to] ?? []);
+    for (const [at, chunk] of cut.length === 0 ? [] : wave.chunks.entries()) {
       await io.keepState(to, chunk, this.#views(wave, cut, at));
     }
+    this.#reuse(wave);
   }
 
   async #runLayer(stage: Stage, wave: Wave, index: number): Promise<void> {
