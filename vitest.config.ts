@@ -14,6 +14,8 @@ if (process.env['QUANTD_ARM_PROGRAM'] === undefined) {
 // The kernels are compared with llama.cpp in every run, and the interpreter with the kernels.
 if (process.env['QUANTD_SOAK'] === undefined) {
   soakTests.push('cluster-tests/det1-model/against-llama.test.ts');
+  // Minutes of reading; what two bits gain is seen in every run.
+  soakTests.push('cluster-tests/measure/matrix-gains.test.ts');
 }
 
 // Modules without state of their own, so that one process can test them one after the other: a process

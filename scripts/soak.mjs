@@ -50,6 +50,12 @@ const parts = [
   ['kernels on Arm, under sanitizers, fuzzed', 'scripts/kernel-checks.mjs', '--soak'],
   ['whole models by an emulated Arm machine', 'cluster-tests/arm/emulated-arm.mjs'],
   ['a published tokenizer of 262 144 tokens', 'cluster-tests/oracle/real-tokenizer.mjs'],
+  [
+    'two and three bits with a matrix and without',
+    'node_modules/vitest/vitest.mjs',
+    'run',
+    'cluster-tests/measure/matrix-gains.test.ts',
+  ],
 ];
 
 const page = `${root}/docs/soak.md`;

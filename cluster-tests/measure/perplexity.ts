@@ -16,6 +16,8 @@ export interface Perplexity {
   readonly error: number;
   /** Predictions that were counted. */
   readonly tokens: number;
+  /** Negative log-likelihood of each. */
+  readonly losses: readonly number[];
 }
 
 export type PerplexityRequest = Pick<ForwardRequest, 'gguf' | 'chunks' | 'cpu' | 'threads'>;
@@ -69,5 +71,5 @@ export function summarize(losses: readonly number[]): Perplexity {
   const squares = losses.reduce((sum, loss) => sum + loss * loss, 0) / count;
   const deviation = Math.sqrt(Math.max(0, squares - mean * mean) / (count - 1));
   const result = Math.exp(mean);
-  return { perplexity: result, error: deviation * result, tokens: count };
+  return { perplexity: result, error: deviation * result, tokens: count, losses };
 }
