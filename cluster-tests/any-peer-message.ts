@@ -247,6 +247,7 @@ export const anyMessage: fc.Arbitrary<PeerMessage> = fc.oneof<fc.Arbitrary<PeerM
     ramBytes: anyCount,
     diskBytes: anyCount,
     bytesPerSecond: fc.double({ min: 0, max: 1e12, noNaN: true }),
+    multiplicationsPerSecond: fc.double({ min: 0, max: 1e14, noNaN: true }),
   }),
   fc.record({ kind: fc.constant('run-open' as const), run: anyRun }),
   anyLease,

@@ -4,18 +4,18 @@
  *   directories, promise ──▶ watchDisk ──▶ the most of each, in bytes
  */
 
-import { readdirSync, type Stats, statSync } from 'node:fs';
+import { type Dirent, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { sampleUntil } from './sample-until.ts';
 
-/** What the files below a directory take on disk, in bytes; those that vanish meanwhile count as none. */
+/** What the files below a directory take on disk, in bytes; whatever vanishes meanwhile takes nothing. */
 export function allocatedBytes(directory: string): number {
-  return readdirSync(directory, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map(({ parentPath, name }): Stats | undefined => {
-      return statSync(join(parentPath, name), { throwIfNoEntry: false });
-    })
-    .reduce((sum, stats) => sum + (stats?.blocks ?? 0) * 512, 0);
+  return entriesOf(directory).reduce((sum, entry) => {
+    const path = join(directory, entry.name);
+    if (entry.isDirectory()) return sum + allocatedBytes(path);
+    const stats = entry.isFile() ? statSync(path, { throwIfNoEntry: false }) : undefined;
+    return sum + (stats?.blocks ?? 0) * 512;
+  }, 0);
 }
 
 /** The most that all of the directories took together until `done` was settled. */
@@ -26,17 +26,19 @@ export async function watchDisk(
 ): Promise<number> {
   let most = 0;
   await sampleUntil(done, everyMs, () => {
-    const now = directories.reduce((sum, directory) => sum + allocatedOf(directory), 0);
-    most = Math.max(most, now);
+    most = Math.max(
+      most,
+      directories.reduce((sum, each) => sum + allocatedBytes(each), 0),
+    );
   });
   return most;
 }
 
-/** A directory that is not there yet, or goes while it is looked at, takes nothing. */
-function allocatedOf(directory: string): number {
+function entriesOf(directory: string): Dirent[] {
   try {
-    return allocatedBytes(directory);
-  } catch {
-    return 0;
+    return readdirSync(directory, { withFileTypes: true });
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
+    throw error;
   }
 }

@@ -224,7 +224,13 @@ describe('with one coordinator', () => {
         ...{ listen: [], mdns: false, serviceTag: '_none._udp.local' },
         hello: {
           ...{ kind: 'hello', version: '0.1.0', contract: 'det-1', name: 'x', isa: 'scalar' },
-          ...{ threads: 1, ramBytes: 1, diskBytes: 1, bytesPerSecond: 1 },
+          ...{
+            threads: 1,
+            ramBytes: 1,
+            diskBytes: 1,
+            bytesPerSecond: 1,
+            multiplicationsPerSecond: 1,
+          },
         },
         roleOf: () => undefined,
         admitsStrangers: () => false,

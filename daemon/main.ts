@@ -24,14 +24,16 @@ import { DiskLeafStore } from './adapters/leaf-store.ts';
 import { serveLocalApi } from './adapters/local-api.ts';
 import { takeLock } from './adapters/lock-file.ts';
 import { openMeasurementFiles } from './adapters/measurement-files.ts';
+import { withWeights } from './adapters/weights-file.ts';
 import type { Cluster } from './cluster/cluster.ts';
 import type { StartNode } from './cluster/cluster-node.ts';
-import { openCluster } from './cluster/open-cluster.ts';
+import { type OpenClusterOptions, openCluster } from './cluster/open-cluster.ts';
 import { planRegisters } from './core/models/registers.ts';
 import type { Sha256 } from './core/plan/unit-id.ts';
 import type { Clock } from './ports.ts';
 import { AssemblyHolder } from './roles/assembly-holder.ts';
 import { LeaseHolder } from './roles/lease-holder.ts';
+import { measureMultiplying, multipliedWeights } from './roles/measure-products.ts';
 import { type OpenOrigin, OriginPieces } from './roles/origin-pieces.ts';
 import type { MeasureTools } from './roles/prepare-measure.ts';
 import { StageHolder } from './roles/stage-holder.ts';
@@ -66,8 +68,19 @@ async function main(): Promise<void> {
       return () => clearTimeout(timer);
     },
   };
-  const opened = await openPeering(settings, kernels, clock);
-  const tools = await measureTools(settings, opened?.hello);
+  const openForward = forwardOpener(settings);
+  const multiplicationsPerSecond = once(async () => {
+    const forward = openForward();
+    try {
+      const measure = (path: string): Promise<number> => measureMultiplying(path, forward, clock);
+      return await withWeights(settings.dataDirectory, multipliedWeights(), measure);
+    } finally {
+      forward.close();
+    }
+  });
+  const opened = await openPeering(settings, { kernels, clock, multiplicationsPerSecond });
+  const forwardTools = { openForward, multiplicationsPerSecond };
+  const tools = await measureTools(settings, opened?.hello, forwardTools);
   const ports = { settings, kernels, clock, sha256, tools };
   const holders = opened === undefined ? [] : await holdLeases(opened, ports);
   const service = new Service({
@@ -75,6 +88,7 @@ async function main(): Promise<void> {
     peers: opened && {
       network: () => (opened.cluster.isCoordinator ? opened.cluster.network : undefined),
       bytesPerSecond: opened.hello.bytesPerSecond,
+      multiplicationsPerSecond: opened.hello.multiplicationsPerSecond,
     },
   });
   const path = socketPath(settings.dataDirectory);
@@ -102,33 +116,39 @@ async function main(): Promise<void> {
 /** Undefined for a daemon of one command, which opens no port. */
 async function openPeering(
   settings: Settings,
-  kernels: Addon,
-  clock: Clock,
+  ports: Pick<OpenClusterOptions, 'kernels' | 'clock' | 'multiplicationsPerSecond'>,
 ): Promise<{ cluster: Cluster; hello: Hello } | undefined> {
   const { peering } = settings;
   if (peering === undefined) return undefined;
   // A command that needs no network does not load the code for one.
   const { PeerNode } = await import('./adapters/network/peer-node.ts');
   const startNode: StartNode = (options) => PeerNode.start(options);
-  return openCluster({ settings, peering, kernels, clock, startNode });
+  return openCluster({ ...ports, settings, peering, startNode });
 }
 
 type Tools = MeasureTools & { readonly store: DiskLeafStore | undefined };
 
+function forwardOpener({ addonPath, threads, isa }: Settings): MeasureTools['openForward'] {
+  return (wanted) =>
+    loadForward({
+      addonPath,
+      planRegisters,
+      threads: wanted ?? Math.max(1, threads),
+      ...(isa === undefined ? {} : { isa }),
+    });
+}
+
 /** What measuring needs of this machine, for its own runs and for those of others. */
-async function measureTools(settings: Settings, hello: Hello | undefined): Promise<Tools> {
-  const { dataDirectory, addonPath, isa, ramBytes } = settings;
+async function measureTools(
+  { dataDirectory, ramBytes }: Settings,
+  hello: Hello | undefined,
+  forward: Pick<MeasureTools, 'openForward' | 'multiplicationsPerSecond'>,
+): Promise<Tools> {
   const leaves = join(dataDirectory, 'leaves');
   // Of a machine that lends out a part of itself that part alone counts.
   const memoryBytes = Math.min(totalmem(), process.constrainedMemory() || totalmem());
   return {
-    openForward: (threads) =>
-      loadForward({
-        addonPath,
-        planRegisters,
-        threads: threads ?? Math.max(1, settings.threads),
-        ...(isa === undefined ? {} : { isa }),
-      }),
+    ...forward,
     openMeasurement: (id) => openMeasurementFiles(join(dataDirectory, 'measurements'), id),
     store: hello && (await DiskLeafStore.open(leaves, hello.diskBytes)),
     cacheBytes: Math.max(0, memoryBytes - ramBytes - RESERVED_BYTES),
@@ -193,8 +213,8 @@ function endOn({ isChild }: Settings, stop: () => Promise<void>): void {
   }
 }
 
-function once(work: () => Promise<void>): () => Promise<void> {
-  let running: Promise<void> | undefined;
+function once<Result>(work: () => Promise<Result>): () => Promise<Result> {
+  let running: Promise<Result> | undefined;
   return () => {
     running ??= work();
     return running;

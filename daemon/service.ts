@@ -62,6 +62,7 @@ export interface ServicePeers {
   /** For runs of this machine; undefined while it may not give leases to others. */
   readonly network: () => Network | undefined;
   readonly bytesPerSecond: number;
+  readonly multiplicationsPerSecond: number;
 }
 
 export class Service implements LocalService {
@@ -118,6 +119,7 @@ export class Service implements LocalService {
         leasesMax: settings.threads + LEASES_BEYOND_THREADS,
         memoryBytes: settings.ramBytes,
         bytesPerSecond: peers?.bytesPerSecond ?? 1,
+        multiplicationsPerSecond: peers?.multiplicationsPerSecond ?? 1,
       },
       network: () => peers?.network(),
       isSigned: (peer, message, signature) => {

@@ -175,17 +175,18 @@ function decodeHello(hello: quantd.Hello.$Properties): Hello {
     threads: integer(hello.threads, 'threads', 0, THREADS_MAX),
     ramBytes: integer(hello.ramBytes, 'ram_bytes'),
     diskBytes: integer(hello.diskBytes, 'disk_bytes'),
-    bytesPerSecond: speed(hello.bytesPerSecond),
+    bytesPerSecond: speed(hello.bytesPerSecond, 'bytes_per_second'),
+    multiplicationsPerSecond: speed(hello.multiplicationsPerSecond, 'multiplications_per_second'),
   };
 }
 
 /** A measured number: whatever a schedule may divide by or compare with. */
-function speed(value: WireNumber): number {
+function speed(value: WireNumber, field: string): number {
   if (value === null || value === undefined) return 0;
   if (typeof value === 'number' && value >= 0 && value < Number.MAX_SAFE_INTEGER) {
     return value + 0;
   }
-  throw outOfLimits('bytes_per_second', 'it is no speed');
+  throw outOfLimits(field, 'it is no speed');
 }
 
 function decodeRecords(records: readonly Uint8Array[] | null | undefined): Uint8Array[] {

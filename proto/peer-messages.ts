@@ -45,8 +45,10 @@ export interface Hello {
   readonly ramBytes: number;
   /** Disk for source leaves. */
   readonly diskBytes: number;
-  /** Measured: bf16 source bytes a second of one kernel on all threads. */
+  /** Measured: bf16 source bytes a second of one kernel that quantizes, on all threads. */
   readonly bytesPerSecond: number;
+  /** Measured: of a product with bf16 weights, on all threads. Layers are shared out by it. */
+  readonly multiplicationsPerSecond: number;
 }
 
 /** 32 hexadecimal digits: the beginning of the digest of the run's outputs. Equal runs share it. */

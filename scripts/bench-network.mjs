@@ -63,6 +63,7 @@ async function startNode(members) {
       ramBytes: 0,
       diskBytes: 0,
       bytesPerSecond: 0,
+      multiplicationsPerSecond: 0,
     },
     roleOf: (peer) => (members.has(peer) ? 'worker' : undefined),
     admitsStrangers: () => false,

@@ -127,7 +127,8 @@ export async function coordinate(life: CoordinatorLife, plant: Plant): Promise<v
 }
 
 function offerOf({ threads, ramBytes, bytesPerSecond }: CoordinatorLife['offer']): Offer {
-  return { leasesMax: threads + 1, memoryBytes: ramBytes, bytesPerSecond };
+  const speeds = { bytesPerSecond, multiplicationsPerSecond: bytesPerSecond };
+  return { leasesMax: threads + 1, memoryBytes: ramBytes, ...speeds };
 }
 
 async function openHere(

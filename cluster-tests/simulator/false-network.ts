@@ -204,6 +204,10 @@ export function peerOf(
   return {
     peer,
     role,
-    hello: { kind: 'hello', version, contract, name: peer, isa: 'scalar', ...offer },
+    hello: {
+      ...{ kind: 'hello', version, contract, name: peer, isa: 'scalar', ...offer },
+      // Layers take as long as row groups do.
+      multiplicationsPerSecond: offer.bytesPerSecond,
+    },
   };
 }

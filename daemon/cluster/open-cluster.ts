@@ -32,13 +32,15 @@ export interface OpenClusterOptions {
   readonly kernels: Kernels;
   readonly clock: Clock;
   readonly startNode: StartNode;
+  /** See Hello. */
+  readonly multiplicationsPerSecond: () => Promise<number>;
 }
 
 /** The cluster, not begun; and what this machine says of itself. */
 export async function openCluster(
   options: OpenClusterOptions,
 ): Promise<{ cluster: Cluster; hello: Hello }> {
-  const { settings, peering, kernels, clock, startNode } = options;
+  const { settings, peering, kernels, clock, startNode, multiplicationsPerSecond } = options;
   const { dataDirectory } = settings;
   const membership = await Membership.open({
     identity: await loadIdentity(dataDirectory),
@@ -58,6 +60,7 @@ export async function openCluster(
     ramBytes: settings.ramBytes,
     diskBytes: settings.diskBytes ?? (await halfOfFree(dataDirectory)),
     bytesPerSecond: settings.threads === 0 ? 0 : await measureSpeed(kernels, clock),
+    multiplicationsPerSecond: settings.threads === 0 ? 0 : await multiplicationsPerSecond(),
   };
   const cluster = new Cluster({
     ...{ membership, startNode, hello, clock, openPort },

@@ -112,7 +112,7 @@ async function early(
         if (++reads === readsMax) setTimeout(finish, 20);
       },
     },
-    offer: { leasesMax: 2, memoryBytes: 1e8, bytesPerSecond: 1 },
+    offer: { leasesMax: 2, memoryBytes: 1e8, bytesPerSecond: 1, multiplicationsPerSecond: 1 },
   });
 }
 

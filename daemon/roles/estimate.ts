@@ -53,8 +53,8 @@ export async function estimate(run: EstimatedRun, ports: RunPorts): Promise<RunE
   const { kernels } = ports;
   const clock = busyClock(ports, 'kernels');
   const costs = await measureCosts(plan, kernels, clock);
-  const peers = offersOf(ports, costs);
   const measuring = await measuringOf(run, ports);
+  const peers = offersOf(ports, costs, measuring);
   const downloadBytes = (await source.remote?.missingBytes(neededFiles(plan))) ?? 0;
   const request = {
     plan,
@@ -85,15 +85,27 @@ function busyClock({ clock, spentSeconds }: RunPorts, whose: 'kernels' | 'proces
 }
 
 /** The machines that are here now, this one first. */
-function offersOf({ offer, network }: RunPorts, costs: QuantizeCosts): EstimateOffer[] {
+function offersOf(
+  { offer, network }: RunPorts,
+  costs: QuantizeCosts,
+  measuring: MeasuringWork | undefined,
+): EstimateOffer[] {
   const cluster = network();
   const local = localOffer(offer);
   // A daemon of one command has not measured itself: it has nobody to be compared with.
-  const speed = cluster === undefined && local.speed > 0 ? costs.speed : local.speed;
+  const isAlone = cluster === undefined && local.speed > 0;
+  const speed = isAlone ? costs.speed : local.speed;
+  const multiplicationsPerSecond = isAlone
+    ? (measuring?.speed ?? 0)
+    : offer.multiplicationsPerSecond;
   const others = (cluster?.peers() ?? []).filter(isWorking);
   return [
-    { ...local, speed, name: local.peer },
-    ...others.map((peer) => ({ ...offerOf(peer), name: peer.hello.name })),
+    { ...local, speed, multiplicationsPerSecond, name: local.peer },
+    ...others.map((peer) => ({
+      ...offerOf(peer),
+      multiplicationsPerSecond: peer.hello.multiplicationsPerSecond,
+      name: peer.hello.name,
+    })),
   ];
 }
 
@@ -139,6 +151,7 @@ async function measuringOf(
       source.path === undefined || source.remote !== undefined
         ? undefined
         : await productsPerSecond(forward, place, ports),
+    speed: await ports.multiplicationsPerSecond(),
     ...{ replicas, positions, chunks: calibration.chunks },
   };
 }

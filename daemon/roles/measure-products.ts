@@ -1,15 +1,19 @@
 /**
- * Measure products: how fast this machine multiplies with a matrix of the model itself.
+ * Measure products: how fast this machine multiplies with matrices of bf16 and other weights.
  *
  *   Forward + where its weights lie ──▶ one product, timed ──▶ multiplications a second of a layer
+ *   made weights in a file          ──▶ the same           ──▶ what machines tell each other
  *
- * One matrix of a layer is read, no more: some MiB of the source.
+ * Of a model one matrix of a layer is read, no more: some MiB of the source. Kernels that quantize say
+ * little of products: a CPU with tiles multiplies eight times as fast as one without, and quantizes twice
+ * as fast. As in measure-speed.ts the least time counts.
  */
 
 import type { Forward, Layer, Weight } from '../core/models/forward.ts';
 import { LayerWriter } from '../core/models/layer-writer.ts';
-import type { ForwardKernels, PlacedWeight } from '../ports.ts';
+import type { Clock, ForwardKernels, PlacedWeight } from '../ports.ts';
 import { type BusyClock, timed } from './measure-costs.ts';
+import { madeSource } from './measure-speed.ts';
 
 // A product of a dense matrix with so many tokens is as fast as with more.
 const TOKENS = 512;
@@ -30,27 +34,74 @@ export async function measureProducts(
 ): Promise<number | undefined> {
   const weight = layers.map(largestProduct).find((found) => found !== undefined);
   if (weight === undefined) return undefined;
+  const time = (run: Run): Promise<number> => timed(clock, kernels.threads, run);
+  return LAYER_SHARE * (await perSecond(place(weight), TOKENS, kernels, { clock, time }));
+}
+
+// A matrix that fits the caches of one core, and tokens enough for every kernel's widest tile.
+const MADE_COLUMNS = 1024;
+const MADE_ROWS = 512;
+const MADE_TOKENS = 256;
+
+/** What a file holds that `measureMultiplying` is given. */
+export function multipliedWeights(): Uint8Array {
+  return madeSource(MADE_ROWS * MADE_COLUMNS);
+}
+
+/** See Hello.multiplicationsPerSecond. */
+export async function measureMultiplying(
+  path: string,
+  kernels: ForwardKernels,
+  clock: Pick<Clock, 'now'>,
+): Promise<number> {
+  const shape = [MADE_COLUMNS, MADE_ROWS];
+  const weight: Weight = { tensor: 'made', type: 'BF16', isKeptF32: false, shape };
+  const placed = { weight, pieces: [{ path, offset: 0, rows: MADE_ROWS }] };
+  const time = async (run: Run): Promise<number> => {
+    const startMs = clock.now();
+    await run();
+    return Math.max(clock.now() - startMs, 1e-3);
+  };
+  return Math.round(await perSecond(placed, MADE_TOKENS, kernels, { clock, time }));
+}
+
+type Run = () => Promise<unknown>;
+
+interface Timing {
+  readonly clock: Pick<Clock, 'now'>;
+  /** Milliseconds of a run. */
+  readonly time: (run: Run) => Promise<number>;
+}
+
+/** Multiplications of a product with the matrix, in the least time of some turns. */
+async function perSecond(
+  placed: PlacedWeight,
+  tokens: number,
+  kernels: ForwardKernels,
+  { clock, time }: Timing,
+): Promise<number> {
+  const { weight } = placed;
   const [columns = 0, rows = 1] = weight.shape;
   const writer = new LayerWriter(new Map([[weight.tensor, weight]]), '');
   writer.read('from', columns);
   writer.product('into', 'from', weight.tensor);
   writer.leave('into');
-  const prepared = await kernels.prepareLayer(writer.finish(), [place(weight)], []);
+  const prepared = await kernels.prepareLayer(writer.finish(), [placed], []);
   try {
     const job = {
-      ...{ chunks: 1, positions: TOKENS },
+      ...{ chunks: 1, positions: tokens },
       state: new Map([
-        ['from', new Float32Array(TOKENS * columns).fill(1)],
-        ['into', new Float32Array(TOKENS * rows)],
+        ['from', new Float32Array(tokens * columns).fill(1)],
+        ['into', new Float32Array(tokens * rows)],
       ]),
-      scratch: new Uint8Array(prepared.scratchBytes(1, TOKENS)),
+      scratch: new Uint8Array(prepared.scratchBytes(1, tokens)),
     };
     const startMs = clock.now();
     let leastMs = Number.POSITIVE_INFINITY;
     for (let turn = 0; turn < TURNS && (turn < 2 || clock.now() - startMs < TURNS_MS); turn++) {
-      leastMs = Math.min(leastMs, await timed(clock, kernels.threads, () => prepared.run(job)));
+      leastMs = Math.min(leastMs, await time(() => prepared.run(job)));
     }
-    return (LAYER_SHARE * TOKENS * columns * rows * 1000) / leastMs;
+    return (tokens * columns * rows * 1000) / leastMs;
   } finally {
     prepared.close();
   }

@@ -283,7 +283,7 @@ class Session {
       store,
       states,
       local: { run, model, runner, front, clock },
-      localSpeed: offer.bytesPerSecond,
+      localSpeed: offer.multiplicationsPerSecond,
       wire,
       clock,
       kernels,

@@ -79,7 +79,7 @@ test.each([
   const sent: PeerMessage[] = [];
   const other = {
     ...{ peer: 'w', role: 'worker' },
-    hello: { name: 'w', threads: 1, bytesPerSecond: 1, diskBytes: 1e9 },
+    hello: { name: 'w', threads: 1, multiplicationsPerSecond: 1, diskBytes: 1e9 },
   } as ConnectedPeer;
   const network = {
     self: 'me',

@@ -492,5 +492,6 @@ export class Measurer {
 }
 
 function offerOf({ peer, hello }: ConnectedPeer): MeasuringPeer {
-  return { peer, speed: hello.bytesPerSecond, roomBytes: hello.diskBytes, isLocal: false };
+  const { multiplicationsPerSecond: speed, diskBytes: roomBytes } = hello;
+  return { peer, speed, roomBytes, isLocal: false };
 }

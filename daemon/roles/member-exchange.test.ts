@@ -59,7 +59,13 @@ class ListNetwork implements Network {
       role: 'worker',
       hello: {
         ...{ kind: 'hello', version: '1', contract: 'det-1', name: 'x', isa: 'scalar' },
-        ...{ threads: 1, ramBytes: 1, diskBytes: 1, bytesPerSecond: 1 },
+        ...{
+          threads: 1,
+          ramBytes: 1,
+          diskBytes: 1,
+          bytesPerSecond: 1,
+          multiplicationsPerSecond: 1,
+        },
       },
     };
     this.#peers.push(connected);

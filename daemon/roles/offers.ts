@@ -14,6 +14,8 @@ export interface Offer {
   readonly memoryBytes: number;
   /** As Hello.bytesPerSecond; 0 leaves all work that has a source to other peers. */
   readonly bytesPerSecond: number;
+  /** As Hello.multiplicationsPerSecond; 0 leaves all layers to other peers. */
+  readonly multiplicationsPerSecond: number;
 }
 
 export interface PlannedShare {

@@ -45,6 +45,8 @@ import { SumsStore } from './sums-store.ts';
 export interface MeasureTools {
   /** Threads of its own for each call; the caller closes it. */
   readonly openForward: (threads?: number) => ForwardKernels;
+  /** As Hello.multiplicationsPerSecond, of all threads that runs of this machine may take. */
+  readonly multiplicationsPerSecond: () => Promise<number>;
   readonly openMeasurement: (id: string) => Promise<MeasurementFiles>;
   /** Where states are kept for other machines; undefined where there is no network. */
   readonly store: LeafStore | undefined;

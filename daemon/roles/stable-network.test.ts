@@ -52,7 +52,7 @@ class FalseNetwork implements Network {
 function helloOf(name: string): ConnectedPeer['hello'] {
   return {
     ...{ kind: 'hello', version: '1', contract: 'det-1', name, isa: 'scalar' },
-    ...{ threads: 1, ramBytes: 1, diskBytes: 1, bytesPerSecond: 1 },
+    ...{ threads: 1, ramBytes: 1, diskBytes: 1, bytesPerSecond: 1, multiplicationsPerSecond: 1 },
   };
 }
 

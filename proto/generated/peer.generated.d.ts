@@ -113,6 +113,7 @@ export namespace quantd {
         ramBytes: number;
         diskBytes: number;
         bytesPerSecond: number;
+        multiplicationsPerSecond: number;
         static encode(message: quantd.Hello.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
         static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): quantd.Hello & quantd.Hello.$Shape;
     }
@@ -127,6 +128,7 @@ export namespace quantd {
             ramBytes?: (number|null);
             diskBytes?: (number|null);
             bytesPerSecond?: (number|null);
+            multiplicationsPerSecond?: (number|null);
             $unknowns?: Uint8Array[];
         }
         type $Shape = quantd.Hello.$Properties;

@@ -345,6 +345,7 @@ export const quantd = $root.quantd = (() => {
         Hello.prototype.ramBytes = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
         Hello.prototype.diskBytes = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
         Hello.prototype.bytesPerSecond = 0;
+        Hello.prototype.multiplicationsPerSecond = 0;
 
         Hello.encode = function (message, writer, _depth) {
             if (!writer)
@@ -369,6 +370,8 @@ export const quantd = $root.quantd = (() => {
                 writer.uint32(56).uint64(message.diskBytes);
             if (message.bytesPerSecond != null && $Object.hasOwnProperty.call(message, "bytesPerSecond") && !$Object.is(message.bytesPerSecond, 0))
                 writer.uint32(65).double(message.bytesPerSecond);
+            if (message.multiplicationsPerSecond != null && $Object.hasOwnProperty.call(message, "multiplicationsPerSecond") && !$Object.is(message.multiplicationsPerSecond, 0))
+                writer.uint32(73).double(message.multiplicationsPerSecond);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -472,6 +475,15 @@ export const quantd = $root.quantd = (() => {
                             message.bytesPerSecond = value;
                         else
                             delete message.bytesPerSecond;
+                        continue;
+                    }
+                case 9: {
+                        if (wireType !== 1)
+                            break;
+                        if (!$Object.is(value = reader.double(), 0))
+                            message.multiplicationsPerSecond = value;
+                        else
+                            delete message.multiplicationsPerSecond;
                         continue;
                     }
                 }

@@ -45,6 +45,7 @@ export const madeHello: Hello = {
   ramBytes: 1e9,
   diskBytes: 1e9,
   bytesPerSecond: 1e8,
+  multiplicationsPerSecond: 1e10,
 };
 
 export async function sha256(bytes: Uint8Array): Promise<Uint8Array> {

@@ -75,13 +75,15 @@ const offers = {
   speed: fc.constantFrom(0, 1e6, 5e7, 8e7, 1e8, 1e9),
   diskBytes: fc.constantFrom(0, 5 * MIB, 30 * MIB, 70 * MIB, 4096 * MIB),
 };
-const anyOffer: fc.Arbitrary<Omit<EstimateOffer, 'peer' | 'isLocal'>> = fc.record(offers);
+/** Layers take a machine as long as row groups do. */
+type WishedOffer = Omit<EstimateOffer, 'peer' | 'isLocal' | 'multiplicationsPerSecond'>;
+const anyOffer: fc.Arbitrary<WishedOffer> = fc.record(offers);
 
 interface Wish {
   readonly layerRows: readonly number[];
   readonly embeddingRows: number;
   readonly types: Types;
-  readonly offers: readonly Omit<EstimateOffer, 'peer' | 'isLocal'>[];
+  readonly offers: readonly WishedOffer[];
   readonly chunks: number;
   readonly freeBytes: number;
 }
@@ -104,12 +106,15 @@ function requestOf({ layerRows, embeddingRows, types, chunks, ...wish }: Wish): 
   const measuring = {
     ...{ layers: costs, mayCut: () => true, replicas: 1, chunks, positions: 512, stageRam },
     multiplicationsPerSecond: 1e10,
+    speed: 2e10,
   };
   return {
     plan: planOf(layerRows, embeddingRows, types),
     names: types,
     peers: wish.offers.map((offer, at) => {
-      return { ...offer, peer: `p${at}`, name: `box ${at}`, isLocal: at === 0 };
+      const multiplicationsPerSecond = 200 * offer.speed;
+      const named = { peer: `p${at}`, name: `box ${at}`, isLocal: at === 0 };
+      return { ...offer, ...named, multiplicationsPerSecond };
     }),
     costs: { speed: 1e8, reading: () => 1e-9, making: ({ type }) => secondsOf(type) },
     hashing: { bytesPerSecond: 1e9, threads: 2, files: [1e8] },
@@ -234,6 +239,24 @@ test('one more equal machine makes measuring no slower, more chunks no faster', 
     }),
     RUNS,
   );
+});
+
+test('layers are shared out by how fast machines multiply, whatever they quantize', () => {
+  const layers = { layerRows: Array.from({ length: 9 }, () => 1000), types: ['Q4_K'] as Types };
+  const roomy = { name: '', leasesMax: 4, memoryBytes: 4096 * MIB, diskBytes: 4096 * MIB };
+  const wish = { embeddingRows: 1, chunks: 160, freeBytes: 4096 * MIB, ...layers };
+  const offers = [1e8, 1e8].map((speed) => ({ ...roomy, speed }));
+  const request = requestOf({ ...wish, offers });
+  const rates = [1e10, 8e10];
+  const peers = request.peers.map((peer, at) => ({
+    ...peer,
+    multiplicationsPerSecond: 2 * (rates[at] ?? 0),
+  }));
+  const work = 1000 * COLUMNS * 512;
+  // One layer and eight; and the first group through both.
+  const longest = Math.max(1 / 1e10, 8 / 8e10) * work * 160;
+  const fill = Math.min(1 / 1e10, 8 / 8e10) * work * 16;
+  expect(measuring({ ...request, peers })).toBeCloseTo(longest + fill, 6);
 });
 
 const one: Wish = {

@@ -187,7 +187,7 @@ const ADDED_THREADS = 4;
 
 /** The same run after a remedy has been followed. */
 export function withRemedy(request: EstimateRequest, remedy: FitRemedy): EstimateRequest {
-  const { peers, costs, room } = request;
+  const { peers, costs, measuring, room } = request;
   const changed = (peer: string, change: (offer: EstimateOffer) => EstimateOffer) => ({
     ...request,
     peers: peers.map((offer) => (offer.peer === peer ? change(offer) : offer)),
@@ -208,6 +208,8 @@ export function withRemedy(request: EstimateRequest, remedy: FitRemedy): Estimat
     case 'machine': {
       const { diskBytes, ramBytes: memoryBytes } = remedy;
       const speed = Math.max(costs.speed, ...peers.map((offer) => offer.speed));
+      const told = peers.map((offer) => offer.multiplicationsPerSecond);
+      const multiplicationsPerSecond = Math.max(measuring?.speed ?? 0, ...told);
       const added = {
         peer: 'another',
         name: 'another',
@@ -215,13 +217,19 @@ export function withRemedy(request: EstimateRequest, remedy: FitRemedy): Estimat
       };
       return {
         ...request,
-        peers: [...peers, { ...added, memoryBytes, diskBytes, speed, isLocal: false }],
+        peers: [
+          ...peers,
+          { ...added, memoryBytes, diskBytes, speed, multiplicationsPerSecond, isLocal: false },
+        ],
       };
     }
     case 'compute-here': {
       const here = peers.find(({ isLocal }) => isLocal);
       if (here === undefined || isComputing(here)) return request;
-      return changed(here.peer, (offer) => ({ ...offer, speed: costs.speed }));
+      const multiplicationsPerSecond = measuring?.speed ?? 0;
+      return changed(here.peer, (offer) => {
+        return { ...offer, speed: costs.speed, multiplicationsPerSecond };
+      });
     }
   }
 }

@@ -98,8 +98,8 @@ function stagesOf(
 ): { stages: readonly Stage[]; unplaced: UnplacedLayers | undefined } {
   if (measuring === undefined) return { stages: [], unplaced: undefined };
   const { layers, mayCut, replicas } = measuring;
-  const peers = strong(workers, 'layer').map(({ peer, speed, diskBytes, isLocal }) => ({
-    ...{ peer, speed, isLocal, holds: () => false },
+  const peers = strong(workers, 'layer').map(({ peer, diskBytes, isLocal, ...offer }) => ({
+    ...{ peer, speed: offer.multiplicationsPerSecond, isLocal, holds: () => false },
     roomBytes: isLocal ? Number.MAX_SAFE_INTEGER : diskBytes,
   }));
   const { stages, unplaced } = placeStages({ layers, mayCut, peers, replicas });

@@ -13,6 +13,8 @@ import type { LayerCost } from '../schedule/stages.ts';
 export interface EstimateOffer extends PeerOffer {
   /** For people. */
   readonly name: string;
+  /** As Hello.multiplicationsPerSecond. */
+  readonly multiplicationsPerSecond: number;
 }
 
 /** One way of making blocks, of numbers of a type. */
@@ -41,8 +43,10 @@ export interface MeasuringWork {
   readonly positions: number;
   /** The least memory with which a machine can run the layers [from, to). */
   readonly stageRam: (from: number, to: number, threads: number) => number;
-  /** On the machine that measured the costs; undefined where that is not known. */
+  /** Of layers, on the machine that measured the costs; undefined where that is not known. */
   readonly multiplicationsPerSecond: number | undefined;
+  /** What that machine offers, or would if it computed: as Hello.multiplicationsPerSecond. */
+  readonly speed: number;
 }
 
 export interface EstimateRequest {

@@ -79,7 +79,7 @@ function measureTimes(
   const fetchBytes = sum(remote.map(({ stage }) => stageSum(measuring, stage, 'sourceBytes')));
   const measure = {
     stage: 'measure',
-    seconds: measureSeconds(request, measuring, placed),
+    seconds: measureSeconds(measuring, placed),
   } as const;
   if (fetchBytes === 0) return [measure];
   return [{ stage: 'fetch', seconds: fetchBytes / LINK_BYTES_PER_SECOND }, measure];
@@ -87,15 +87,14 @@ function measureTimes(
 
 /** The first group through all stages, then what is left through the slowest. */
 function measureSeconds(
-  { costs }: EstimateRequest,
   measuring: MeasuringWork,
   { peers, stages, unplaced }: PlacedWork,
 ): number | null {
   const { chunks, multiplicationsPerSecond } = measuring;
   if (multiplicationsPerSecond === undefined || unplaced !== undefined) return null;
   const rateOf = (peer: string): number => {
-    const speed = peers.find(({ offer }) => offer.peer === peer)?.offer.speed ?? 0;
-    return (multiplicationsPerSecond * speed) / costs.speed;
+    const offer = peers.find((each) => each.offer.peer === peer)?.offer;
+    return (multiplicationsPerSecond * (offer?.multiplicationsPerSecond ?? 0)) / measuring.speed;
   };
   let seconds = 0;
   let slowest = 0;
@@ -191,7 +190,7 @@ export function peerSeconds(
   const { multiplicationsPerSecond } = measuring;
   if (multiplicationsPerSecond === undefined) return null;
   const team = placed.peers.filter((peer) => stage.peers.includes(peer.offer.peer));
-  const speed = sum(team.map((peer) => peer.offer.speed)) / costs.speed;
+  const speed = sum(team.map((peer) => peer.offer.multiplicationsPerSecond)) / measuring.speed;
   return quantizing + stageWork(measuring, stage) / (multiplicationsPerSecond * speed);
 }
 

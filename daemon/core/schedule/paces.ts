@@ -3,7 +3,7 @@
  *
  *   leases that are through, with the time they were computed for ──▶ Paces ──▶ who is slow, and how much
  *
- * Offers are measured on other kernels, in a quiet moment. A peer that is many times slower than its offer
+ * Offers are measured on one product, in a quiet moment. A peer that is many times slower than its offer
  * lets expect beside the others' would hold all of them up: measurement.ts gives it fewer layers.
  */
 
