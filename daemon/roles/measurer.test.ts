@@ -25,6 +25,8 @@ import { StageRunner, type StageRunnerParts } from './stage-runner.ts';
 import { SumsStore } from './sums-store.ts';
 
 const RUN = 'ab'.repeat(16);
+// It multiplies as fast as this machine, and no other speed matters.
+const speeds = { multiplicationsPerSecond: 1, bytesPerSecond: 1e9 };
 const BAD = 3;
 const sha256 = (bytes: Uint8Array): Uint8Array => createHash('sha256').update(bytes).digest();
 const clock = { now: () => 0, after: () => () => undefined };
@@ -79,7 +81,7 @@ test.each([
   const sent: PeerMessage[] = [];
   const other = {
     ...{ peer: 'w', role: 'worker' },
-    hello: { name: 'w', threads: 1, multiplicationsPerSecond: 1, diskBytes: 1e9 },
+    hello: { ...speeds, name: 'w', threads: 1, diskBytes: 1e9 },
   } as ConnectedPeer;
   const network = {
     self: 'me',
