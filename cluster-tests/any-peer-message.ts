@@ -1,8 +1,9 @@
 /** Any message: generators of everything that peers may say, for tests. */
 
 import fc from 'fast-check';
+import type { BlobName } from '../proto/blob-names.ts';
 import { exitCodes } from '../proto/fault.ts';
-import { type BlobName, LEAF_BYTES, type Lease, type PeerMessage } from '../proto/peer-messages.ts';
+import { LEAF_BYTES, type Lease, type PeerMessage } from '../proto/peer-messages.ts';
 
 const anyHex = (bytes: number): fc.Arbitrary<string> =>
   fc

@@ -4,15 +4,9 @@
  */
 
 import type { RunEvent, Status } from '../proto/api.ts';
+import type { BlobName } from '../proto/blob-names.ts';
 import type { InspectReport } from '../proto/inspect.ts';
-import type {
-  BlobName,
-  Hello,
-  MemberRole,
-  PeerId,
-  PeerMessage,
-  SumsHeld,
-} from '../proto/peer-messages.ts';
+import type { Hello, MemberRole, PeerId, PeerMessage, SumsHeld } from '../proto/peer-messages.ts';
 import type { HubAccess, RunRequest } from '../proto/requests.ts';
 import type { Layer, Weight } from './core/models/forward.ts';
 import type { RegisterPlan } from './core/models/registers.ts';

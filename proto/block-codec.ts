@@ -7,12 +7,13 @@
  */
 
 import { assert } from './assert.ts';
+import type { BlobName } from './blob-names.ts';
 import { quantd } from './generated/peer.generated.js';
 import { decodeChain, encodeChain } from './origin-codec.ts';
 import { decodeFrame } from './peer-codec.ts';
 import { digest, digestHex, fromHex, integer, outOfLimits, part, runId } from './peer-fields.ts';
 import { BLOCK_REPLY_BYTES_MAX, BLOCK_REQUEST_BYTES_MAX, LAYERS_MAX } from './peer-limits.ts';
-import { type BlobName, LEAF_BYTES } from './peer-messages.ts';
+import { LEAF_BYTES } from './peer-messages.ts';
 
 /** Bytes [offset, offset + bytes) of a blob. */
 export interface BlockRequest {

@@ -3,6 +3,7 @@
  * wire's. Read next: lease-codec.ts, block-codec.ts.
  */
 
+import type { BlobName } from './blob-names.ts';
 import type { quantd } from './generated/peer.generated.js';
 import {
   bytes,
@@ -24,7 +25,7 @@ import {
   SHA256_STATE_BYTES,
   VOID_PIECES_MAX,
 } from './peer-limits.ts';
-import type { BlobName, PiecesVoid, SourceOrigin } from './peer-messages.ts';
+import type { PiecesVoid, SourceOrigin } from './peer-messages.ts';
 
 // Whoever fetches puts it into a path.
 const REPOSITORY = /^[\w.-]+\/[\w.-]+$/;

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { anyBlob, anyDigest, anyLease, anyMessage } from '../cluster-tests/any-peer-message.ts';
+import type { BlobName } from './blob-names.ts';
 import {
   decodeBlockReply,
   decodeBlockRequest,
@@ -16,7 +17,7 @@ import { joinBytes } from './bytes.ts';
 import { FaultError } from './fault.ts';
 import { decodePeerMessage, encodePeerMessage } from './peer-codec.ts';
 import { FRAME_BYTES_MAX } from './peer-limits.ts';
-import { type BlobName, LEAF_BYTES, type Lease, type PeerMessage } from './peer-messages.ts';
+import { LEAF_BYTES, type Lease, type PeerMessage } from './peer-messages.ts';
 
 /** Decodes, and tells whether it was refused in the way it must be. */
 function refused(decode: () => unknown): boolean {

@@ -8,7 +8,7 @@ import { blockTypes, rowBytes } from '../../daemon/core/gguf/block-types.ts';
 import type { ModelTensor } from '../../daemon/core/models/family.ts';
 import type { OutputRequest } from '../../daemon/core/plan/plan.ts';
 import { tensorRows } from '../../daemon/core/plan/row-groups.ts';
-import type { BlobName } from '../../proto/peer-messages.ts';
+import type { BlobName } from '../../proto/blob-names.ts';
 import type { DiskWitness } from './false-disk.ts';
 import { falseBlocks } from './false-kernels.ts';
 import type { InventedModel } from './model.ts';

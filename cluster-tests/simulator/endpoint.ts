@@ -6,10 +6,10 @@
 import { setMaxListeners } from 'node:events';
 import type { BlobProvider, ConnectedPeer, Network, NetworkListener } from '../../daemon/ports.ts';
 import { assert } from '../../proto/assert.ts';
+import type { BlobName } from '../../proto/blob-names.ts';
 import { exitCodes, FaultError, type FaultKind } from '../../proto/fault.ts';
 import { decodePeerMessage, encodePeerMessage } from '../../proto/peer-codec.ts';
 import {
-  type BlobName,
   LEAF_BYTES,
   type PeerId,
   type PeerMessage,

@@ -9,13 +9,8 @@
  */
 
 import type { ConnectedPeer } from '../../daemon/ports.ts';
-import type {
-  BlobName,
-  Hello,
-  MemberRole,
-  PeerId,
-  PeerMessage,
-} from '../../proto/peer-messages.ts';
+import type { BlobName } from '../../proto/blob-names.ts';
+import type { Hello, MemberRole, PeerId, PeerMessage } from '../../proto/peer-messages.ts';
 import type { Dice } from './dice.ts';
 import { Endpoint } from './endpoint.ts';
 import type { Process, World } from './world.ts';

@@ -10,11 +10,11 @@ import { hex, type UnitId } from '../../daemon/core/plan/unit-id.ts';
 import type { HeldOutputs, Network } from '../../daemon/ports.ts';
 import { AssemblyHolder } from '../../daemon/roles/assembly-holder.ts';
 import { AssemblyPool } from '../../daemon/roles/assembly-pool.ts';
+import type { BlobName } from '../../proto/blob-names.ts';
 import type {
   Assemble,
   AssemblyMessage,
   AssemblyState,
-  BlobName,
   MemberRole,
 } from '../../proto/peer-messages.ts';
 import { diceOf } from './dice.ts';

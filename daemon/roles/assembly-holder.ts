@@ -6,12 +6,12 @@
  * Beside lease-holder.ts, which makes block runs. Read next: assembly-pool.ts, the other end.
  */
 
+import type { BlobName } from '../../proto/blob-names.ts';
 import type {
   Assemble,
   AssemblyEnd,
   AssemblyMessage,
   AssemblyState,
-  BlobName,
   PeerId,
   PeerMessage,
 } from '../../proto/peer-messages.ts';

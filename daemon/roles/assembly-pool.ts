@@ -7,8 +7,9 @@
  * made here that it is to take. Read next: remote-assembler.ts (one output).
  */
 
+import type { BlobName } from '../../proto/blob-names.ts';
 import { FaultError } from '../../proto/fault.ts';
-import type { BlobName, PeerId, RunId } from '../../proto/peer-messages.ts';
+import type { PeerId, RunId } from '../../proto/peer-messages.ts';
 import { assemblyMap, assemblyMapBytes, type MappedOutput } from '../core/plan/assembly-map.ts';
 import { hex, type Sha256 } from '../core/plan/unit-id.ts';
 import type { BlobProvider, Clock, ConnectedPeer, Network } from '../ports.ts';

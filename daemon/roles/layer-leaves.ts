@@ -8,9 +8,10 @@
  * Read next: measure-pool.ts, the rest of the wire; pulled-weights.ts and fetched-weights.ts, the other end.
  */
 
+import type { BlobName } from '../../proto/blob-names.ts';
 import { joinBytes } from '../../proto/bytes.ts';
 import { DIGEST_BYTES } from '../../proto/peer-limits.ts';
-import type { BlobName, PeerId, RunId, StageLease } from '../../proto/peer-messages.ts';
+import type { PeerId, RunId, StageLease } from '../../proto/peer-messages.ts';
 import type { MeasuredModel } from '../core/models/measured-model.ts';
 import { pieceKey } from '../core/plan/file-segments.ts';
 import { type LayerPiece, leavesOf, type WeightSource } from '../core/plan/layer-source.ts';

@@ -7,9 +7,9 @@
  * this process dies: its leases are given to others. Read next: pool.ts, the other end.
  */
 
+import type { BlobName } from '../../proto/blob-names.ts';
 import { joinBytes } from '../../proto/bytes.ts';
 import type {
-  BlobName,
   Lease,
   LeaseAnswer,
   PeerId,

@@ -9,8 +9,8 @@
  */
 
 import { assert } from '../../proto/assert.ts';
+import type { BlobName } from '../../proto/blob-names.ts';
 import type {
-  BlobName,
   HeldSums,
   PeerId,
   StageAnswer,

@@ -8,13 +8,8 @@
  * this run has leased to it: nothing else of this machine can be read through it.
  */
 
-import type {
-  BlobName,
-  LeaseAnswer,
-  PeerId,
-  RunId,
-  SourceOrigin,
-} from '../../proto/peer-messages.ts';
+import type { BlobName } from '../../proto/blob-names.ts';
+import type { LeaseAnswer, PeerId, RunId, SourceOrigin } from '../../proto/peer-messages.ts';
 import { type FilePiece, pieceKey } from '../core/plan/file-segments.ts';
 import { leaseOf } from '../core/plan/leased-task.ts';
 import { bytesOf, digestOf, type Plan, type Weights } from '../core/plan/plan.ts';

@@ -7,7 +7,7 @@
  * is. Read next: assembly-holder.ts (who may ask), left-reader.ts (who asks).
  */
 
-import type { BlobName } from '../../proto/peer-messages.ts';
+import type { BlobName } from '../../proto/blob-names.ts';
 import { journalOutput } from '../core/plan/run-journal.ts';
 import { hex, type Sha256 } from '../core/plan/unit-id.ts';
 import type { Clock, HeldOutputs, OutputDirectory, OutputFile } from '../ports.ts';

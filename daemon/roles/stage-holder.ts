@@ -7,13 +7,8 @@
  * measure-pool.ts, the other end.
  */
 
-import type {
-  BlobName,
-  PeerId,
-  PeerMessage,
-  RunId,
-  StageLease,
-} from '../../proto/peer-messages.ts';
+import type { BlobName } from '../../proto/blob-names.ts';
+import type { PeerId, PeerMessage, RunId, StageLease } from '../../proto/peer-messages.ts';
 import type { BlobProvider, ConnectedPeer } from '../ports.ts';
 import { HeldMeasurement, type MeasurePorts } from './held-measurement.ts';
 

@@ -7,7 +7,8 @@
  */
 
 import { assert } from '../../proto/assert.ts';
-import type { BlobName, PeerId } from '../../proto/peer-messages.ts';
+import type { BlobName } from '../../proto/blob-names.ts';
+import type { PeerId } from '../../proto/peer-messages.ts';
 import type { Clock, Network } from '../ports.ts';
 import type { KeptStates } from './kept-states.ts';
 import { bytesOfNumbers, scatter } from './stage-io.ts';

@@ -6,7 +6,8 @@
  * Workers behind different routers all reach the coordinator, and only the coordinator.
  */
 
-import type { BlobName, PeerId } from '../../proto/peer-messages.ts';
+import type { BlobName } from '../../proto/blob-names.ts';
+import type { PeerId } from '../../proto/peer-messages.ts';
 import type { Network } from '../ports.ts';
 
 type StateBlob = Extract<BlobName, { kind: 'state' }>;

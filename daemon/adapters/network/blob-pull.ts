@@ -8,8 +8,9 @@
  */
 
 import { setMaxListeners } from 'node:events';
+import type { BlobName } from '../../../proto/blob-names.ts';
 import { FaultError } from '../../../proto/fault.ts';
-import type { BlobName, PeerId } from '../../../proto/peer-messages.ts';
+import type { PeerId } from '../../../proto/peer-messages.ts';
 import { LEAF_BYTES } from '../../../proto/peer-messages.ts';
 import { BLOCKS_ASKED_MAX } from './block-limits.ts';
 import type { BlockStream } from './block-stream.ts';

@@ -11,7 +11,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { type BlobName, LEAF_BYTES } from '../../../proto/peer-messages.ts';
+import type { BlobName } from '../../../proto/blob-names.ts';
+import { LEAF_BYTES } from '../../../proto/peer-messages.ts';
 import { connected, type Identity, madeIdentities, madeNode, until } from './made-nodes.ts';
 import type { PeerNode } from './peer-node.ts';
 

@@ -10,8 +10,9 @@
 import type { Stream } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
 import { assert } from '../../../proto/assert.ts';
+import type { BlobName } from '../../../proto/blob-names.ts';
 import { decodePeerMessage, encodePeerMessage } from '../../../proto/peer-codec.ts';
-import type { BlobName, PeerId, PeerMessage, SumsHeld } from '../../../proto/peer-messages.ts';
+import type { PeerId, PeerMessage, SumsHeld } from '../../../proto/peer-messages.ts';
 import { LEAF_BYTES } from '../../../proto/peer-messages.ts';
 import type { BlobProvider, ConnectedPeer, Network, NetworkListener } from '../../ports.ts';
 import { ADDRESSES_MAX } from './addresses.ts';

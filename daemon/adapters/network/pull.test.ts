@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { afterEach, describe, expect, test } from 'vitest';
+import type { BlobName } from '../../../proto/blob-names.ts';
 import { FaultError } from '../../../proto/fault.ts';
-import { type BlobName, LEAF_BYTES } from '../../../proto/peer-messages.ts';
+import { LEAF_BYTES } from '../../../proto/peer-messages.ts';
 import type { BlobProvider } from '../../ports.ts';
 import { connected, madeIdentities, madeNode, serving, sha256, until } from './made-nodes.ts';
 import type { PeerNode } from './peer-node.ts';
