@@ -72,8 +72,13 @@ async function main(): Promise<void> {
   const multiplicationsPerSecond = once(async () => {
     const forward = openForward();
     try {
-      const measure = (path: string): Promise<number> => measureMultiplying(path, forward, clock);
-      return await withWeights(settings.dataDirectory, multipliedWeights(), measure);
+      const cpuSeconds = (): number => {
+        const { user, system } = process.cpuUsage();
+        return (user + system) / 1e6;
+      };
+      return await withWeights(settings.dataDirectory, multipliedWeights(), (path) =>
+        measureMultiplying(path, forward, { ...clock, cpuSeconds }),
+      );
     } finally {
       forward.close();
     }

@@ -7,6 +7,7 @@
 //     --smoke                                 half a GB, one row: whether the bench still runs
 //     --turns=2 --only=tmpfs-warm,six         other or fewer measurements
 //     --bytes=1e9                             another size of the source
+//     --threads=1                             fewer than the two of both programs
 //     --keep                                  leaves the source in build/bench for the next time
 //
 // A run of quantd is timed as a whole process, from its start to its end, with a data directory
@@ -32,7 +33,8 @@ import { eventsOf, quantizeWithLlama, runQuantd, whyNoLlama } from './bench-prog
 import { loadSource, makeGguf } from './bench-source.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const THREADS = 2;
+// Of both programs, unless told.
+let threads = 2;
 const Q4_K_M = { name: 'Q4_K_M', id: 15 };
 const SIX = ['Q2_K', 'Q3_K_M', 'Q4_K_M', 'Q5_K_M', 'Q6_K', 'Q8_0'];
 const places = { tmpfs: '/dev/shm', disk: join(root, 'build') };
@@ -69,7 +71,7 @@ async function timeQuantd(source, types, { out, data }) {
     [
       ...['quantize', source.path, '--type', types.join(), '--out', out, '--name', 'bench'],
       ...['--imatrix', source.imatrix.path, '--compat', 'llama-quantize', '--solo'],
-      ...['--threads', String(THREADS)],
+      ...['--threads', String(threads)],
     ],
     data,
   );
@@ -91,7 +93,7 @@ async function timeLlama(source, type, output) {
   ];
   const options = { importance: weights, overrides };
   const request = { input: source.path, output, ftype: type.id, options };
-  const timed = await quantizeWithLlama(request, THREADS);
+  const timed = await quantizeWithLlama(request, threads);
   const sha256 = await sha256Of(output);
   rmSync(output);
   return { ...timed, load, sha256 };
@@ -194,8 +196,8 @@ function comparisonTable(rows) {
 /** The part of a stage that took longest, of those that go on side by side. */
 function limitOf(stage) {
   const parts = {
-    kernels: stage.computeThreadSeconds / THREADS,
-    hashing: stage.hashThreadSeconds / (stage.stage === 'fingerprint' ? 1 : THREADS),
+    kernels: stage.computeThreadSeconds / threads,
+    hashing: stage.hashThreadSeconds / (stage.stage === 'fingerprint' ? 1 : threads),
     reading: stage.readSeconds,
     writing: stage.writeSeconds,
     syncing: stage.syncSeconds,
@@ -225,7 +227,7 @@ const staged = ({ done }) => sumOf(done.stages.map(({ seconds }) => seconds));
 function computeSeconds({ done }) {
   // Also of blocks that were made while the source was still being fingerprinted.
   const seconds = done.stages.map((one) => one.computeThreadSeconds + one.digestThreadSeconds);
-  return sumOf(seconds) / THREADS;
+  return sumOf(seconds) / threads;
 }
 
 function sixTable({ together, apart }) {
@@ -260,16 +262,16 @@ function sixTable({ together, apart }) {
       ['its quantizing stage, to the sum', text(stage.seconds), '', share(stage.seconds, computed)],
       // What the walls would show if nothing else ran and no core ever waited.
       [
-        'its CPU time over two cores, to the sum',
-        text(warm.cpu / THREADS),
+        `its CPU time over ${threads} cores, to the sum`,
+        text(warm.cpu / threads),
         '',
-        share(warm.cpu / THREADS, computed),
+        share(warm.cpu / threads, computed),
       ],
       [
         'the same of the cold run',
-        text(cold.cpu / THREADS),
+        text(cold.cpu / threads),
         '',
-        share(cold.cpu / THREADS, computed),
+        share(cold.cpu / threads, computed),
       ],
       [
         'CPU time of the cold run, to that of the six',
@@ -302,7 +304,7 @@ function machine(source) {
   return (
     `${cpus()[0]?.model.trim()}, ${cpus().length} cores, ${memory} GiB; Node ${process.versions.node}; ` +
     `commit ${commit.stdout.trim()}; ${new Date().toISOString().slice(0, 10)}; ` +
-    `source ${(source.bytes / 1e9).toFixed(2)} GB of BF16; ${THREADS} threads`
+    `source ${(source.bytes / 1e9).toFixed(2)} GB of BF16; ${threads} threads`
   );
 }
 
@@ -356,10 +358,12 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
       only: { type: 'string', default: '' },
       keep: { type: 'boolean', default: false },
       bytes: { type: 'string' },
+      threads: { type: 'string', default: '2' },
     },
   });
   const { setup } = await import('./setup.mjs');
   await setup({ dev: true });
+  threads = Number(values.threads);
   const only = values.only.split(',').filter((name) => name !== '');
   const bytes = values.bytes === undefined ? {} : { bytes: Number(values.bytes) };
   await benchWhole({ ...values, ...bytes, only, turns: Number(values.turns) });

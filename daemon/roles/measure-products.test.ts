@@ -5,21 +5,28 @@
 
 import { expect, test } from 'vitest';
 import type { ForwardKernels, LayerJob, PlacedWeight } from '../ports.ts';
+import type { BusyClock } from './measure-costs.ts';
 import { measureMultiplying, multipliedWeights } from './measure-products.ts';
 
 const MULTIPLICATIONS = 256 * 512 * 1024;
 
-function kernelsOf(times: readonly number[]): {
+function kernelsOf(
+  times: readonly number[],
+  pauseMs = 0,
+): {
   readonly kernels: ForwardKernels;
-  readonly clock: { now: () => number };
+  readonly clock: BusyClock;
   readonly jobs: LayerJob[];
   readonly placed: PlacedWeight[];
   isClosed: boolean;
 } {
   let nowMs = 0;
+  let pausedMs = 0;
   const jobs: LayerJob[] = [];
   const placed: PlacedWeight[] = [];
-  const made = { jobs, placed, clock: { now: () => nowMs }, isClosed: false };
+  // Both threads have worked all the time, but where the machine has given them nothing for a while.
+  const cpuSeconds = (): number => (2 * (nowMs - pausedMs)) / 1000;
+  const made = { jobs, placed, clock: { now: () => nowMs, cpuSeconds }, isClosed: false };
   const kernels: ForwardKernels = {
     isa: 'scalar',
     threads: 2,
@@ -28,7 +35,8 @@ function kernelsOf(times: readonly number[]): {
       return {
         scratchBytes: () => 1,
         run: async (job: LayerJob) => {
-          nowMs += times[jobs.length] ?? Number.NaN;
+          nowMs += (times[jobs.length] ?? Number.NaN) + pauseMs;
+          pausedMs += pauseMs;
           jobs.push(job);
           return { bad: [] };
         },
@@ -43,11 +51,12 @@ function kernelsOf(times: readonly number[]): {
   return Object.assign(made, { kernels });
 }
 
-test('the least time of three products counts', async () => {
-  const made = kernelsOf([9, 4, 7]);
+test('the least time of some products counts', async () => {
+  const made = kernelsOf([9, 4, ...Array.from({ length: 18 }, () => 7)]);
   const speed = await measureMultiplying('weights', made.kernels, made.clock);
   expect(speed).toBe((MULTIPLICATIONS * 1000) / 4);
   expect(made.isClosed).toBe(true);
+  expect(made.jobs).toHaveLength(20);
   // What is multiplied lies in the file, and as many tokens go through as are counted.
   const [weight] = made.placed;
   expect(weight?.pieces).toEqual([{ path: 'weights', offset: 0, rows: 512 }]);
@@ -62,4 +71,10 @@ test('a slow machine multiplies twice', async () => {
   const { kernels, clock, jobs } = kernelsOf([300, 200, 1]);
   expect(await measureMultiplying('weights', kernels, clock)).toBe((MULTIPLICATIONS * 1000) / 200);
   expect(jobs).toHaveLength(2);
+});
+
+test('what other programs take of the machine makes it no slower', async () => {
+  const { kernels, clock } = kernelsOf([8, 8, 8, 8, 8, 8, 8], 92);
+  const speed = await measureMultiplying('weights', kernels, clock);
+  expect(speed).toBeCloseTo((MULTIPLICATIONS * 1000) / 8, 0);
 });

@@ -6,12 +6,12 @@
  *
  * Of a model one matrix of a layer is read, no more: some MiB of the source. Kernels that quantize say
  * little of products: a CPU with tiles multiplies eight times as fast as one without, and quantizes twice
- * as fast. As in measure-speed.ts the least time counts.
+ * as fast. As in measure-costs.ts the least time counts, and on a busy machine that of the processors.
  */
 
 import type { Forward, Layer, Weight } from '../core/models/forward.ts';
 import { LayerWriter } from '../core/models/layer-writer.ts';
-import type { Clock, ForwardKernels, PlacedWeight } from '../ports.ts';
+import type { ForwardKernels, PlacedWeight } from '../ports.ts';
 import { type BusyClock, timed } from './measure-costs.ts';
 import { madeSource } from './measure-speed.ts';
 
@@ -34,14 +34,16 @@ export async function measureProducts(
 ): Promise<number | undefined> {
   const weight = layers.map(largestProduct).find((found) => found !== undefined);
   if (weight === undefined) return undefined;
-  const time = (run: Run): Promise<number> => timed(clock, kernels.threads, run);
-  return LAYER_SHARE * (await perSecond(place(weight), TOKENS, kernels, { clock, time }));
+  const product = { placed: place(weight), tokens: TOKENS, turns: TURNS };
+  return LAYER_SHARE * (await perSecond(product, kernels, clock));
 }
 
 // A matrix that fits the caches of one core, and tokens enough for every kernel's widest tile.
 const MADE_COLUMNS = 1024;
 const MADE_ROWS = 512;
 const MADE_TOKENS = 256;
+// Each takes a moment, in which a neighbour may have the core.
+const MADE_TURNS = 20;
 
 /** What a file holds that `measureMultiplying` is given. */
 export function multipliedWeights(): Uint8Array {
@@ -52,33 +54,27 @@ export function multipliedWeights(): Uint8Array {
 export async function measureMultiplying(
   path: string,
   kernels: ForwardKernels,
-  clock: Pick<Clock, 'now'>,
+  clock: BusyClock,
 ): Promise<number> {
   const shape = [MADE_COLUMNS, MADE_ROWS];
   const weight: Weight = { tensor: 'made', type: 'BF16', isKeptF32: false, shape };
   const placed = { weight, pieces: [{ path, offset: 0, rows: MADE_ROWS }] };
-  const time = async (run: Run): Promise<number> => {
-    const startMs = clock.now();
-    await run();
-    return Math.max(clock.now() - startMs, 1e-3);
-  };
-  return Math.round(await perSecond(placed, MADE_TOKENS, kernels, { clock, time }));
+  const product = { placed, tokens: MADE_TOKENS, turns: MADE_TURNS };
+  return Math.round(await perSecond(product, kernels, clock));
 }
 
-type Run = () => Promise<unknown>;
-
-interface Timing {
-  readonly clock: Pick<Clock, 'now'>;
-  /** Milliseconds of a run. */
-  readonly time: (run: Run) => Promise<number>;
+interface TimedProduct {
+  readonly placed: PlacedWeight;
+  readonly tokens: number;
+  /** At most; two of them however long they take. */
+  readonly turns: number;
 }
 
 /** Multiplications of a product with the matrix, in the least time of some turns. */
 async function perSecond(
-  placed: PlacedWeight,
-  tokens: number,
+  { placed, tokens, turns }: TimedProduct,
   kernels: ForwardKernels,
-  { clock, time }: Timing,
+  clock: BusyClock,
 ): Promise<number> {
   const { weight } = placed;
   const [columns = 0, rows = 1] = weight.shape;
@@ -98,8 +94,8 @@ async function perSecond(
     };
     const startMs = clock.now();
     let leastMs = Number.POSITIVE_INFINITY;
-    for (let turn = 0; turn < TURNS && (turn < 2 || clock.now() - startMs < TURNS_MS); turn++) {
-      leastMs = Math.min(leastMs, await time(() => prepared.run(job)));
+    for (let turn = 0; turn < turns && (turn < 2 || clock.now() - startMs < TURNS_MS); turn++) {
+      leastMs = Math.min(leastMs, await timed(clock, kernels.threads, () => prepared.run(job)));
     }
     return (tokens * columns * rows * 1000) / leastMs;
   } finally {
