@@ -5,8 +5,8 @@
  *   made weights in a file          ──▶ the same           ──▶ what machines tell each other
  *
  * Of a model one matrix of a layer is read, no more: some MiB of the source. Kernels that quantize say
- * little of products: a CPU with tiles multiplies eight times as fast as one without, and quantizes twice
- * as fast. As in measure-costs.ts the least time counts, and on a busy machine that of the processors.
+ * little of products: a CPU with tiles multiplies up to eight times as fast as one without, and quantizes
+ * twice as fast. As in measure-costs.ts the least time counts, and on a busy machine that of the processors.
  */
 
 import type { Forward, Layer, Weight } from '../core/models/forward.ts';
