@@ -34,16 +34,17 @@ export async function measureProducts(
 ): Promise<number | undefined> {
   const weight = layers.map(largestProduct).find((found) => found !== undefined);
   if (weight === undefined) return undefined;
-  const product = { placed: place(weight), tokens: TOKENS, turns: TURNS };
+  const product = { placed: place(weight), tokens: TOKENS, turns: TURNS, turnsMs: TURNS_MS };
   return LAYER_SHARE * (await perSecond(product, kernels, clock));
 }
 
 // A matrix that fits the caches of one core, and tokens enough for every kernel's widest tile.
 const MADE_COLUMNS = 1024;
-const MADE_ROWS = 512;
+const MADE_ROWS = 256;
 const MADE_TOKENS = 256;
-// Each takes a moment, in which a neighbour may have the core.
+// Each takes a moment, in which a neighbour may have the core; nobody waits long for a daemon to start.
 const MADE_TURNS = 20;
+const MADE_TURNS_MS = 100;
 
 /** What a file holds that `measureMultiplying` is given. */
 export function multipliedWeights(): Uint8Array {
@@ -59,20 +60,21 @@ export async function measureMultiplying(
   const shape = [MADE_COLUMNS, MADE_ROWS];
   const weight: Weight = { tensor: 'made', type: 'BF16', isKeptF32: false, shape };
   const placed = { weight, pieces: [{ path, offset: 0, rows: MADE_ROWS }] };
-  const product = { placed, tokens: MADE_TOKENS, turns: MADE_TURNS };
+  const product = { placed, tokens: MADE_TOKENS, turns: MADE_TURNS, turnsMs: MADE_TURNS_MS };
   return Math.round(await perSecond(product, kernels, clock));
 }
 
 interface TimedProduct {
   readonly placed: PlacedWeight;
   readonly tokens: number;
-  /** At most; two of them however long they take. */
+  /** At most, and in so many milliseconds; two of them however long they take. */
   readonly turns: number;
+  readonly turnsMs: number;
 }
 
 /** Multiplications of a product with the matrix, in the least time of some turns. */
 async function perSecond(
-  { placed, tokens, turns }: TimedProduct,
+  { placed, tokens, turns, turnsMs }: TimedProduct,
   kernels: ForwardKernels,
   clock: BusyClock,
 ): Promise<number> {
@@ -94,7 +96,7 @@ async function perSecond(
     };
     const startMs = clock.now();
     let leastMs = Number.POSITIVE_INFINITY;
-    for (let turn = 0; turn < turns && (turn < 2 || clock.now() - startMs < TURNS_MS); turn++) {
+    for (let turn = 0; turn < turns && (turn < 2 || clock.now() - startMs < turnsMs); turn++) {
       leastMs = Math.min(leastMs, await timed(clock, kernels.threads, () => prepared.run(job)));
     }
     return (tokens * columns * rows * 1000) / leastMs;
