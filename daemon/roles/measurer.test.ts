@@ -9,7 +9,6 @@ import { expect, test } from 'vitest';
 import type { PeerMessage } from '../../proto/peer-messages.ts';
 import { GROUP_CHUNKS } from '../core/calibration/chunks.ts';
 import { readCounts, viewStatistics } from '../core/importance/statistics.ts';
-import type { Layer, Statistic } from '../core/models/forward.ts';
 import type {
   ConnectedPeer,
   LayerJob,
@@ -20,6 +19,7 @@ import type {
   NetworkListener,
 } from '../ports.ts';
 import { KeptStates } from './kept-states.ts';
+import { madeModel as model, madeStatistics as statistics } from './made-layers.ts';
 import { Measurer, type MeasurerParts } from './measurer.ts';
 import { StageRunner, type StageRunnerParts } from './stage-runner.ts';
 import { SumsStore } from './sums-store.ts';
@@ -30,13 +30,6 @@ const speeds = { multiplicationsPerSecond: 1, bytesPerSecond: 1e9 };
 const BAD = 3;
 const sha256 = (bytes: Uint8Array): Uint8Array => createHash('sha256').update(bytes).digest();
 const clock = { now: () => 0, after: () => () => undefined };
-const statistics: Statistic[] = [{ names: ['a'], matrices: 1, columns: 1 }];
-const hidden = [{ register: 'hidden', width: 1 }];
-const layer = { statistics, reads: hidden, leaves: hidden, inputs: [] } satisfies Partial<Layer>;
-const model = {
-  ...{ layers: [layer, layer], statistics: [statistics, statistics], positions: 1 },
-  cuts: [hidden, hidden, []],
-};
 
 /** All that runs is under way until it is ended; it counts its chunks. */
 class Running {

@@ -5,22 +5,14 @@
  */
 
 import { expect, test } from 'vitest';
-import type { Layer, Statistic } from '../core/models/forward.ts';
 import type { LayerJob, LayerResult } from '../ports.ts';
+import { madeModel } from './made-layers.ts';
 import {
   type StageIo,
   type StageResult,
   StageRunner,
   type StageRunnerParts,
 } from './stage-runner.ts';
-
-const statistics: Statistic[] = [{ names: ['a'], matrices: 1, columns: 1 }];
-const hidden = [{ register: 'hidden', width: 1 }];
-const layer = { statistics, reads: hidden, leaves: hidden, inputs: [] } satisfies Partial<Layer>;
-const model = {
-  ...{ layers: [layer, layer], statistics: [statistics, statistics], positions: 1 },
-  cuts: [hidden, hidden, []],
-};
 
 type Step = 'fetch' | 'compute' | 'keep';
 
@@ -35,7 +27,7 @@ class Stages {
   constructor(held: readonly Step[]) {
     this.#held = new Set(held);
     this.#runner = new StageRunner({
-      ...{ model, memoryBytes: 1 << 20, cacheBytes: 1 << 20, sourceBytes: () => 1 },
+      ...{ model: madeModel, memoryBytes: 1 << 20, cacheBytes: 1 << 20, sourceBytes: () => 1 },
       clock: { now: () => 0 },
       layer: async () => ({ scratchBytes: () => 1, run: (job: LayerJob) => this.#compute(job) }),
     } as unknown as StageRunnerParts);

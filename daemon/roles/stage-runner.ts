@@ -103,7 +103,7 @@ export class StageRunner {
   readonly #parts: StageRunnerParts;
   readonly #computing = new Credit(1);
   /** Waves in memory beyond the first of each lease. */
-  #seconds = 0;
+  #secondWaves = 0;
   /** Leases that wait for room. */
   readonly #waiting: (() => void)[] = [];
   #running = 0;
@@ -164,16 +164,16 @@ export class StageRunner {
 
   /** Every lease may have one wave in memory, whatever the others wait for; one of them a second. */
   async #enter(stage: Stage): Promise<void> {
-    while (stage.waves > 0 && this.#seconds >= WAVES_IN_MEMORY - LEASES_AT_A_TIME) {
+    while (stage.waves > 0 && this.#secondWaves >= WAVES_IN_MEMORY - LEASES_AT_A_TIME) {
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
-    if (stage.waves > 0) this.#seconds++;
+    if (stage.waves > 0) this.#secondWaves++;
     stage.waves++;
   }
 
   #leave(stage: Stage): void {
     stage.waves--;
-    if (stage.waves > 0) this.#seconds--;
+    if (stage.waves > 0) this.#secondWaves--;
     for (const look of this.#waiting.splice(0)) look();
   }
 
@@ -286,9 +286,11 @@ export class StageRunner {
 
   /** Keeps what the wave leaves; its numbers are free for another. */
   async #keep({ bad, to, io }: Stage, wave: Wave): Promise<void> {
-    const cut = bad.size > 0 ? [] : (this.#parts.model.cuts[to] ?? []);
-    for (const [at, chunk] of cut.length === 0 ? [] : wave.chunks.entries()) {
-      await io.keepState(to, chunk, this.#views(wave, cut, at));
+    const cut = this.#parts.model.cuts[to] ?? [];
+    if (bad.size === 0 && cut.length > 0) {
+      for (const [at, chunk] of wave.chunks.entries()) {
+        await io.keepState(to, chunk, this.#views(wave, cut, at));
+      }
     }
     this.#reuse(wave);
   }
