@@ -3,11 +3,12 @@
 //   argument ──▶ Read (main thread) ──▶ Run (a thread of the pool) ──▶ Settle (main thread)
 //
 // A part of addon.cpp, in a file of its own for its length; only its other parts include it. Read
-// next: addon-tasks.h, addon-forward.h.
+// next: addon-tasks.h, addon-digests.h, addon-forward.h.
 #ifndef QUANTD_ADDON_PROMISES_H_
 #define QUANTD_ADDON_PROMISES_H_
 
 #include <napi.h>
+#include <string.h>
 
 #include <map>
 #include <memory>
@@ -126,6 +127,15 @@ bool Overlap(const Bytes& a, const Bytes& b) {
   return a.size > 0 && b.size > 0 && a.data < b.data + b.size && b.data < a.data + a.size;
 }
 
+
+// Of a digest or a checksum.
+template <typename Digested>
+Napi::Value ToUint8Array(Napi::Env env, const Digested& digest) {
+  auto array = Napi::Uint8Array::New(env, sizeof digest.bytes);
+  // There is no memory when a worker is being terminated; then nobody waits for it either.
+  if (array.Data() != nullptr) memcpy(array.Data(), digest.bytes, sizeof digest.bytes);
+  return array;
+}
 
 // {threads, isa?}; false where an error has been thrown.
 bool ReadOptions(const Napi::Value& value, size_t& threads, std::string& isa) {

@@ -5,13 +5,14 @@
 // Every argument is checked here, because a kernel checks nothing: what is wrong rejects the
 // promise with a TypeError. Buffers are referenced while a task uses them; their owner must
 // neither write nor transfer them until the promise settles. Read next:
-// addon-promises.h, addon-tasks.h, addon-forward.h.
+// addon-promises.h, addon-tasks.h, addon-digests.h, addon-forward.h.
 #include <napi.h>
 #include <sys/mman.h>
 
 #include <memory>
 #include <string>
 
+#include "addon-digests.h"
 #include "addon-forward.h"
 #include "addon-tasks.h"
 #include "dispatch.h"

@@ -1,5 +1,7 @@
 #include "pool.h"
 
+#include <algorithm>
+
 #include "float-state.h"
 #include "priority.h"
 #include "stopwatch.h"
@@ -14,17 +16,32 @@ constexpr int kPassesMax = 8;
 }  // namespace
 
 Pool::Pool(uint32_t threads, Finished finished, void* context)
-    : finished_(finished), context_(context) {
-  threads_.reserve(threads);
-  for (uint32_t i = 0; i < threads; ++i) threads_.emplace_back([this] { Work(); });
+    : finished_(finished),
+      context_(context),
+      has_spare_core_(threads < std::thread::hardware_concurrency()) {
+  threads_.reserve(threads + 1);
+  for (uint32_t i = 0; i < threads; ++i) Begin(Role::kComputes);
 }
 
+void Pool::Begin(Role role) {
+  threads_.emplace_back([this, role] { Work(role); });
+}
+
+void Pool::BeginReading() {
+  if (has_reader_) return;
+  has_reader_ = true;
+  reader_is_idle_ = true;
+  Begin(Role::kReads);
+}
+
+// Not every thread may take every task, so that all of them have a look.
 void Pool::Post(Task* task) {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     waiting_.push_back(task);
+    if (task->WaitsForDisk()) BeginReading();
   }
-  changed_.notify_one();
+  changed_.notify_all();
 }
 
 void Pool::PostUrgent(Task* task) {
@@ -32,8 +49,9 @@ void Pool::PostUrgent(Task* task) {
     const std::lock_guard<std::mutex> lock(mutex_);
     urgent_.push_back(task);
     ++urgent_count_;
+    if (has_spare_core_) BeginReading();
   }
-  changed_.notify_one();
+  changed_.notify_all();
 }
 
 void Pool::RunUrgent(Worker& worker) {
@@ -92,7 +110,26 @@ void Pool::Stop() {
   threads_.clear();
 }
 
-void Pool::Work() {
+Task* Pool::Next(Role role, Task*& second) {
+  second = nullptr;
+  if (role == Role::kComputes || has_spare_core_) {
+    Task* const urgent = NextUrgent();
+    if (urgent != nullptr) {
+      second = NextUrgent();
+      return urgent;
+    }
+  }
+  const auto found = std::find_if(waiting_.begin(), waiting_.end(), [&](const Task* task) {
+    if (role == Role::kReads) return task->WaitsForDisk();
+    return !(task->WaitsForDisk() && reader_is_idle_);
+  });
+  if (found == waiting_.end()) return nullptr;
+  Task* const task = *found;
+  waiting_.erase(found);
+  return task;
+}
+
+void Pool::Work(Role role) {
   LowerPriority();
   Worker worker;
   worker.pool = this;
@@ -101,17 +138,13 @@ void Pool::Work() {
     Task* second = nullptr;
     {
       std::unique_lock<std::mutex> lock(mutex_);
-      changed_.wait(lock,
-                    [this] { return stopping_ || !waiting_.empty() || !urgent_.empty(); });
+      if (role == Role::kReads) reader_is_idle_ = true;
+      changed_.wait(lock, [&] { return stopping_ || (task = Next(role, second)) != nullptr; });
       if (stopping_) return;
-      task = NextUrgent();
-      if (task != nullptr) {
-        second = NextUrgent();
-      } else {
-        task = waiting_.front();
-        waiting_.pop_front();
-      }
+      if (role == Role::kReads) reader_is_idle_ = false;
     }
+    // What was left to this thread is now for the others.
+    if (role == Role::kReads) changed_.notify_all();
     const FloatState controlled;
     RunUpToTwo(task, second, worker);
   }

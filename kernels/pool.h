@@ -3,6 +3,8 @@
 //   Post(task) ──▶ a thread runs it ──▶ finished(context, task)   (read next: addon.cpp)
 //
 // Never libuv's pool: a handful of long kernels there would stop every file read of the process.
+// Beside the threads that compute there is one for files: no core is idle while that one waits for
+// a disk.
 #ifndef QUANTD_POOL_H_
 #define QUANTD_POOL_H_
 
@@ -46,6 +48,8 @@ class Task {
   }
   // Any thread may set it; a running task looks at it every few milliseconds.
   std::atomic<bool> stop{false};
+  // Whether it reads a file itself.
+  virtual bool WaitsForDisk() const { return false; }
   // Set by Run.
   Spent spent;
   // Set by the pool; read it after `finished`, or after Stop.
@@ -57,6 +61,7 @@ class Pool {
   // Called on a pool thread when a task has run.
   using Finished = void (*)(void* context, Task* task);
 
+  // So many threads that compute. The one for files begins with the first task for it.
   Pool(uint32_t threads, Finished finished, void* context);
   ~Pool() { Stop(); }
   Pool(const Pool&) = delete;
@@ -65,7 +70,8 @@ class Pool {
   // The pool borrows the task until `finished`, or until Stop has returned.
   void Post(Task* task);
   // The same of a task of a millisecond that others wait for: it runs before all that wait, on a
-  // thread that is idle or has a long task which asks for such work now and then.
+  // thread that is idle or has a long task which asks for such work now and then. Where there are
+  // more cores than threads that compute, that of files is one of them.
   void PostUrgent(Task* task);
   // Called within a long task: runs what is urgent.
   void RunUrgent(Worker& worker);
@@ -73,7 +79,14 @@ class Pool {
   void Stop();
 
  private:
-  void Work();
+  enum class Role { kComputes, kReads };
+
+  void Begin(Role role);
+  void BeginReading();
+  void Work(Role role);
+  // The first task for a thread of this role, and a second where two are run together; with the
+  // lock. Null when there is none.
+  Task* Next(Role role, Task*& second);
   void RunOne(Task* task, Worker& worker);
   void RunUpToTwo(Task* first, Task* second, Worker& worker);
   // With the lock; null when nothing is urgent.
@@ -88,6 +101,10 @@ class Pool {
   // How many are urgent, to be looked at without the lock.
   std::atomic<size_t> urgent_count_{0};
   bool stopping_ = false;
+  const bool has_spare_core_;
+  bool has_reader_ = false;
+  // There is a thread for files and it has nothing to do.
+  bool reader_is_idle_ = false;
   std::vector<std::thread> threads_;
 };
 

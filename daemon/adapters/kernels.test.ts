@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -400,6 +400,21 @@ test('an abort ends the hashing of a file with the reason of the signal', async 
   const hashing = kernels.sha256File(file, controller.signal);
   controller.abort(reason);
   await expect(hashing).rejects.toBe(reason);
+});
+
+// Goal: who computes never waits for who reads a file. Method: one thread, and a file of holes that takes
+// far longer to hash than the job.
+test('a file that is being hashed takes no thread of those that compute', async () => {
+  const file = join(directory, 'holes');
+  writeFileSync(file, '');
+  truncateSync(file, 2 ** 40);
+  const one = loadKernels({ addonPath, threads: 1 });
+  const hashing = one.sha256File(file, AbortSignal.timeout(60_000));
+  const ended = hashing.then(() => 'hashed').catch(() => 'given up');
+  const made = one.quantize(anyJob()).then(({ ok }) => ok);
+  expect(await Promise.race([made, ended])).toBe(true);
+  one.close();
+  expect(await ended).toBe('given up');
 });
 
 // Goal: closing never hangs, crashes or leaves a promise open. Method: more jobs than threads,

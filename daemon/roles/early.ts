@@ -128,6 +128,7 @@ class Early {
     const plan = planRun({
       ...{ tensors, outputs, importance, sha256 },
       fileDigests: new Map(files.map((file) => [file, standIn(file)])),
+      order: 'source',
     });
     this.#plan = plan;
     const coordinator = new Coordinator({

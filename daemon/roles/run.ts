@@ -187,7 +187,8 @@ export async function run(
       files: files.map(({ file }) => file),
       openDirectory: () => ports.openOutputs(place),
     });
-    const plan = planRun({ ...wanting, fileDigests, sha256: ports.sha256 });
+    const order = orderOf(source);
+    const plan = planRun({ ...wanting, fileDigests, sha256: ports.sha256, order });
     const early = madeOf(plan);
     attest(early, hooks.onAttested);
     const planned: Planned = {
@@ -215,6 +216,11 @@ export async function run(
     await chains?.end(false);
     await source.close();
   }
+}
+
+/** What comes from a hub is digested on the way, each file from its beginning. */
+function orderOf({ remote }: Source): 'outputs' | 'source' {
+  return remote === undefined ? 'outputs' : 'source';
 }
 
 /** The request with what the recipe that it names says; of a quantization also the recipe. */

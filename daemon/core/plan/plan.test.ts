@@ -132,6 +132,37 @@ test('the runs of an output fill its tensors without gap or overlap', () => {
   }
 });
 
+/** Two tensors that the outputs have in another order than the source. */
+function crossedPlan(order?: 'outputs' | 'source'): Plan {
+  const shape = [1 << 20, 9];
+  const tensorAt = (name: string, offset: number): ModelTensor => ({
+    ...{ name, shape, keepF32: false },
+    source: {
+      kind: 'checkpoint',
+      dtype: 'BF16',
+      parts: [{ name, dtype: 'BF16', shape: [9, 1 << 20], file: 'm', offset, bytes: 18 << 20 }],
+    },
+  });
+  const tensors = [tensorAt('late', 0), tensorAt('early', 18 << 20)];
+  const placed = ['early', 'late'].map((name) => ({ name, shape, type: 'Q8_0' as const }));
+  const types = new Map(placed.map(({ name, type }) => [name, type]));
+  const layout = layoutGguf({ metadata: [], tensors: placed });
+  const outputs = [{ file: 'a.gguf', layout, types }];
+  const fileDigests = new Map([['m', 'aa']]);
+  return planRun({ tensors, sha256, fileDigests, outputs, ...(order && { order }) });
+}
+
+test('tasks follow the outputs, or the source where that is asked for', () => {
+  const outputs = crossedPlan();
+  expect(outputs.tasks.length).toBeGreaterThan(4);
+  expect(outputs.outputs[0]?.runs.map(({ task }) => task)).toEqual([...outputs.tasks.keys()]);
+  const source = crossedPlan('source');
+  const places = source.tasks.map(({ group }) => group.ranges[0]?.offset ?? -1);
+  expect(places).toEqual([...places].sort((a, b) => a - b));
+  // What is made, and where it goes, is the same.
+  expect(source.outputs[0]?.id).toEqual(outputs.outputs[0]?.id);
+});
+
 test('a type that two outputs want is made once and placed twice', () => {
   const plan = planOf(['Q4_K', 'Q8_0']);
   expect(plan.tasks).toHaveLength(4);

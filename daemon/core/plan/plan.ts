@@ -72,7 +72,7 @@ export interface PlannedOutput {
 }
 
 export interface Plan {
-  /** In the order of their place in the source, so that files are read from front to back. */
+  /** In the order that was asked for. */
   readonly tasks: readonly Task[];
   readonly outputs: readonly PlannedOutput[];
   /** To be read, each byte once. */
@@ -89,12 +89,19 @@ export interface PlanRequest {
   /** By tensor name; tensors without an entry are made without importance. */
   readonly importance?: ReadonlyMap<string, TensorImportance> | undefined;
   readonly sha256: Sha256;
+  /**
+   * What the tasks follow. Unless told the outputs: each is then read back from its beginning while
+   * it grows, and little of it is left for the end. The source, where its files are being digested
+   * from their beginning meanwhile: what is read is then in memory already, or fetched already.
+   */
+  readonly order?: 'outputs' | 'source';
 }
 
 export function planRun(request: PlanRequest): Plan {
-  const tasks = request.tensors
-    .flatMap((tensor) => cutRowGroups(tensor).map((group) => draftTask(tensor, group, request)))
-    .sort((a, b) => bySource(a.group, b.group));
+  const drafts = request.tensors.flatMap((tensor) =>
+    cutRowGroups(tensor).map((group) => draftTask(tensor, group, request)),
+  );
+  const tasks = drafts.sort(request.order === 'source' ? bySource : byPlace(request.outputs));
   return {
     tasks,
     outputs: request.outputs.map((output, index) => placeRuns(output, index, tasks, request)),
@@ -255,10 +262,20 @@ function placeRuns(
   return { file: output.file, layout: output.layout, runs, id };
 }
 
+type TaskPlace = Pick<Task, 'tensor' | 'group'>;
+
+/** As the first output has them that has the tensor. */
+function byPlace(outputs: readonly OutputRequest[]): (a: TaskPlace, b: TaskPlace) => number {
+  const names = outputs.flatMap(({ layout }) => layout.tensors.map(({ name }) => name));
+  const places = new Map([...new Set(names)].map((name, place) => [name, place]));
+  const placeOf = ({ tensor }: TaskPlace): number => places.get(tensor.name) ?? names.length;
+  return (a, b) => placeOf(a) - placeOf(b) || a.group.rowStart - b.group.rowStart;
+}
+
 /** Generated tensors first, then by file and offset. */
-function bySource(a: RowGroup, b: RowGroup): number {
-  const [first] = a.ranges;
-  const [second] = b.ranges;
+function bySource(a: TaskPlace, b: TaskPlace): number {
+  const [first] = a.group.ranges;
+  const [second] = b.group.ranges;
   if (first === undefined || second === undefined) {
     return Number(first !== undefined) - Number(second !== undefined);
   }
