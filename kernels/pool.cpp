@@ -130,7 +130,7 @@ Task* Pool::Next(Role role, Task*& second) {
 }
 
 void Pool::Work(Role role) {
-  LowerPriority();
+  LowerPriority(role == Role::kReads ? kNicenessOfReader : kNiceness);
   Worker worker;
   worker.pool = this;
   for (;;) {

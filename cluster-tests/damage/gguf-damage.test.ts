@@ -1,13 +1,12 @@
-import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { parseGguf } from '../../daemon/core/gguf/reader.ts';
 import { FaultError } from '../../proto/fault.ts';
 import { smallGguf } from './any-gguf.ts';
 import { ggufDamage, harmlessKeys, withKey } from './gguf-cases.ts';
+import { peakBytes, startOfPeak } from './peak-memory.ts';
 
 const MILLISECONDS_MAX = 1_000;
 const EXTRA_BYTES_MAX = 64 * 2 ** 20;
-const onLinux = process.platform === 'linux';
 
 /** Parses as a role would, from a short prefix on; returns the code or 'ok'. */
 function codeOf(bytes: Uint8Array): string {
@@ -22,18 +21,6 @@ function codeOf(bytes: Uint8Array): string {
     if (error instanceof FaultError) return error.kind.code;
     throw error;
   }
-}
-
-/** Forgets the peak of the resident memory, where the system can, and returns what is resident. */
-function startOfPeak(): number {
-  if (onLinux) writeFileSync('/proc/self/clear_refs', '5');
-  return process.memoryUsage.rss();
-}
-
-function peakBytes(): number {
-  if (!onLinux) return process.memoryUsage.rss();
-  const kibibytes = /^VmHWM:\s*(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1];
-  return Number(kibibytes) * 1_024;
 }
 
 test('the file without damage is read', () => {

@@ -7,11 +7,12 @@
 import { openSourceDirectory } from '../../daemon/adapters/source-directory.ts';
 import { openCheckpoint } from '../../daemon/roles/open-checkpoint.ts';
 import { FaultError } from '../../proto/fault.ts';
+import { peakBytes, startOfPeak } from './peak-memory.ts';
 
 const [dir] = process.argv.slice(2);
 if (dir === undefined) throw new Error('which directory?');
 
-const before = process.memoryUsage.rss();
+const before = startOfPeak();
 const cpuBefore = process.cpuUsage();
 let code = 'opened';
 try {
@@ -22,5 +23,5 @@ try {
   code = error.kind.code;
 }
 const { user, system } = process.cpuUsage(cpuBefore);
-const grownBytes = process.resourceUsage().maxRSS * 1024 - before;
+const grownBytes = peakBytes() - before;
 console.log(JSON.stringify({ code, cpuSeconds: (user + system) / 1e6, grownBytes }));
