@@ -101,6 +101,7 @@ class Pool {
   // How many are urgent, to be looked at without the lock.
   std::atomic<size_t> urgent_count_{0};
   bool stopping_ = false;
+  // Fewer threads compute than there are cores.
   const bool has_spare_core_;
   bool has_reader_ = false;
   // There is a thread for files and it has nothing to do.

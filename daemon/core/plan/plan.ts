@@ -72,7 +72,7 @@ export interface PlannedOutput {
 }
 
 export interface Plan {
-  /** In the order that was asked for. */
+  /** In the order of PlanRequest. */
   readonly tasks: readonly Task[];
   readonly outputs: readonly PlannedOutput[];
   /** To be read, each byte once. */
