@@ -109,7 +109,10 @@ class Pull {
       return;
     }
     const before = this.#left;
-    const close = (): void => stream.close();
+    // What has brought all that it was asked for is of use to the next pull.
+    const close = (): void => {
+      if (!stream.idle) stream.close();
+    };
     this.#over.signal.addEventListener('abort', close);
     const askers = Array.from({ length: BLOCKS_ASKED_MAX }, () => this.#ask(source, stream));
     const failed = (await Promise.allSettled(askers)).find(({ status }) => status === 'rejected');

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import type { BlobName } from '../../../proto/blob-names.ts';
 import { FaultError } from '../../../proto/fault.ts';
 import { LEAF_BYTES } from '../../../proto/peer-messages.ts';
 import type { BlobProvider } from '../../ports.ts';
+import { BlockStream } from './block-stream.ts';
 import { connected, madeIdentities, madeNode, serving, sha256, until } from './made-nodes.ts';
 import type { PeerNode } from './peer-node.ts';
 
@@ -60,6 +61,7 @@ describe('a blob comes whole', () => {
   test('20 MiB and a rest, with digests and without, twice on the same stream', async () => {
     const [first, second] = await star(2);
     if (second === undefined) throw new Error('a second node');
+    const opened = vi.spyOn(BlockStream, 'open');
     const blob = randomBytes(20 * LEAF_BYTES + 12_345);
     const sent: number[] = [];
     second.network.serve({
@@ -78,6 +80,8 @@ describe('a blob comes whole', () => {
       });
       expect(Buffer.compare(into, blob)).toBe(0);
     }
+    expect(opened).toHaveBeenCalledTimes(1);
+    opened.mockRestore();
     await until(() => sent.length === 42);
     expect(sent.reduce((sum, bytes) => sum + bytes)).toBe(2 * blob.length);
     expect(second.counters().sentBytes.get(first.self)).toBe(2 * blob.length);
