@@ -34,24 +34,28 @@ void Pool::BeginReading() {
   Begin(Role::kReads);
 }
 
-// Not every thread may take every task, so that all of them have a look.
+// Waking a thread costs whoever posts more than the rest: one is woken, of those that may take it.
 void Pool::Post(Task* task) {
+  bool is_for_reader = false;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     waiting_.push_back(task);
     if (task->WaitsForDisk()) BeginReading();
+    is_for_reader = task->WaitsForDisk() && reader_is_idle_;
   }
-  changed_.notify_all();
+  (is_for_reader ? for_reader_ : for_computing_).notify_one();
 }
 
 void Pool::PostUrgent(Task* task) {
+  bool is_for_reader = false;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     urgent_.push_back(task);
     ++urgent_count_;
     if (has_spare_core_) BeginReading();
+    is_for_reader = has_spare_core_ && reader_is_idle_;
   }
-  changed_.notify_all();
+  (is_for_reader ? for_reader_ : for_computing_).notify_one();
 }
 
 void Pool::RunUrgent(Worker& worker) {
@@ -105,7 +109,8 @@ void Pool::Stop() {
     urgent_.clear();
     urgent_count_ = 0;
   }
-  changed_.notify_all();
+  for_computing_.notify_all();
+  for_reader_.notify_all();
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
 }
@@ -130,21 +135,26 @@ Task* Pool::Next(Role role, Task*& second) {
 }
 
 void Pool::Work(Role role) {
-  LowerPriority(role == Role::kReads ? kNicenessOfReader : kNiceness);
+  const bool reads = role == Role::kReads;
+  LowerPriority(reads ? kNicenessOfReader : kNiceness);
   Worker worker;
   worker.pool = this;
   for (;;) {
     Task* task = nullptr;
     Task* second = nullptr;
+    bool leaves_more = false;
     {
       std::unique_lock<std::mutex> lock(mutex_);
-      if (role == Role::kReads) reader_is_idle_ = true;
-      changed_.wait(lock, [&] { return stopping_ || (task = Next(role, second)) != nullptr; });
+      if (reads) reader_is_idle_ = true;
+      (reads ? for_reader_ : for_computing_).wait(lock, [&] {
+        return stopping_ || (task = Next(role, second)) != nullptr;
+      });
       if (stopping_) return;
-      if (role == Role::kReads) reader_is_idle_ = false;
+      if (reads) reader_is_idle_ = false;
+      leaves_more = reads && !(waiting_.empty() && urgent_.empty());
     }
     // What was left to this thread is now for the others.
-    if (role == Role::kReads) changed_.notify_all();
+    if (leaves_more) for_computing_.notify_all();
     const FloatState controlled;
     RunUpToTwo(task, second, worker);
   }

@@ -95,7 +95,9 @@ class Pool {
   const Finished finished_;
   void* const context_;
   std::mutex mutex_;
-  std::condition_variable changed_;
+  // There is something to do, or nothing any more.
+  std::condition_variable for_computing_;
+  std::condition_variable for_reader_;
   std::deque<Task*> waiting_;
   std::deque<Task*> urgent_;
   // How many are urgent, to be looked at without the lock.
