@@ -19,7 +19,7 @@ import { makeScratch, mustRunQuantd, parseEvents } from './quantd.ts';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const SOURCE = 'fixtures/tiny-gemma4';
 // Enough types that there is a middle of the run, also on a fast machine.
-const TYPES = 'F16,Q4_0,Q8_0,Q2_K,Q3_K_M,Q4_K_M,Q6_K,IQ4_XS,IQ2_XS';
+const TYPES = 'F32,F16,BF16,Q4_0,Q5_1,Q8_0,Q2_K,Q3_K_M,Q4_K_S,Q4_K_M,Q5_K_M,Q6_K,IQ4_XS,IQ2_XS';
 // The slowest kernels, for the same reason; the bytes are the same.
 const SLOW = { QUANTD_ISA: 'scalar' };
 const THREADS = 1;
