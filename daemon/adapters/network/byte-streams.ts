@@ -86,5 +86,10 @@ export async function sendAll(
       moved();
     }
   }
-  await writable(stream);
+  try {
+    await writable(stream);
+  } catch (error) {
+    // A far end that has all of it may be gone before this one has noticed that it left.
+    if (stream.status !== 'reset' || stream.writeBufferLength > 0) throw error;
+  }
 }
