@@ -68,8 +68,6 @@ class Promised : public Task {
   }
 
   const Napi::Promise::Deferred deferred;
-  // Whether it takes a millisecond at most and others wait for it.
-  virtual bool IsUrgent() const { return false; }
   // Its number among those in flight; what the thread-safe function carries.
   uintptr_t ticket = 0;
 
@@ -126,7 +124,6 @@ bool ReadWhole(const Napi::Value& value, double low, double high, size_t& whole)
 bool Overlap(const Bytes& a, const Bytes& b) {
   return a.size > 0 && b.size > 0 && a.data < b.data + b.size && b.data < a.data + a.size;
 }
-
 
 // Of a digest or a checksum.
 template <typename Digested>
@@ -219,11 +216,7 @@ class Promising : public Napi::ObjectWrap<Derived> {
       this->Ref();
     }
     in_flight_.emplace(ticket, std::move(task));
-    if (borrowed->IsUrgent()) {
-      pool_->PostUrgent(borrowed);
-    } else {
-      pool_->Post(borrowed);
-    }
+    pool_->Post(borrowed);
     return {promise, ticket};
   }
 

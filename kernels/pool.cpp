@@ -36,26 +36,23 @@ void Pool::BeginReading() {
 
 // Waking a thread costs whoever posts more than the rest: one is woken, of those that may take it.
 void Pool::Post(Task* task) {
-  bool is_for_reader = false;
+  bool wakes_reader = false;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    waiting_.push_back(task);
-    if (task->WaitsForDisk()) BeginReading();
-    is_for_reader = task->WaitsForDisk() && reader_is_idle_;
+    if (IsForReader(*task)) BeginReading();
+    wakes_reader = IsForReader(*task) && reader_is_idle_;
+    if (task->IsUrgent()) {
+      urgent_.push_back(task);
+      ++urgent_count_;
+    } else {
+      waiting_.push_back(task);
+    }
   }
-  (is_for_reader ? for_reader_ : for_computing_).notify_one();
+  (wakes_reader ? for_reader_ : for_computing_).notify_one();
 }
 
-void Pool::PostUrgent(Task* task) {
-  bool is_for_reader = false;
-  {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    urgent_.push_back(task);
-    ++urgent_count_;
-    if (has_spare_core_) BeginReading();
-    is_for_reader = has_spare_core_ && reader_is_idle_;
-  }
-  (is_for_reader ? for_reader_ : for_computing_).notify_one();
+bool Pool::IsForReader(const Task& task) const {
+  return task.WaitsForDisk() || (task.IsUrgent() && has_spare_core_);
 }
 
 void Pool::RunUrgent(Worker& worker) {

@@ -50,6 +50,8 @@ class Task {
   std::atomic<bool> stop{false};
   // Whether it reads a file itself.
   virtual bool WaitsForDisk() const { return false; }
+  // Whether it takes a millisecond at most and others wait for it.
+  virtual bool IsUrgent() const { return false; }
   // Set by Run.
   Spent spent;
   // Set by the pool; read it after `finished`, or after Stop.
@@ -67,12 +69,10 @@ class Pool {
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
 
-  // The pool borrows the task until `finished`, or until Stop has returned.
+  // The pool borrows the task until `finished`, or until Stop has returned. What is urgent runs
+  // before all that waits, on a thread that is idle or has a long task which asks for such work now
+  // and then. Where there are more cores than threads that compute, that of files is one of them.
   void Post(Task* task);
-  // The same of a task of a millisecond that others wait for: it runs before all that wait, on a
-  // thread that is idle or has a long task which asks for such work now and then. Where there are
-  // more cores than threads that compute, that of files is one of them.
-  void PostUrgent(Task* task);
   // Called within a long task: runs what is urgent.
   void RunUrgent(Worker& worker);
   // Forgets what has not begun, waits for what runs (set their `stop` first), ends the threads.
@@ -83,6 +83,7 @@ class Pool {
 
   void Begin(Role role);
   void BeginReading();
+  bool IsForReader(const Task& task) const;
   void Work(Role role);
   // The first task for a thread of this role, and a second where two are run together; with the
   // lock. Null when there is none.

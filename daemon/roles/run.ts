@@ -19,7 +19,7 @@ import {
   planConversion,
   planOutputs,
 } from '../core/plan/outputs.ts';
-import { type Plan, planRun } from '../core/plan/plan.ts';
+import { type Plan, planRun, type TaskOrder } from '../core/plan/plan.ts';
 import type { Sha256 } from '../core/plan/unit-id.ts';
 import { parseFtype } from '../core/recipe/ftypes.ts';
 import type { Recipe } from '../core/recipe/recipe.ts';
@@ -187,8 +187,8 @@ export async function run(
       files: files.map(({ file }) => file),
       openDirectory: () => ports.openOutputs(place),
     });
-    const order = orderOf(source);
-    const plan = planRun({ ...wanting, fileDigests, sha256: ports.sha256, order });
+    const { sha256 } = ports;
+    const plan = planRun({ ...wanting, fileDigests, sha256, order: orderOf(source) });
     const early = madeOf(plan);
     attest(early, hooks.onAttested);
     const planned: Planned = {
@@ -219,7 +219,7 @@ export async function run(
 }
 
 /** What comes from a hub is digested on the way, each file from its beginning. */
-function orderOf({ remote }: Source): 'outputs' | 'source' {
+function orderOf({ remote }: Source): TaskOrder {
   return remote === undefined ? 'outputs' : 'source';
 }
 

@@ -5,7 +5,7 @@ import { sourceDtypes } from '../checkpoint/checkpoint.ts';
 import { type BlockTypeName, rowBytes } from '../gguf/block-types.ts';
 import { layoutGguf } from '../gguf/layout.ts';
 import type { ModelTensor } from '../models/family.ts';
-import { type Plan, planRun } from './plan.ts';
+import { type Plan, planRun, type TaskOrder } from './plan.ts';
 import { cutRowGroups, ROW_GROUP_BYTES_MAX, tensorRows } from './row-groups.ts';
 
 const sha256 = (bytes: Uint8Array): Uint8Array => createHash('sha256').update(bytes).digest();
@@ -133,7 +133,7 @@ test('the runs of an output fill its tensors without gap or overlap', () => {
 });
 
 /** Two tensors that the outputs have in another order than the source. */
-function crossedPlan(order?: 'outputs' | 'source'): Plan {
+function crossedPlan(order?: TaskOrder): Plan {
   const shape = [1 << 20, 9];
   const tensorAt = (name: string, offset: number): ModelTensor => ({
     ...{ name, shape, keepF32: false },

@@ -81,6 +81,8 @@ export interface Plan {
   readonly fileDigests: ReadonlyMap<string, string>;
 }
 
+export type TaskOrder = 'outputs' | 'source';
+
 export interface PlanRequest {
   readonly tensors: readonly ModelTensor[];
   readonly outputs: readonly OutputRequest[];
@@ -94,7 +96,7 @@ export interface PlanRequest {
    * it grows, and little of it is left for the end. The source, where its files are being digested
    * from their beginning meanwhile: what is read is then in memory already, or fetched already.
    */
-  readonly order?: 'outputs' | 'source';
+  readonly order?: TaskOrder;
 }
 
 export function planRun(request: PlanRequest): Plan {

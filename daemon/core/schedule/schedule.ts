@@ -70,7 +70,7 @@ export type ScheduleEffect =
 interface Peer extends PeerOffer {
   /** When each lease was given. */
   readonly leased: Map<number, number>;
-  /** Waiting tasks that the placement gives it, in the order of the source. */
+  /** Waiting tasks that the placement gives it, in the order of the plan. */
   queue: number[];
   memoryUsed: number;
   /** It could not make a task: nothing more for it until then; 0 while it is open. */
